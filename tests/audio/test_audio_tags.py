@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import itertools
+
+import av
+import mutagen
+import numpy as np
+import pytest
+from mutagen.flac import Picture as FlacPicture
+from mutagen.id3 import COMM, RVA2, TXXX
+from mutagen.mp4 import MP4FreeForm
+
+from unmix.audio import FORMATS, Picture, Tags, copy_tags, probe, read_audio, read_tags
+from unmix.audio import tags as tags_module
+
+PNG = bytes.fromhex("89504e470d0a1a0a") + bytes(range(200))
+FULL = Tags(
+    fields={
+        "title": ("Séculaire",),
+        "artist": ("Wasaru", "Nÿme"),
+        "album_artist": ("Various",),
+        "album": ("Sadtimes",),
+        "track": ("3/12",),
+        "disc": ("1/2",),
+        "date": ("2016",),
+        "genre": ("chillout",),
+        "composer": ("Wasaru",),
+        "lyrics": ("first line\nsecond line",),
+        "comment": ("recorded at home",),
+        "copyright": ("CC BY-SA",),
+    },
+    pictures=(Picture(data=PNG, mime="image/png"),),
+)
+
+
+@pytest.fixture
+def tagged(tmp_path, song, write):
+    """Return a function that makes a short file with all tags in it."""
+
+    def make(name, tags=FULL):
+        path = tmp_path / f"song.{name}"
+        write(path, song(5000))
+        tags_module._write(path, tags)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(("source", "target"), list(itertools.product(FORMATS, FORMATS)))
+def test_all_tags_travel_and_no_sample_changes(tmp_path, song, write, tagged, source, target):
+    destination = tmp_path / f"stem.{target}"
+    write(destination, song(30000))
+    before = read_audio(destination)[0]
+    assert copy_tags(tagged(source), destination, stem_title="vocals") == []
+    found = read_tags(destination)
+    assert found.fields == {**FULL.fields, "title": ("Séculaire (vocals)",)}
+    assert [(art.data, art.mime) for art in found.pictures] == [(PNG, "image/png")]
+    assert np.array_equal(read_audio(destination)[0], before)
+    assert probe(destination).length == before.shape[1]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_real_songs_keep_their_covers(tmp_path, songs, song, write, name):
+    for path in songs:
+        destination = tmp_path / f"stem.{name}"
+        write(destination, song(3000))
+        assert copy_tags(path, destination, stem_title=None) == []
+        assert read_tags(destination) == read_tags(path)
+
+
+def test_properties():
+    assert (FULL.title, FULL.artist, FULL.album_artist) == ("Séculaire", "Wasaru, Nÿme", "Various")
+    assert (FULL.track, FULL.disc, FULL.year, FULL.date) == (3, 1, 2016, "2016")
+    assert (FULL.album, FULL.genre) == ("Sadtimes", "chillout")
+    empty = Tags()
+    assert (empty.title, empty.track, empty.year) == (None, None, None)
+
+
+def test_a_song_without_a_title_is_called_by_its_name(tmp_path, song, write):
+    source, destination = tmp_path / "My Song.wav", tmp_path / "out.flac"
+    write(source, song(100))
+    write(destination, song(100))
+    assert copy_tags(source, destination, stem_title="accompaniment") == []
+    assert read_tags(destination).title == "My Song (accompaniment)"
+    assert read_tags(source) == Tags()
+
+
+def add_loudness(path):
+    """Put every kind of loudness tag into a file."""
+    file = mutagen.File(path)
+    if path.suffix in (".mp3", ".wav", ".aiff"):
+        file.tags.add(TXXX(encoding=3, desc="replaygain_track_gain", text=["-6 dB"]))
+        file.tags.add(RVA2(desc="track", channel=1, gain=-6.0, peak=1.0))
+        file.tags.add(COMM(encoding=3, lang="eng", desc="iTunNORM", text=["0000 0001"]))
+    elif path.suffix == ".m4a":
+        file["----:com.apple.iTunes:replaygain_track_gain"] = [MP4FreeForm(b"-6 dB")]
+        file["----:com.apple.iTunes:iTunNORM"] = [MP4FreeForm(b"0000 0001")]
+    else:
+        file["replaygain_track_gain"] = ["-6 dB"]
+        file["r128_track_gain"] = ["256"]
+    file.save()
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), list(itertools.product(FORMATS, ("mp3", "flac", "m4a")))
+)
+def test_loudness_never_travels(tmp_path, song, write, tagged, source, target):
+    path = tagged(source)
+    add_loudness(path)
+    destination = tmp_path / f"stem.{target}"
+    write(destination, song(3000))
+    copy_tags(path, destination, stem_title="vocals")
+    text = str(mutagen.File(destination).tags.pprint()).lower()
+    assert not any(word in text for word in ("replaygain", "r128", "rva2", "itunnorm"))
+    assert read_tags(destination).text("comment") == "recorded at home"
+
+
+def test_damaged_tags_are_a_sentence_and_no_failure(tmp_path, song, write, tagged, monkeypatch):
+    path = tagged("ogg")
+    file = mutagen.File(path)
+    file["metadata_block_picture"] = ["this is no picture"]
+    file.save()
+    destination = tmp_path / "stem.flac"
+    write(destination, song(3000))
+    (warning,) = copy_tags(path, destination, stem_title="vocals")
+    assert warning.startswith("the tags of song.ogg are damaged")
+    assert read_tags(destination).title == "Séculaire (vocals)"
+
+
+def test_a_file_that_takes_no_tags_is_a_sentence(tmp_path, tagged):
+    destination = tmp_path / "stem.txt"
+    destination.write_text("no sound")
+    (warning,) = copy_tags(tagged("mp3"), destination, stem_title="vocals")
+    assert "could not be written" in warning
+    assert destination.read_text() == "no sound"
+
+
+def test_what_has_no_place_is_said(tmp_path, song, write, tagged):
+    odd = Tags(
+        fields={"track": ("A1",), "title": ("Song",)},
+        pictures=(Picture(data=b"GIF89a", mime="image/gif"),),
+    )
+    destination = tmp_path / "stem.m4a"
+    write(destination, song(3000))
+    warnings = copy_tags(tagged("flac", odd), destination, stem_title=None)
+    assert len(warnings) == 2
+    assert "the track number 'A1' stayed behind" in warnings[0]
+    assert "image/gif" in warnings[1]
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("wma", "wmav2"), ("mkv", "aac")])
+def test_tags_of_formats_that_are_only_read(tmp_path, song, write, ending, codec):
+    path = tmp_path / f"song.{ending}"
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=44100, layout="stereo")
+        stream.bit_rate = 128_000
+        container.metadata.update(title="Song", artist="Singer", album="Album")
+        for start in range(0, 20480, 2048):
+            block = np.ascontiguousarray(song(20480)[:, start : start + 2048])
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = 44100, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    destination = tmp_path / "stem.m4a"
+    write(destination, song(3000))
+    assert copy_tags(path, destination, stem_title="vocals") == []
+    found = read_tags(destination)
+    assert (found.title, found.artist, found.album) == ("Song (vocals)", "Singer", "Album")
+    samples, rate = read_audio(path)
+    assert rate == 44100
+    assert abs(samples.shape[1] - 20480) <= 4096
+
+
+def test_totals_of_vorbis_comments(tmp_path, song, write):
+    path = tmp_path / "song.flac"
+    write(path, song(100))
+    file = mutagen.File(path)
+    file["tracknumber"], file["totaltracks"], file["albumartist"] = ["7"], ["9"], ["All"]
+    picture = FlacPicture()
+    picture.data, picture.mime, picture.type, picture.desc = PNG, "image/png", 4, "back"
+    file.add_picture(picture)
+    file.save()
+    found = read_tags(path)
+    assert found.text("track") == "7/9"
+    assert found.track == 7
+    assert found.pictures == (Picture(data=PNG, mime="image/png", kind=4, description="back"),)
+
+
+def test_missing_files_have_no_tags(tmp_path):
+    assert read_tags(tmp_path / "missing.mp3") == Tags()

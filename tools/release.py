@@ -1,0 +1,247 @@
+"""python tools/release.py runs/unet/last.ckpt --name unet --data DATA --notes notes.md: release
+weights.
+
+Turns a training checkpoint into ``pretrained/NAME/`` (weights at 16 bits, the recipe, a card) and
+an entry of the manifest, of which this tool is the only writer. Scores are measured here, never
+typed in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unmix import __version__
+from unmix.errors import UnmixError
+from unmix.evaluation import Report, evaluate
+from unmix.manifest import Manifest, ModelEntry, Score, read_manifest
+from unmix.training.checkpoint import load_checkpoint
+from unmix.weights import load_model, save_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+PRETRAINED = ROOT / "pretrained"
+
+
+def main() -> int:
+    """Read the arguments, release, and say what was written."""
+    options = _parser().parse_args()
+    try:
+        folder = release(options)
+    except UnmixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"released {folder}")
+    return 0
+
+
+def release(options: argparse.Namespace) -> Path:
+    """Write the model's folder and its manifest entry; return the folder."""
+    held = load_checkpoint(options.checkpoint)
+    recipe = held["recipe"]
+    folder = PRETRAINED / options.name
+    folder.mkdir(exist_ok=True)
+    weights = folder / "weights.safetensors"
+    state = {name: _narrow(value) for name, value in held["average"].items()}
+    digest = save_weights(
+        weights, recipe["architecture"], recipe["model"], state, licence=options.licence
+    )
+    reports = {
+        (dataset, split): evaluate(folder, data=options.data / path)
+        for dataset, split, path in (text.split(":") for text in options.score)
+    }
+    model = load_model(folder)
+    entry = ModelEntry(
+        name=options.name,
+        summary=options.summary,
+        architecture=recipe["architecture"],
+        stems=_stems(reports, model.stems),
+        sample_rate=model.sample_rate,
+        audio_channels=model.audio_channels,
+        parameters=sum(p.numel() for p in model.parameters()),
+        size=weights.stat().st_size,
+        sha256=digest,
+        licence=options.licence,
+        training_data=tuple(corpus["path"] for corpus in recipe["train"]["corpora"]),
+        since=options.since or __version__,
+        scores=tuple(score for key, report in reports.items() for score in _scores(*key, report)),
+    )
+    shutil.copyfile(options.recipe, folder / "config.toml")
+    (folder / "card.md").write_text(card(entry, held, options, reports), encoding="utf-8")
+    _write_manifest(entry, default=options.default)
+    return folder
+
+
+def card(
+    entry: ModelEntry,
+    held: dict[str, Any],
+    options: argparse.Namespace,
+    reports: dict[tuple[str, str], Report],
+) -> str:
+    """Return the model's card in Markdown: what anyone must know before using the weights."""
+    train = held["recipe"]["train"]
+    notes = options.notes.read_text(encoding="utf-8") if options.notes else ""
+    sections = _sections(notes)
+    rows = "\n".join(_row(score) for score in entry.scores)
+    return f"""# {entry.name}
+
+{entry.summary}
+
+## What it does
+
+Splits a recording into {" and ".join(entry.stems)}. Architecture `{entry.architecture}`,
+{entry.parameters:,} parameters, {entry.sample_rate} Hz, {entry.audio_channels} channels,
+{entry.size / 2**20:.1f} MiB (sha256 `{entry.sha256}`).
+
+## Data and its licence
+
+{sections.get("data", "").strip()}
+
+Licence of the weights: {entry.licence}.
+
+## Training
+
+Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
+{train["batch_size"]} excerpts. {sections.get("training", "").strip()}
+
+## Scores
+
+Measured by `tools/release.py` on these weights at quality `balanced`; in dB.
+
+| dataset | split | stem | metric | aggregation | score |
+|---|---|---|---|---|---|
+{rows}
+
+{_tracks(reports)}
+{sections.get("scores", "").strip()}
+
+## Known failures
+
+{sections.get("failures", "").strip()}
+
+## How to cite
+
+{sections.get("cite", "").strip()}
+"""
+
+
+def _tracks(reports: dict[tuple[str, str], Report]) -> str:
+    """Return how many tracks each split has, and how they spread."""
+    lines = []
+    for (dataset, split), report in reports.items():
+        for stem in report.stems:
+            values = sorted(report.values(stem, "bss_sdr"))
+            lines.append(
+                f"- {dataset} {split}, {stem}: {len(values)} tracks, "
+                f"from {values[0]:.2f} to {values[-1]:.2f} dB (SDR of museval, per track)"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _row(score: Score) -> str:
+    cells = (score.dataset, score.split, score.stem, score.metric, score.aggregation)
+    return f"| {' | '.join(cells)} | {score.value:.2f} |"
+
+
+def _scores(dataset: str, split: str, report: Report) -> list[Score]:
+    ways = (
+        (
+            "SDR (museval, 1 s frames)",
+            "median over frames, median over tracks",
+            report.median,
+            "bss_sdr",
+        ),
+        ("SDR (whole track)", "mean over tracks", report.mean, "sdr"),
+    )
+    return [
+        Score(
+            dataset=dataset,
+            split=split,
+            stem=stem,
+            metric=metric,
+            aggregation=aggregation,
+            value=round(aggregate(stem, name), 3),
+        )
+        for stem in report.stems
+        for metric, aggregation, aggregate, name in ways
+    ]
+
+
+def _stems(reports: dict[tuple[str, str], Report], own: tuple[str, ...]) -> tuple[str, ...]:
+    return next((report.stems for report in reports.values()), own)
+
+
+def _narrow(value: torch.Tensor) -> torch.Tensor:
+    """Return 16-bit floats, but for numbers out of their range, which stay as they are."""
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if torch.isfinite(half).all() else value
+
+
+def _sections(notes: str) -> dict[str, str]:
+    """Return the parts of a notes file, by their ``# name`` headings."""
+    parts: dict[str, str] = {}
+    for part in ("\n" + notes).split("\n# ")[1:]:
+        heading, _, body = part.partition("\n")
+        parts[heading.strip().lower()] = body
+    return parts
+
+
+def _write_manifest(entry: ModelEntry, *, default: bool) -> None:
+    others = [model for model in read_manifest().models if model.name != entry.name]
+    models = [entry, *others] if default else [*others, entry]
+    text = "# Written by tools/release.py: one table per model, the default first.\n"
+    text += "".join(_toml(model) for model in Manifest(models=tuple(models)).models)
+    (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
+
+
+def _toml(entry: ModelEntry) -> str:
+    """Return one model as TOML; JSON's strings, numbers and arrays are TOML's too."""
+    fields = entry.model_dump(mode="json")
+    scores = fields.pop("scores")
+    lines = ["", "[[models]]", *(_line(item) for item in fields.items())]
+    for score in scores:
+        lines += ["", "[[models.scores]]", *(_line(item) for item in score.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(item: tuple[str, Any]) -> str:
+    key, value = item
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "checkpoint", type=Path, help="of a training run; the averaged weights are released"
+    )
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--recipe", type=Path, required=True, help="TOML file it was trained from")
+    parser.add_argument("--summary", required=True, help="one sentence")
+    parser.add_argument("--licence", required=True, help="of the weights")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that --score is relative to"
+    )
+    parser.add_argument(
+        "--score",
+        action="append",
+        default=[],
+        metavar="DATASET:SPLIT:PATH",
+        help="to measure; repeat",
+    )
+    parser.add_argument(
+        "--notes", type=Path, help="Markdown with sections # data, # training, # failures ..."
+    )
+    parser.add_argument("--since", help="first version that has it; this version where not given")
+    parser.add_argument("--default", action="store_true", help="make it the default model")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

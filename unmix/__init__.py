@@ -1,0 +1,64 @@
+"""Separate the vocals of a song from its accompaniment: U-Nets to use, to train and to trust.
+
+The names below are the public face. Each is imported when it is first used, so that ``import
+unmix`` takes no time and needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .backing import KaraokeFile as KaraokeFile
+    from .backing import karaoke as karaoke
+    from .errors import Cancelled as Cancelled
+    from .errors import UnmixError as UnmixError
+    from .evaluation import evaluate as evaluate
+    from .files import SeparatedFile as SeparatedFile
+    from .manifest import list_models as list_models
+    from .separator import Separator as Separator
+    from .separator import separate as separate
+    from .weights import load_model as load_model
+
+_HOMES = {
+    "Cancelled": "errors",
+    "KaraokeFile": "backing",
+    "SeparatedFile": "files",
+    "Separator": "separator",
+    "UnmixError": "errors",
+    "evaluate": "evaluation",
+    "karaoke": "backing",
+    "list_models": "manifest",
+    "load_model": "weights",
+    "separate": "separator",
+}
+
+__all__ = [
+    "Cancelled",
+    "KaraokeFile",
+    "SeparatedFile",
+    "Separator",
+    "UnmixError",
+    "__version__",
+    "evaluate",
+    "karaoke",
+    "list_models",
+    "load_model",
+    "separate",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its room, once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

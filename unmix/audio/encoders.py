@@ -1,0 +1,185 @@
+"""Encoders for everything but WAV: libsndfile's, and FFmpeg's AAC."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+import soundfile
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from .channels import LAYOUT_NAMES, VORBIS_ORDER
+from .formats import OutputFormat
+from .wav import WavEncoder, to_integers
+
+_PIECE = 16384  # samples: libvorbis puts a whole call on the stack
+_SUBTYPES = {
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "ogg": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+}
+#: Bits per second of stereo Vorbis for libsndfile's compression levels 0, 0.1, ... 1.
+_VORBIS_RATES = (500, 320, 256, 224, 192, 160, 128, 112, 96, 80, 64)
+_OPUS_RANGE = (6000, 256_000)  # bits/s of a channel for libsndfile's compression levels 1 and 0
+
+
+class Encoder(Protocol):
+    """A file that grows block by block."""
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """Append samples ``[C, n]``."""
+        ...
+
+    def close(self) -> None:
+        """Complete the file and close it."""
+        ...
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        ...
+
+
+class SoundFileEncoder:
+    """flac, aiff, mp3, ogg and opus by libsndfile.
+
+    MP3 gets the header that tells players the encoder's delay and padding, so that it plays with
+    the length it was given; its bit rate is constant. Ogg Vorbis's is an aim.
+    """
+
+    def __init__(
+        self, path: Path, *, sample_rate: int, channels: int, output_format: OutputFormat
+    ) -> None:
+        self._path = path
+        self._bits = output_format.bit_depth
+        self._empty_flac = _flac_header(sample_rate, channels, self._bits or 16)
+        name = output_format.name
+        order = VORBIS_ORDER.get(channels) if name in ("ogg", "opus") else None
+        self._rows = None if order is None else list(order)
+        container, subtype = _SUBTYPES.get(name, (name.upper(), f"PCM_{self._bits}"))
+        self._file = soundfile.SoundFile(
+            path,
+            "w",
+            samplerate=sample_rate,
+            channels=channels,
+            format=container,
+            subtype=subtype,
+            compression_level=_compression(output_format, sample_rate, channels),
+            bitrate_mode="CONSTANT" if name == "mp3" else None,
+        )
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """Append samples ``[C, n]``."""
+        for start in range(0, block.shape[1], _PIECE):
+            piece = block[:, start : start + _PIECE]
+            if self._rows is not None:
+                piece = piece[self._rows]
+            if self._bits is None:
+                self._file.write(np.ascontiguousarray(piece.T))
+            else:
+                # libsndfile takes the upper bits of 32; its own scaling of floats is not exact.
+                integers = to_integers(piece, self._bits) << (32 - self._bits)
+                self._file.write(np.ascontiguousarray(integers.T))
+
+    def close(self) -> None:
+        """Complete the file and close it."""
+        empty = self._file.format == "FLAC" and self._file.frames == 0
+        self._file.close()
+        if empty:  # libsndfile writes the header with the first samples only
+            self._path.write_bytes(self._empty_flac)
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        with suppress(soundfile.LibsndfileError):
+            self._file.close()
+
+
+def _flac_header(sample_rate: int, channels: int, bits: int) -> bytes:
+    """Return a whole FLAC file without samples: its mark and the block STREAMINFO."""
+    sizes = (4096).to_bytes(2, "big") * 2 + bytes(6)
+    form = sample_rate << 44 | (channels - 1) << 41 | (bits - 1) << 36
+    return b"fLaC" + bytes([0x80, 0, 0, 34]) + sizes + form.to_bytes(8, "big") + bytes(16)
+
+
+def _compression(output_format: OutputFormat, sample_rate: int, channels: int) -> float | None:
+    """Return libsndfile's compression level, in [0, 1], for a bit rate."""
+    bitrate = output_format.bitrate_for(sample_rate)
+    if bitrate is None:
+        return None
+    if output_format.name == "mp3":
+        low, high = (32, 320) if sample_rate >= 32000 else (8, 160 if sample_rate >= 16000 else 64)
+        return min((high - bitrate / 1000) / (high - low), 0.9999)  # libsndfile fails at 1
+    if output_format.name == "opus":
+        low, high = _OPUS_RANGE
+        return float(np.clip((high - bitrate / channels) / (high - low), 0, 1))
+    stereo = bitrate / 1000 * 2 / channels * 44100 / sample_rate
+    levels = np.linspace(1, 0, len(_VORBIS_RATES))
+    return float(np.interp(stereo, _VORBIS_RATES[::-1], levels))
+
+
+class AacEncoder:
+    """AAC in an m4a file by FFmpeg.
+
+    The movie's clock counts samples, so that its edit list tells delay and length exactly.
+    """
+
+    def __init__(
+        self, path: Path, *, sample_rate: int, channels: int, output_format: OutputFormat
+    ) -> None:
+        self._rate = sample_rate
+        self._layout = LAYOUT_NAMES[channels]
+        self._position = 0
+        self._file = path.open("wb+")
+        try:
+            options = {"movie_timescale": str(sample_rate)}
+            self._container = av.open(self._file, "w", format="ipod", container_options=options)
+            stream = self._container.add_stream("aac", rate=sample_rate, layout=self._layout)
+            assert isinstance(stream, AudioStream)
+            stream.bit_rate = output_format.bitrate or 0
+            self._stream = stream
+        except BaseException:
+            self._file.close()
+            raise
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """Append samples ``[C, n]``."""
+        for start in range(0, block.shape[1], _PIECE):
+            piece = np.ascontiguousarray(block[:, start : start + _PIECE])
+            frame = AudioFrame.from_ndarray(piece, format="fltp", layout=self._layout)
+            frame.sample_rate = self._rate
+            frame.pts = self._position
+            self._position += piece.shape[1]
+            self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Complete the file and close it."""
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        finally:
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        with suppress(av.FFmpegError, OSError, ValueError):
+            self._container.close()
+        self._file.close()
+
+
+def open_encoder(
+    path: Path, *, sample_rate: int, channels: int, output_format: OutputFormat
+) -> Encoder:
+    """Open a new file of a format for writing.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+    if output_format.name == "wav":
+        bits = output_format.bit_depth or 16
+        return WavEncoder(path, sample_rate=sample_rate, channels=channels, bits=bits)
+    encoder = AacEncoder if output_format.name == "m4a" else SoundFileEncoder
+    return encoder(path, sample_rate=sample_rate, channels=channels, output_format=output_format)

@@ -1,0 +1,290 @@
+"""The decoder that FFmpeg gives us (PyAV): MP3, everything that is not plain, and videos' sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from ..errors import AudioError
+from .decoders import PIECE
+from .headers import Header
+from .info import AudioInfo
+
+#: Value of full scale for the sample types of FFmpeg; float types need none.
+_FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31}
+_LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "shorten", "tak")
+_CONTAINERS = {"mov": "mp4", "matroska": "webm"}
+#: Formats whose headers count samples; other lengths FFmpeg estimates from bit rates.
+_EXACT = ("mov", "mp3", "flac", "ogg", "wav", "w64", "aiff", "caf", "ape", "wv", "tta")
+#: More planes than this and PyAV counts them wrong (it reads past the end): pack them first.
+_SAFE_PLANES = 7
+_LONGEST_GAP = 600  # seconds; a larger jump of the clock is not a damaged part but a wrong clock
+_EDIT_ROUNDING = 0.002  # seconds by which an MP4 edit list may be off: it counts in milliseconds
+_PREROLL = 1.0  # seconds decoded and dropped before an excerpt, so that codecs have settled
+_OGG_PREROLL = 10.0  # longer than most Ogg pages: see `_seek`
+
+
+class FFmpegDecoder:
+    """One audio stream of a file, frame by frame, as float samples at its own rate."""
+
+    def __init__(self, path: Path, header: Header, stream: int | None = None) -> None:
+        """Open the file and decode its first frame, which alone knows rate and channels for sure.
+
+        Args:
+            path: The file.
+            header: What `read_header` found.
+            stream: Which of the audio streams, from 0; None lets FFmpeg choose the best.
+
+        Raises:
+            AudioError: The file is no audio, or has no such stream.
+        """
+        self._path = path
+        self._header = header
+        self._file = path.open("rb")  # as a file: no name is taken for a protocol or a playlist
+        try:
+            try:
+                self._container = av.open(self._file, mode="r", metadata_errors="replace")
+            except (av.FFmpegError, ValueError) as error:
+                raise AudioError(
+                    f"{path} cannot be read as audio: it is damaged or not an audio file"
+                ) from error
+            self._stream = _choose(path, self._container, stream)
+            if self._stream.codec_context is None:
+                raise AudioError(f"{path} holds sound in a coding that is unknown here")
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        """Decode up to the first frame and note what it is."""
+        self.damage: list[str] = []
+        self._bad = 0  # packets in a row that did not decode
+        self._position = 0
+        self._frames = self._decode()
+        self._first = next(self._frames, None)
+        self._origin = self._first[0].pts if self._first else None
+        stream = self._stream
+        self._rate = (self._first[0].sample_rate if self._first else stream.rate) or 0
+        self._channels = self._first[0].layout.nb_channels if self._first else stream.channels
+        if not self._rate or not self._channels:
+            raise AudioError(f"{self._path} has an audio stream of which nothing can be decoded")
+        self._packer: AudioResampler | None = None
+        self._clock = (stream.time_base or Fraction(1, self._rate)) * self._rate
+        self.info = self._describe()
+        self._exact = self.info.container == "flac"  # whose every frame knows its place
+        # Some writers of MP3 headers count one frame too many; other clocks are rounded.
+        frame = 1152 if self.info.container == "mp3" else self._rate // 10
+        self.tolerance = 0 if self._exact else frame
+
+    def pieces(self) -> Iterator[NDArray[np.float32]]:
+        """Yield samples ``[C, n]``; parts that do not decode become silence of the same length."""
+        held: tuple[AudioFrame, int] | None = None
+        for frame, duration, bad in self._all_frames():
+            if held is not None:
+                yield self._given(self._samples(held[0]))
+            if bad or (self._exact and self._at(frame) > self._position):
+                yield from self._silence_until(frame)
+            held = (frame, duration)
+        if held is not None:
+            yield self._given(self._trimmed_end(*held))
+        if self._bad and self._header.kind != "mpeg":
+            self.damage.append("its end did not decode")
+
+    def excerpt(self, start: int, length: int) -> NDArray[np.float32]:
+        """Return samples ``[C, length]`` from `start`, fewer where the file ends before."""
+        self._seek(start)
+        if self._position > start:
+            self._container.seek(0)
+            self._stream.codec_context.flush_buffers()
+            self._start()
+        parts = [np.zeros((self._channels, 0), np.float32)]
+        wanted = length
+        for piece in self.pieces():
+            begin = max(0, start - (self._position - piece.shape[1]))
+            parts.append(piece[:, begin : begin + wanted])
+            wanted -= parts[-1].shape[1]
+            if wanted <= 0:
+                break
+        return np.concatenate(parts, axis=1)
+
+    def close(self) -> None:
+        """Close the file."""
+        if hasattr(self, "_container"):
+            self._container.close()
+        self._file.close()
+
+    def _seek(self, start: int) -> None:
+        """Go to a frame a little before a sample, where the stream's clock counts samples.
+
+        Where it does not, stay: decoding from the beginning is always right.
+        """
+        preroll = _OGG_PREROLL if self.info.container == "ogg" else _PREROLL
+        target = start - round(preroll * self._rate)
+        if target <= 0 or self._clock > 1 or self._origin is None or self._header.kind == "mpeg":
+            return
+        self._container.seek(int(target / self._clock) + self._origin, stream=self._stream)
+        self._stream.codec_context.flush_buffers()
+        self._frames = self._decode()
+        # FFmpeg's clock for Vorbis is off by half a window in the page it jumps to, and wherever
+        # windows change their length, but right on the average: believe the median.
+        counted, offsets = 0, []
+        for frame in self._frames:
+            self._first = frame
+            offsets.append(self._at(frame[0]) - counted)
+            self._position = counted + sorted(offsets)[len(offsets) // 2]
+            if self._position + self._rate // 10 >= start:
+                return
+            counted += frame[0].samples
+
+    def _all_frames(self) -> Iterator[tuple[AudioFrame, int, bool]]:
+        if self._first is not None:
+            yield self._first
+        yield from self._frames
+
+    def _decode(self) -> Iterator[tuple[AudioFrame, int, bool]]:
+        """Yield each frame with its packet's length on the clock and whether damage precedes it."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError:
+                self._bad += 1
+                return
+            try:
+                frames = self._stream.codec_context.decode(packet if packet.size else None)
+            except av.EOFError:
+                return
+            except av.FFmpegError:
+                self._bad += 1
+                continue
+            for frame in frames:
+                bad, self._bad = bool(self._bad), 0
+                own = packet.pts is not None and frame.pts == packet.pts
+                yield frame, (packet.duration or 0) if own else 0, bad
+
+    def _samples(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """Convert a frame of any sample type to float ``[C, n]``; full scale is 1."""
+        channels = frame.layout.nb_channels
+        if frame.sample_rate != self._rate or channels != self._channels:
+            raise AudioError(
+                f"{self._path} changes from {self._channels} channels at {self._rate} Hz to "
+                f"{channels} channels at {frame.sample_rate} Hz on the way: split it there first"
+            )
+        if frame.format.is_planar and channels > _SAFE_PLANES:
+            frame = self._packed(frame)
+        try:
+            array: NDArray[Any] = frame.to_ndarray()
+        except ValueError as error:
+            raise AudioError(
+                f"{self._path} holds samples of an unknown type, {frame.format.name}"
+            ) from error
+        if not frame.format.is_planar:
+            array = array.reshape(-1, channels).T
+        kind = frame.format.name.removesuffix("p")
+        scale = _FULL_SCALE.get(kind)
+        if scale is None:
+            return np.ascontiguousarray(array, dtype=np.float32)
+        offset = 128.0 if kind == "u8" else 0.0
+        return np.ascontiguousarray((array - offset) / scale, dtype=np.float32)
+
+    def _packed(self, frame: AudioFrame) -> AudioFrame:
+        if self._packer is None:
+            self._packer = AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
+        return self._packer.resample(frame)[0]
+
+    def _given(self, piece: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._position += piece.shape[1]
+        return piece
+
+    def _at(self, frame: AudioFrame) -> int:
+        """Return where a frame belongs, in samples from the first frame's start."""
+        if frame.pts is None or self._origin is None:
+            return self._position
+        return round((frame.pts - self._origin) * self._clock)
+
+    def _silence_until(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
+        gap = self._at(frame) - self._position
+        end = self.info.length or self._position + _LONGEST_GAP * self._rate
+        if gap <= 0 or self._position + gap > end:
+            self.damage.append("a part that did not decode was left out")
+            return
+        self.damage.append(
+            f"{gap / self._rate:.2f} s at {self._position / self._rate:.1f} s "
+            "did not decode and became silence"
+        )
+        while gap > 0:
+            yield self._given(np.zeros((self._channels, min(gap, PIECE)), np.float32))
+            gap = self._at(frame) - self._position
+
+    def _trimmed_end(self, frame: AudioFrame, duration: int) -> NDArray[np.float32]:
+        """Cut the padding off the last frame, where FFmpeg leaves that to the player.
+
+        In an MP4 the last packet's own duration is exact; an edit list may end earlier still. An
+        MP3's count of samples is exact unless it is wrong by whole frames.
+        """
+        samples = self._samples(frame)
+        length = samples.shape[1]
+        if self.info.container == "mp3" and self.info.length and self._header.exact_length:
+            extra = self._position + length - self.info.length
+            return samples[:, : length - extra] if 0 < extra < length else samples
+        if self.info.container != "mp4" or self._clock > 1:
+            return samples
+        if duration:
+            length = min(length, round(duration * self._clock))
+        stream = self._stream
+        if stream.duration and not stream.start_time:
+            extra = self._position + length - round(stream.duration * self._clock)
+            if extra > _EDIT_ROUNDING * self._rate:
+                length = max(0, length - extra)
+        return np.ascontiguousarray(samples[:, :length])
+
+    def _describe(self) -> AudioInfo:
+        stream, container = self._stream, self._container
+        codec = stream.codec_context.name
+        codec = "mp3" if codec.startswith("mp3") else codec.removesuffix("float")
+        lossless = codec.startswith(_LOSSLESS)
+        name = container.format.name.split(",")[0]
+        length, estimate = None, name not in _EXACT or not self._header.exact_length
+        if stream.duration:
+            length = round(stream.duration * self._clock)
+        elif container.duration:
+            length, estimate = round(container.duration * self._rate / 1_000_000), True
+        bits = stream.format.bits if lossless else None
+        if (bits == 32 and not codec.startswith("pcm_")) or codec.startswith("pcm_s24"):
+            bits = 24  # FFmpeg gives 24 bits in the upper part of 32
+        return AudioInfo(
+            sample_rate=self._rate,
+            channels=self._channels,
+            length=length,
+            container=_CONTAINERS.get(name, name),
+            codec=codec,
+            bit_depth=bits,
+            lossy=not lossless,
+            bitrate=stream.bit_rate or container.bit_rate or None,
+            length_is_estimate=estimate,
+        )
+
+
+def _choose(path: Path, container: av.container.InputContainer, stream: int | None) -> AudioStream:
+    """Return the wanted audio stream of a container."""
+    streams = container.streams.audio
+    if not streams:
+        raise AudioError(f"{path} has no audio stream: nothing to read")
+    if stream is None:
+        best = container.streams.best("audio")
+        return best if isinstance(best, AudioStream) else streams[0]
+    if not 0 <= stream < len(streams):
+        raise AudioError(f"{path} has {len(streams)} audio streams, from 0: there is no {stream}")
+    return streams[stream]

@@ -1,0 +1,228 @@
+"""The file formats that can be written: their choices, their limits, the one nearest a song's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal, Self, cast, get_args
+
+from ..errors import AudioError, ConfigError
+from .info import AudioInfo
+
+FormatName = Literal["wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a"]
+FORMATS: tuple[FormatName, ...] = get_args(FormatName)
+
+_BIT_DEPTHS: dict[FormatName, tuple[int, ...]] = {
+    "wav": (16, 24, 32),
+    "flac": (16, 24),
+    "aiff": (16, 24),
+}
+_BITRATES: dict[FormatName, int] = {"mp3": 320_000, "ogg": 256_000, "opus": 192_000, "m4a": 256_000}
+_BITRATE_RANGES: dict[FormatName, tuple[int, int]] = {
+    "ogg": (48_000, 500_000),
+    "opus": (12_000, 510_000),
+    "m4a": (32_000, 512_000),
+}
+_MP3_KILOBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+#: The bit rates of MP3 at 32 kHz and above; lower sample rates have fewer.
+MP3_BITRATES = tuple(1000 * kilobits for kilobits in _MP3_KILOBITS)
+_SAMPLE_RATES: dict[FormatName, tuple[int, ...]] = {
+    "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+    "opus": (8000, 12000, 16000, 24000, 48000),
+    "m4a": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+}
+_MAX_CHANNELS: dict[FormatName, int] = {
+    "wav": 1024,
+    "flac": 8,
+    "aiff": 1024,
+    "mp3": 2,
+    "ogg": 8,
+    "opus": 8,
+    "m4a": 6,
+}
+_LOWEST_LIKE = 128_000  # bits/s: a second lossy coding below this is heard
+_HIGHEST_FLAC_RATE = 655_350
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFormat:
+    """A file format with its choices; `parse` makes one from a user's words.
+
+    Attributes:
+        name: One of `FORMATS`.
+        bit_depth: 16, 24 or (wav only, float) 32; None for lossy formats.
+        bitrate: Bits per second of all channels together; None for lossless formats.
+    """
+
+    name: FormatName
+    bit_depth: int | None = None
+    bitrate: int | None = None
+
+    @classmethod
+    def parse(
+        cls, name: str, bit_depth: int | None = None, bitrate: int | str | None = None
+    ) -> Self:
+        """Make a format of a user's choices; what is not chosen gets the usual value.
+
+        Args:
+            name: One of `FORMATS`, in any case, with or without a leading dot.
+            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff.
+            bitrate: Bits per second, or text for `parse_bitrate`, for lossy formats.
+
+        Raises:
+            ConfigError: The choices do not fit together; the sentence lists those that do.
+        """
+        key = name.lower().removeprefix(".")
+        if key not in FORMATS:
+            raise ConfigError(f"unknown format {name!r}; choose from {', '.join(FORMATS)}")
+        known = key
+        if isinstance(bitrate, str):
+            bitrate = parse_bitrate(bitrate)
+        if known in _BIT_DEPTHS:
+            return cls(name=known, bit_depth=_checked_depth(known, bit_depth, bitrate))
+        return cls(name=known, bitrate=_checked_bitrate(known, bit_depth, bitrate))
+
+    @property
+    def extension(self) -> str:
+        """The end of a file's name, with the dot."""
+        return f".{self.name}"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether samples above full scale survive: only in 32-bit wav."""
+        return self.name == "wav" and self.bit_depth == 32
+
+    @property
+    def lossy(self) -> bool:
+        """Whether the format throws something away."""
+        return self.name not in _BIT_DEPTHS
+
+    def sample_rate_for(self, rate: int) -> int:
+        """Return the rate in Hz that a file for samples of this rate has.
+
+        The same rate where the format knows it, else the next higher one it knows, else (above
+        all of them) 44.1 kHz for its multiples and the highest one for others.
+        """
+        known = _SAMPLE_RATES.get(self.name)
+        if known is None or rate in known:
+            return rate
+        if self.name == "opus" and rate > 24000:
+            return 48000
+        higher = [choice for choice in known if choice > rate]
+        if higher:
+            return higher[0]
+        return 44100 if rate % 44100 == 0 and 44100 in known else known[-1]
+
+    def bitrate_for(self, rate: int) -> int | None:
+        """Return the bit rate used at a sample rate: low rates of MP3 have a lower maximum."""
+        if self.bitrate is None or self.name != "mp3":
+            return self.bitrate
+        return min(self.bitrate, 320_000 if rate >= 32000 else 160_000 if rate >= 16000 else 64_000)
+
+    def check(self, channels: int, sample_rate: int) -> None:
+        """Refuse what the format cannot hold.
+
+        Raises:
+            AudioError: Too many channels or too high a rate; the sentence names a remedy.
+        """
+        most = _MAX_CHANNELS[self.name]
+        if not 1 <= channels <= most:
+            remedy = "use flac or wav" if channels <= _MAX_CHANNELS["flac"] else "use wav"
+            raise AudioError(f"{self.name} holds 1 to {most} channels, not {channels}: {remedy}")
+        if sample_rate < 1:
+            raise AudioError(f"a sample rate of {sample_rate} Hz cannot be written")
+        if self.name == "flac" and sample_rate > _HIGHEST_FLAC_RATE:
+            raise AudioError(
+                f"flac holds up to {_HIGHEST_FLAC_RATE} Hz, not {sample_rate}: use wav"
+            )
+
+
+def parse_bitrate(text: str) -> int:
+    """Return bits per second for text such as "320k", "192kbps" or "256000".
+
+    Plain numbers below 1000 are meant in thousands, as everybody says them.
+
+    Raises:
+        ConfigError: The text is no bit rate.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)(?:bps|bit/s|b/s)?\s*", text.lower())
+    value = float(match[1]) if match else 0.0
+    if match is None or value <= 0:
+        raise ConfigError(f"unknown bit rate {text!r}; write for example 320k")
+    return round(value * 1000) if match[2] or value < 1000 else round(value)
+
+
+def format_like(info: AudioInfo, path: str | PathLike[str]) -> OutputFormat:
+    """Return the format a song came in, or the nearest that can be written.
+
+    Lossy formats keep about their bit rate (never below 128 kbit/s, 320 for an MP3 that does not
+    say), lossless ones their bit depth. What cannot be written becomes m4a or flac.
+
+    Args:
+        info: The song's header.
+        path: The song; its name decides between "ogg" and "opus" only where the codec does not.
+    """
+    name = _similar_name(info, Path(path).suffix.lower())
+    if name in _BIT_DEPTHS:
+        depths = _BIT_DEPTHS[name]
+        wanted = info.bit_depth or 16
+        return OutputFormat(
+            name=name, bit_depth=next((bits for bits in depths if bits >= wanted), depths[-1])
+        )
+    usual = _BITRATES[name]
+    bitrate = max(_LOWEST_LIKE, info.bitrate or usual)
+    if name == "mp3":
+        # A VBR song's average is no MP3 bit rate: the next higher one loses nothing.
+        bitrate = next((rate for rate in MP3_BITRATES if rate >= bitrate - 4000), MP3_BITRATES[-1])
+    else:
+        bitrate = min(bitrate, _BITRATE_RANGES[name][1])
+    return OutputFormat(name=name, bitrate=bitrate)
+
+
+def _similar_name(info: AudioInfo, suffix: str) -> FormatName:
+    if info.codec in ("vorbis", "opus"):
+        plain = info.container == "ogg"
+        return "opus" if info.codec == "opus" and plain else "ogg" if plain else "m4a"
+    if info.container in ("mp3", "wav", "flac") and (info.lossy == (info.container == "mp3")):
+        return cast(FormatName, info.container)
+    if info.container.startswith("aif") and not info.lossy and (info.bit_depth or 16) <= 24:
+        return "aiff"
+    if info.lossy:
+        return "mp3" if info.codec == "mp3" and suffix == ".mp3" else "m4a"
+    return "flac"
+
+
+def _checked_depth(name: FormatName, bit_depth: int | None, bitrate: int | None) -> int:
+    choices = _BIT_DEPTHS[name]
+    if bitrate is not None:
+        lossy = ", ".join(_BITRATES)
+        raise ConfigError(f"{name} is lossless and has no bit rate; choose one of {lossy} for that")
+    if bit_depth is None:
+        return 16
+    if bit_depth not in choices:
+        listed = ", ".join(map(str, choices))
+        hint = "; 32-bit float needs wav" if bit_depth == 32 else ""
+        raise ConfigError(f"{name} has no bit depth of {bit_depth}; choose from {listed}{hint}")
+    return bit_depth
+
+
+def _checked_bitrate(name: FormatName, bit_depth: int | None, bitrate: int | None) -> int:
+    if bit_depth is not None:
+        lossless = ", ".join(_BIT_DEPTHS)
+        raise ConfigError(f"{name} has no bit depth; choose a bit rate, or one of {lossless}")
+    if bitrate is None:
+        return _BITRATES[name]
+    if name == "mp3":
+        if bitrate not in MP3_BITRATES:
+            listed = ", ".join(f"{rate // 1000}k" for rate in MP3_BITRATES)
+            raise ConfigError(f"mp3 has no bit rate of {bitrate} bits/s; choose from {listed}")
+        return bitrate
+    low, high = _BITRATE_RANGES[name]
+    if not low <= bitrate <= high:
+        raise ConfigError(
+            f"{name} has no bit rate of {bitrate} bits/s; "
+            f"choose from {low // 1000}k to {high // 1000}k"
+        )
+    return bitrate

@@ -1,0 +1,304 @@
+"""Reading: any file with sound in it becomes a stream of float blocks ``[C, n]``.
+
+libsndfile reads what it reads well; FFmpeg (PyAV) reads the rest, and takes over from the sample
+reached where libsndfile gives up. Nothing here holds more than a few blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AudioError
+from .decoders import DecodeStopped, SoundFileDecoder
+from .ffmpeg import FFmpegDecoder
+from .headers import Header, read_header
+from .info import AudioInfo
+from .resample import Resampler
+
+BLOCK = 65536
+
+
+class AudioReader:
+    """An open audio file; made by `open_audio`, closed by the `with` statement.
+
+    Attributes:
+        path: The file.
+        info: What its header promises.
+        warnings: Sentences about what had to be mended or is missing; complete at the end.
+        complete: False as soon as a part is known not to have decoded.
+        samples_read: Samples per channel given out so far.
+    """
+
+    def __init__(self, path: Path, *, stream: int | None = None) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self.complete = True
+        self.samples_read = 0
+        self._header = _look(path)
+        self._stream_index = stream
+        self._decoder = _open_decoder(path, self._header, stream)
+        self.info: AudioInfo = self._decoder.info
+        self._decoded = 0
+        self._repaired = 0
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate in Hz."""
+        return self.info.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Count of audio channels."""
+        return self.info.channels
+
+    def blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.float32]]:
+        """Yield the samples as C-contiguous float32 blocks ``[C, n]``, full scale 1.
+
+        Values above full scale stay; NaN and infinity become 0, and a warning counts them. The
+        file is a stream: a second call goes on where the first one stopped.
+
+        Args:
+            size: Length of every block but the last, in samples per channel.
+
+        Raises:
+            AudioError: The file changes its rate or channels on the way.
+            ValueError: `size` is less than 1.
+        """
+        if size < 1:
+            raise ValueError(f"expected blocks of at least one sample, got {size}")
+        for block in _reblocked(self._pieces(), self.channels, size):
+            self.samples_read += block.shape[1]
+            yield block
+        self._check_end()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._decoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _pieces(self) -> Iterator[NDArray[np.float32]]:
+        """Yield what the decoder gives; if it stops, what another one gives from there."""
+        try:
+            for piece in self._decoder.pieces():
+                self._decoded += piece.shape[1]
+                yield self._repair(piece)
+        except DecodeStopped:
+            skip = self._decoded
+            for piece in self._other_pieces():
+                fresh = piece[:, skip:]
+                skip -= piece.shape[1] - fresh.shape[1]
+                self._decoded += fresh.shape[1]
+                yield self._repair(fresh)
+
+    def _other_pieces(self) -> Iterator[NDArray[np.float32]]:
+        """Decode the file again with FFmpeg, at the rate and channels already promised."""
+        self._decoder.close()
+        try:
+            decoder = FFmpegDecoder(self.path, self._header, self._stream_index)
+        except AudioError:
+            self.complete = False
+            return
+        self._decoder = decoder
+        if decoder.info.channels != self.channels:
+            self.complete = False
+            return
+        # libsndfile decodes Opus at the rate of the original, FFmpeg always at 48 kHz.
+        resampler = Resampler(decoder.info.sample_rate, self.sample_rate, self.channels)
+        for piece in decoder.pieces():
+            yield resampler.push(piece)
+        yield resampler.finish()
+
+    def _repair(self, piece: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Replace NaN and infinity by 0, in one warning that counts them all."""
+        finite = np.isfinite(piece)
+        if finite.all():
+            return piece
+        first = self._repaired == 0
+        self._repaired += int(piece.size - np.count_nonzero(finite))
+        sentence = (
+            f"{self.path.name} holds {self._repaired} samples that are not numbers "
+            "(NaN or infinity): they were replaced by 0"
+        )
+        if first:
+            self._repair_at = len(self.warnings)
+            self.warnings.append(sentence)
+        else:
+            self.warnings[self._repair_at] = sentence
+        return np.where(finite, piece, np.float32(0))
+
+    def _check_end(self) -> None:
+        """Compare what decoded with what was promised, and say what is missing."""
+        decoder, info, name = self._decoder, self.info, self.path.name
+        promised = None if info.length_is_estimate else info.length
+        decoded = f"decoded {self._decoded / info.sample_rate:.1f} s"
+        missing = promised is not None and promised - self._decoded > decoder.tolerance
+        if promised is not None and missing:
+            self.complete = False
+            total = f"{promised / info.sample_rate:.1f} s"
+            self.warnings.append(f"{name} is cut short or damaged: {decoded} of {total}")
+        elif self._header.endless or not self.complete:
+            self.complete = False
+            self.warnings.append(f"{name} is cut short: {decoded}, its end is missing")
+        middle = [sentence for sentence in decoder.damage if not (missing and "end" in sentence)]
+        if middle:
+            self.complete = False
+            self.warnings.append(f"{name} is damaged: {'; '.join(middle)}")
+        decoder.damage.clear()
+
+
+def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> AudioReader:
+    """Open a file with sound in it.
+
+    Args:
+        path: The file; its content decides, not its name.
+        stream: Which audio stream of a file with several, from 0; None takes the best.
+
+    Raises:
+        AudioError: There is no such file, or nothing in it is audio.
+    """
+    return AudioReader(Path(path), stream=stream)
+
+
+def read_audio(
+    path: str | PathLike[str], *, stream: int | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """Return all samples ``[C, N]`` of a file, full scale 1, and their rate in Hz.
+
+    Raises:
+        AudioError: There is no such file, or nothing in it is audio.
+    """
+    with open_audio(path, stream=stream) as reader:
+        empty = np.zeros((reader.channels, 0), np.float32)
+        return np.concatenate([empty, *reader.blocks()], axis=1), reader.sample_rate
+
+
+def read_excerpt(
+    path: str | PathLike[str], start: int, length: int, *, stream: int | None = None
+) -> NDArray[np.float32]:
+    """Return the samples ``[C, length]`` from `start` on; fewer where the file ends before.
+
+    Seeks, so that it costs about the same anywhere in wav, flac, ogg and m4a files (an mp3 is
+    decoded from its beginning). NaN and infinity become 0.
+
+    Args:
+        path: The file.
+        start: First sample, at least 0.
+        length: Samples per channel, at least 0.
+        stream: Which audio stream of a file with several, from 0; None takes the best.
+
+    Raises:
+        AudioError: There is no such file, or nothing in it is audio.
+        ValueError: `start` or `length` is negative.
+    """
+    if start < 0 or length < 0:
+        raise ValueError(f"expected an excerpt from 0 on, got start {start}, length {length}")
+    file = Path(path)
+    header = _look(file)
+    decoder = _open_decoder(file, header, stream)
+    try:
+        samples = decoder.excerpt(start, length)
+    except DecodeStopped:
+        samples = _other_excerpt(file, header, decoder.info, start, length)
+    finally:
+        decoder.close()
+    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _other_excerpt(
+    path: Path, header: Header, info: AudioInfo, start: int, length: int
+) -> NDArray[np.float32]:
+    """Return an excerpt by FFmpeg, at the rate and within the length that libsndfile promised."""
+    decoder = FFmpegDecoder(path, header)
+    try:
+        if decoder.info.sample_rate != info.sample_rate:
+            with AudioReader(path) as reader:  # Opus at another rate: decode up to the excerpt
+                return _walked_excerpt(reader, start, length)
+        end = start + length if info.length is None else min(start + length, info.length)
+        return decoder.excerpt(start, max(0, end - start))
+    finally:
+        decoder.close()
+
+
+def _walked_excerpt(reader: AudioReader, start: int, length: int) -> NDArray[np.float32]:
+    parts = [np.zeros((reader.channels, 0), np.float32)]
+    for block in reader.blocks():
+        begin = reader.samples_read - block.shape[1]
+        parts.append(block[:, max(0, start - begin) : max(0, start + length - begin)])
+        if reader.samples_read >= start + length:
+            break
+    return np.concatenate(parts, axis=1)
+
+
+def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
+    """Return what the header of a file promises, without decoding the file.
+
+    Raises:
+        AudioError: There is no such file, or nothing in it is audio.
+    """
+    with open_audio(path, stream=stream) as reader:
+        return reader.info
+
+
+def _look(path: Path) -> Header:
+    """Read a file's header, and turn what hinders it into one sentence."""
+    try:
+        if path.is_dir():
+            raise AudioError(f"{path} is a folder: name an audio file in it")
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path} is empty: get the file again")
+        return read_header(path)
+    except FileNotFoundError as error:
+        raise AudioError(f"{path} does not exist: check the name") from error
+    except PermissionError as error:
+        raise AudioError(f"{path} may not be read: change its permissions") from error
+    except OSError as error:
+        raise AudioError(f"{path} cannot be opened: {error.strerror or error}") from error
+
+
+def _open_decoder(
+    path: Path, header: Header, stream: int | None
+) -> SoundFileDecoder | FFmpegDecoder:
+    if header.soundfile and not stream:
+        try:
+            return SoundFileDecoder(path, header)
+        except DecodeStopped:
+            pass
+    return FFmpegDecoder(path, header, stream)
+
+
+def _reblocked(
+    pieces: Iterator[NDArray[np.float32]], channels: int, size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Cut pieces of any length into new blocks of `size`; only the last may be shorter."""
+    block = np.empty((channels, size), np.float32)
+    filled = 0
+    for piece in pieces:
+        taken = 0
+        while taken < piece.shape[1]:
+            part = piece[:, taken : taken + size - filled]
+            block[:, filled : filled + part.shape[1]] = part
+            taken += part.shape[1]
+            filled += part.shape[1]
+            if filled == size:
+                yield block
+                block = np.empty((channels, size), np.float32)
+                filled = 0
+    if filled:
+        yield np.ascontiguousarray(block[:, :filled])

@@ -1,0 +1,203 @@
+"""Tags: what a song says of itself travels to its stems, whatever the two file formats are.
+
+Only the fields listed here travel. ReplayGain, Sound Check and their like never do: they describe
+the loudness of the song, which no stem has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import av
+import mutagen
+
+from ..errors import AudioError
+from .tag_formats import Picture, read_fields, read_pictures, write_fields
+
+#: What FFmpeg calls a field, where mutagen does not know the file format.
+_FFMPEG_NAMES = {
+    "title": "title",
+    "artist": "artist",
+    "album_artist": "album_artist",
+    "album": "album",
+    "track": "track",
+    "disc": "disc",
+    "date": "date",
+    "genre": "genre",
+    "composer": "composer",
+    "lyrics": "lyrics",
+    "comment": "comment",
+    "copyright": "copyright",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tags:
+    """What a file says of its song.
+
+    Attributes:
+        fields: Texts by name: title, artist, album_artist, album, track ("3" or "3/12"), disc,
+            date, genre, composer, lyrics, comment, copyright. A name may have several texts.
+        pictures: Cover art.
+    """
+
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def title(self) -> str | None:
+        """The song's title."""
+        return self.text("title")
+
+    @property
+    def artist(self) -> str | None:
+        """Who performs; several with commas."""
+        return self.text("artist")
+
+    @property
+    def album_artist(self) -> str | None:
+        """Whose album it is."""
+        return self.text("album_artist")
+
+    @property
+    def album(self) -> str | None:
+        """The album's title."""
+        return self.text("album")
+
+    @property
+    def genre(self) -> str | None:
+        """The genre; several with commas."""
+        return self.text("genre")
+
+    @property
+    def date(self) -> str | None:
+        """The date as written, often a year only."""
+        return self.text("date")
+
+    @property
+    def year(self) -> int | None:
+        """The date's year."""
+        digits = (self.date or "")[:4]
+        return int(digits) if len(digits) == 4 and digits.isdecimal() else None
+
+    @property
+    def track(self) -> int | None:
+        """The number of the track on its disc."""
+        return _number(self.text("track"))
+
+    @property
+    def disc(self) -> int | None:
+        """The number of the disc."""
+        return _number(self.text("disc"))
+
+    def text(self, name: str) -> str | None:
+        """Return a field's texts joined by commas, or None where there are none."""
+        return ", ".join(self.fields.get(name, ())) or None
+
+
+def _number(text: str | None) -> int | None:
+    digits = (text or "").split("/")[0].strip()
+    return int(digits) if digits.isdecimal() else None
+
+
+def read_tags(path: str | PathLike[str]) -> Tags:
+    """Return the tags of a file; none where it has none or they are damaged."""
+    return _read(Path(path), [])
+
+
+def copy_tags(
+    source: str | PathLike[str], destination: str | PathLike[str], *, stem_title: str | None
+) -> list[str]:
+    """Write a song's tags to a file made of it; the destination's samples stay as they are.
+
+    Args:
+        source: The song.
+        destination: A whole audio file.
+        stem_title: Marks the title: "Song (vocals)", where a song without a title is called by its
+            file's name. None leaves the title as it is.
+
+    Returns:
+        Sentences about what could not be read or written: damaged tags are no failure.
+
+    Raises:
+        AudioError: The disk is full or read-only.
+    """
+    source, destination = Path(source), Path(destination)
+    warnings: list[str] = []
+    tags = _read(source, warnings)
+    if stem_title is not None:
+        title = f"{tags.title or source.stem} ({stem_title})"
+        tags = replace(tags, fields={**tags.fields, "title": (title,)})
+    try:
+        left_out = _write(destination, tags)
+    except Exception as error:
+        cause = _system_error(error)
+        if cause is not None:
+            reason = cause.strerror or str(cause)
+            raise AudioError(f"{destination} cannot be tagged: {reason}") from error
+        return [*warnings, f"the tags of {source.name} could not be written: {_short(error)}"]
+    return [
+        *warnings,
+        *(f"of the tags of {source.name}, {what} stayed behind" for what in left_out),
+    ]
+
+
+def _read(path: Path, warnings: list[str]) -> Tags:
+    """Read with mutagen, and with FFmpeg where mutagen knows nothing of the file."""
+    fields: dict[str, tuple[str, ...]] = {}
+    pictures: tuple[Picture, ...] = ()
+    try:
+        file = mutagen.File(path)
+        if file is not None and file.tags is not None:
+            fields = read_fields(file)
+            pictures = read_pictures(file)
+    except Exception as error:  # mutagen raises whatever a damaged tag makes it stumble over
+        warnings.append(f"the tags of {path.name} are damaged: {_short(error)}")
+    return Tags(fields=fields or _ffmpeg_fields(path), pictures=pictures)
+
+
+def _ffmpeg_fields(path: Path) -> dict[str, tuple[str, ...]]:
+    try:
+        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+            metadata = dict(container.metadata)
+            if container.streams.audio:
+                metadata = {**container.streams.audio[0].metadata, **metadata}
+    except (av.FFmpegError, OSError, ValueError):
+        return {}
+    lower = {name.lower(): text for name, text in metadata.items()}
+    return {name: (lower[theirs],) for theirs, name in _FFMPEG_NAMES.items() if lower.get(theirs)}
+
+
+def _write(destination: Path, tags: Tags) -> list[str]:
+    """Write the tags; return what the format has no place for."""
+    if not tags.fields and not tags.pictures:
+        return []
+    file: Any = mutagen.File(destination)
+    if file is None:
+        raise ValueError(f"no tags are known for {destination.name}")
+    if file.tags is None:
+        file.add_tags()
+    left_out = write_fields(file, tags.fields, tags.pictures)
+    file.save()
+    return left_out
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Return the operating system's error behind one of mutagen's, which wraps them."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error
+        wrapped = error.args[0] if error.args else None
+        if isinstance(wrapped, OSError):
+            return wrapped
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _short(error: BaseException) -> str:
+    text = str(error).splitlines()
+    return text[0][:120] if text else type(error).__name__

@@ -1,0 +1,1 @@
+"""Recipes, one TOML file per model: what ``unmix train NAME`` reads."""

@@ -1,0 +1,75 @@
+"""Excerpts: short pieces of stems, cut at a random place, at a random playing speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from .tracks import Samples, StemFile, mix
+
+# An excerpt quieter than this is drawn again a few times: half of a vocal track can be silence.
+_SILENCE = 10 ** (-45 / 20)
+_TRIES = 4
+
+
+@dataclass(frozen=True)
+class ExcerptReader:
+    """Cuts excerpts ``[channels, length]`` at ``sample_rate`` Hz."""
+
+    sample_rate: int
+    channels: int
+    length: int
+
+    def __call__(
+        self, stems: Sequence[Sequence[StemFile]], speed: float, random: Generator
+    ) -> list[Samples]:
+        """Return one excerpt per stem, all from the same place, preferably with sound in the first.
+
+        Args:
+            stems: for each stem, the files that sum to it; all of one track.
+            speed: 1.1 plays ten per cent faster and higher.
+            random: decides the place.
+        """
+        files = {file.path: file for parts in stems for file in parts}
+        first = stems[0][0]
+        span = round(self.length * speed)
+        for _ in range(_TRIES):
+            start = self._start(first, span, random)
+            if rms(self._read(first, start, span)) > _SILENCE:
+                break
+        read = {path: self._read(file, start, span) for path, file in files.items()}
+        return [_stretch(mix(read[file.path] for file in parts), self.length) for parts in stems]
+
+    def _start(self, file: StemFile, span: int, random: Generator) -> int:
+        """Return where to cut; below zero where the file is too short, to place it anywhere."""
+        spare = file.length_at(self.sample_rate) - span
+        return int(random.integers(min(spare, 0), max(spare, 0) + 1))
+
+    def _read(self, file: StemFile, start: int, span: int) -> Samples:
+        before = max(0, -start)
+        samples = file.read(max(start, 0), span - before, self.sample_rate, self.channels)
+        return np.pad(samples, ((0, 0), (before, 0)))
+
+
+def rms(samples: NDArray[np.float32]) -> float:
+    """Return the root mean square over channels and samples."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def _stretch(samples: Samples, length: int) -> Samples:
+    """Return ``[C, length]`` that plays all of ``samples``: linear between neighbours.
+
+    Linear interpolation dulls the last octave a little and costs a hundredth of a good resampler;
+    the stems of an item are dulled alike, so mixture and references still agree.
+    """
+    if samples.shape[1] == length:
+        return samples
+    position = np.linspace(0, samples.shape[1] - 1, length)
+    left = np.minimum(position.astype(np.int64), samples.shape[1] - 2)
+    share = (position - left).astype(np.float32)
+    stretched: Samples = samples[:, left] * (1 - share) + samples[:, left + 1] * share
+    return stretched

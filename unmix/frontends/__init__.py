@@ -1,0 +1,5 @@
+"""From samples to frames and back: exact, batched, on any device."""
+
+from .stft import STFT
+
+__all__ = ["STFT"]

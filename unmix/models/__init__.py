@@ -1,0 +1,15 @@
+"""Architectures: one file each, found through the registry."""
+
+from ._base import Model, ModelConfig, SpectrogramConfig, SpectrogramModel
+from ._registry import build, config_type, names, register
+
+__all__ = [
+    "Model",
+    "ModelConfig",
+    "SpectrogramConfig",
+    "SpectrogramModel",
+    "build",
+    "config_type",
+    "names",
+    "register",
+]

@@ -1,0 +1,118 @@
+"""What every model is: a network from a chunk of the mixture to a chunk of every stem.
+
+Axes, in this order, everywhere in the package: **B** batch, **S** stem, **C** audio channel,
+**F** frequency bin, **T** frame, **N** sample.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
+
+from ..config import Settings
+from ..frontends import STFT
+from ..masks import apply_mask
+from ..stems import VOCALS
+
+
+class ModelConfig(Settings):
+    """What separation must know of a model, whatever its architecture."""
+
+    stems: tuple[str, ...] = (VOCALS,)
+    """Names of the estimates, in the order of axis S."""
+    sample_rate: int = Field(default=44100, gt=0)
+    """Hz."""
+    audio_channels: int = Field(default=2, gt=0)
+
+    @field_validator("stems")
+    @classmethod
+    def _distinct(cls, stems: tuple[str, ...]) -> tuple[str, ...]:
+        if not stems or len(set(stems)) != len(stems):
+            raise ValueError("needs at least one stem, each named once")
+        return stems
+
+
+class SpectrogramConfig(ModelConfig):
+    """A model that masks the mixture's frames."""
+
+    n_fft: int = Field(default=4096, ge=2)
+    hop_length: int = Field(default=1024, ge=1)
+    frames: int = Field(default=128, ge=2)
+    """Frames T of the chunk that the model likes best: what it is trained on."""
+
+    @model_validator(mode="after")
+    def _invertible(self) -> Self:
+        STFT(self.n_fft, self.hop_length)
+        return self
+
+
+class Model(nn.Module, ABC):
+    """Samples in, estimates out.
+
+    The one contract with separation: ``forward`` takes a mixture ``[B, C, N]`` at ``sample_rate``
+    and returns estimates ``[B, S, C, N - 2 * context]``: a model may consume ``context`` samples on
+    each side. It accepts any length N > 2 * context and works best at ``chunk``.
+    """
+
+    Config: ClassVar[type[ModelConfig]]
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the estimates, in the order of axis S."""
+        return self.config.stems
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate of mixture and estimates, in Hz."""
+        return self.config.sample_rate
+
+    @property
+    def audio_channels(self) -> int:
+        """Number of audio channels C."""
+        return self.config.audio_channels
+
+    @property
+    @abstractmethod
+    def chunk(self) -> int:
+        """Length in samples of the estimates that the model likes best."""
+
+    @property
+    def context(self) -> int:
+        """Samples consumed, and not returned, on each side of the mixture."""
+        return 0
+
+    @abstractmethod
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``."""
+
+
+class SpectrogramModel(Model):
+    """Mixture to frames, frames to mask, masked frames to samples; variants predict the mask."""
+
+    config: SpectrogramConfig
+
+    def __init__(self, config: SpectrogramConfig) -> None:
+        super().__init__(config)
+        self.stft = STFT(config.n_fft, config.hop_length)
+
+    @property
+    def chunk(self) -> int:
+        """Samples that make exactly ``config.frames`` frames."""
+        return (self.config.frames - 1) * self.config.hop_length
+
+    @abstractmethod
+    def predict_mask(self, frames: Tensor) -> Tensor:
+        """Return the mask ``[B, S, C, F, T]`` of the mixture's frames ``[B, C, F, T]``, complex."""
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""
+        frames = self.stft(mixture)  # [B, C, F, T], complex
+        mask = self.predict_mask(frames)  # [B, S, C, F, T]
+        return self.stft.inverse(apply_mask(frames, mask), mixture.shape[-1])

@@ -1,0 +1,70 @@
+"""One dict of architectures: a file registers itself, nobody else is edited."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..config import validate
+from ..errors import ModelError
+from ._base import Model, ModelConfig
+
+_MODELS: dict[str, type[Model]] = {}
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+def register(name: str, config: type[ModelConfig]) -> Callable[[type[ModelT]], type[ModelT]]:
+    """Return a decorator that files a model class, with its config, under a name."""
+
+    def decorate(model: type[ModelT]) -> type[ModelT]:
+        if name in _MODELS:
+            raise ValueError(f"architecture {name!r} is registered twice")
+        model.Config = config
+        _MODELS[name] = model
+        return model
+
+    return decorate
+
+
+def names() -> tuple[str, ...]:
+    """Return every architecture's name, sorted."""
+    _discover()
+    return tuple(sorted(_MODELS))
+
+
+def config_type(architecture: str) -> type[ModelConfig]:
+    """Return the config class of an architecture."""
+    return _find(architecture).Config
+
+
+def build(architecture: str, table: object, where: str = "model") -> Model:
+    """Return an untrained model.
+
+    Args:
+        architecture: one of ``names()``.
+        table: its settings, a mapping as read from TOML.
+        where: the file the settings came from, for messages.
+
+    Raises:
+        ModelError: for an unknown architecture.
+        ConfigError: for unknown or unfit settings.
+    """
+    model = _find(architecture)
+    return model(validate(model.Config, table, where))
+
+
+def _find(architecture: str) -> type[Model]:
+    _discover()
+    if architecture not in _MODELS:
+        raise ModelError(f"unknown architecture {architecture!r}; choose from {', '.join(names())}")
+    return _MODELS[architecture]
+
+
+def _discover() -> None:
+    """Import every file beside this one; registering is all that importing them does."""
+    package = __package__ or ""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f".{module.name}", package)

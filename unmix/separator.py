@@ -1,0 +1,229 @@
+"""The separator: a model, a device and a quality, ready to take any number of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .audio import read_audio
+from .devices import choose_device, choose_precision
+from .errors import UnmixError
+from .files import SeparatedFile, separate_file
+from .manifest import DEFAULT
+from .models import Model
+from .recording import Recording, stems_of
+from .separation import SeparationSettings
+from .weights import load_model
+
+Samples = NDArray[np.float32]
+Progress = Callable[[float], None]
+
+# Samples handed on at once: a few seconds, so that progress moves and memory does not.
+_BLOCK = 1 << 18
+# More are a layout [sample, channel] that was not transposed.
+_MOST_CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What one word says of how carefully to separate."""
+
+    overlap: float
+    """Share of a chunk that it has in common with the next."""
+    shifts: int
+    """Passes over differently cut copies of the recording."""
+    precision: str
+    """``auto``: 16 bits where the device is fast in them."""
+
+
+QUALITIES = {
+    "fast": Quality(overlap=0.05, shifts=1, precision="auto"),
+    "balanced": Quality(overlap=0.25, shifts=1, precision="auto"),
+    "best": Quality(overlap=0.5, shifts=2, precision="fp32"),
+}
+
+
+class Separator:
+    """Separates recordings of any length, rate and number of channels.
+
+    Made once, used for any number of recordings, from any number of threads: separating changes
+    nothing in it.
+
+    Args:
+        model: name of a model in ``list_models()``, path of a folder with weights and config, or a
+            ``Model`` in evaluation mode.
+        device: ``auto`` (the first of cuda, mps, cpu that is there), or the name of one.
+        quality: ``fast``, ``balanced`` or ``best``; the options below override what it stands for.
+        chunk: seconds that the model sees at once; what the model likes best where not given.
+        overlap: share of a chunk in common with the next, 0 <= overlap < 1.
+        shifts: passes over differently cut copies, whose average is returned; each costs one time.
+        batch_size: chunks computed at once; halved on its own when memory runs out.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+
+    Raises:
+        UnmixError: for an unknown model, device, quality or precision, or an option out of range.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Model = DEFAULT,
+        *,
+        device: str = "auto",
+        quality: str = "balanced",
+        chunk: float | None = None,
+        overlap: float | None = None,
+        shifts: int | None = None,
+        batch_size: int | None = None,
+        precision: str | None = None,
+    ) -> None:
+        if quality not in QUALITIES:
+            raise UnmixError(f"unknown quality {quality!r}; choose from {', '.join(QUALITIES)}")
+        preset = QUALITIES[quality]
+        self.device = choose_device(device)
+        self.model_name = "custom" if isinstance(model, Model) else str(model)
+        loaded = model if isinstance(model, Model) else load_model(model)
+        self._model = loaded.to(self.device).eval()
+        try:
+            self._settings = SeparationSettings(
+                chunk=loaded.chunk if chunk is None else round(chunk * loaded.sample_rate),
+                overlap=preset.overlap if overlap is None else overlap,
+                shifts=preset.shifts if shifts is None else shifts,
+                batch_size=_batch_size(self.device.type) if batch_size is None else batch_size,
+                precision=choose_precision(precision or preset.precision, self.device),
+            )
+        except ValueError as error:
+            raise UnmixError(str(error)) from None
+
+    @property
+    def model(self) -> Model:
+        """The model that estimates the stems."""
+        return self._model
+
+    @property
+    def settings(self) -> SeparationSettings:
+        """How recordings are cut and computed."""
+        return self._settings
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the stems that come out: the model's, and what remains of the mixture."""
+        return stems_of(self._model)
+
+    def stream(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[dict[str, Samples]]:
+        """Yield stems as they become final, in memory that does not grow with the recording.
+
+        Args:
+            blocks: the recording in pieces ``[C, n]`` of any size, in [-1, 1]; C must not change.
+                NaN and infinity count as zero.
+            sample_rate: Hz.
+
+        Yields:
+            Every stem by name, ``[C, m]``. Joined, each has exactly the recording's samples; the
+            vocals and the accompaniment sum to the recording. The result does not depend, to the
+            bit, on how the recording is cut into blocks.
+        """
+        recording: Recording | None = None
+        for block in blocks:
+            if recording is None:
+                recording = Recording(self._model, self._settings, sample_rate, block.shape[0])
+            stems = recording.push(block)
+            if next(iter(stems.values())).shape[-1]:
+                yield stems
+        if recording is not None:
+            yield recording.finish()
+
+    def separate(
+        self, samples: ArrayLike, sample_rate: int, *, progress: Progress | None = None
+    ) -> dict[str, Samples]:
+        """Return the stems of samples in memory.
+
+        Args:
+            samples: ``[C, N]`` or, for mono, ``[N]``, in [-1, 1]. They are not changed.
+            sample_rate: Hz.
+            progress: called with the fraction that is done, in [0, 1]. What it raises ends the
+                separation.
+
+        Returns:
+            Every stem by name, float32, of the shape of ``samples``.
+
+        Raises:
+            UnmixError: for samples of another shape, without channels, or that are not real
+                numbers.
+        """
+        mixture = _checked(samples)
+        length = mixture.shape[-1]
+        pieces: dict[str, list[Samples]] = {name: [] for name in self.stems}
+        for stems in self.stream(_blocks(mixture), sample_rate):
+            for name, piece in stems.items():
+                pieces[name].append(piece)
+            if progress and length:
+                progress(min(1.0, sum(p.shape[-1] for p in pieces[name]) / length))
+        shape = np.shape(samples)
+        return {name: np.concatenate(held, -1).reshape(shape) for name, held in pieces.items()}
+
+    def separate_file(self, path: str | Path, out_dir: str | Path, **options: Any) -> SeparatedFile:
+        """Separate a song file into stem files; options are those of ``files.separate_file``."""
+        return separate_file(self, Path(path), Path(out_dir), **options)
+
+
+def separate(
+    source: str | Path | ArrayLike,
+    sample_rate: int | None = None,
+    *,
+    model: str | Path | Model = DEFAULT,
+    quality: str = "balanced",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, Samples]:
+    """Return the stems of a song file, or of samples in memory.
+
+    Args:
+        source: path of a song, or samples ``[C, N]`` or ``[N]`` in [-1, 1].
+        sample_rate: Hz, of samples; a file knows its own.
+        model: name or path of a model.
+        quality: ``fast``, ``balanced`` or ``best``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        progress: called with the fraction that is done; what it raises ends the separation.
+
+    Returns:
+        Every stem by name: float32 ``[C, N]`` at the source's sample rate, summing to the source.
+
+    Raises:
+        UnmixError: for what cannot be read or separated, in one sentence.
+    """
+    if isinstance(source, str | Path):
+        samples, sample_rate = read_audio(Path(source))
+    elif sample_rate is None:
+        raise UnmixError("samples need their sample_rate in Hz")
+    else:
+        samples = np.asarray(source)
+    separator = Separator(model, device=device, quality=quality)
+    return separator.separate(samples, sample_rate, progress=progress)
+
+
+def _checked(samples: ArrayLike) -> Samples:
+    array = np.asarray(samples)
+    if array.ndim not in (1, 2) or array.dtype.kind != "f":
+        raise UnmixError(
+            "expected samples [channel, sample] of floating point in [-1, 1], "
+            f"got {array.dtype} {array.shape}"
+        )
+    array = np.atleast_2d(array)
+    if not array.shape[0] or array.shape[0] > _MOST_CHANNELS:
+        raise UnmixError(f"expected samples [channel, sample], got {array.shape}; transposed?")
+    return array.astype(np.float32, copy=False)
+
+
+def _blocks(samples: Samples) -> Iterator[Samples]:
+    """Yield a view of each piece; one empty piece for an empty recording."""
+    for start in range(0, max(samples.shape[-1], 1), _BLOCK):
+        yield samples[:, start : start + _BLOCK]
+
+
+def _batch_size(device: str) -> int:
+    return 4 if device == "cpu" else 16

@@ -1,0 +1,42 @@
+"""Checkpoints: everything a run needs to go on, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import UnmixError
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` beside ``path`` and put it in its place when whole.
+
+    A run that is killed, or a disk that is full, leaves the previous checkpoint as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        raise UnmixError(
+            f"{path}: cannot write the checkpoint ({error}); is the disk full?"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint holds: tensors and plain values; reading it runs no code."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UnmixError(f"{path}: no checkpoint to resume from") from None
+    except Exception as error:
+        raise UnmixError(f"{path}: not a checkpoint of a training run ({error})") from error
+    return state

@@ -1,0 +1,249 @@
+"""The training loop: draw, mix, mask, compare, step. One page, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from ..data import RandomMixtures, open_corpus
+from ..errors import ConfigError, UnmixError
+from ..masks import apply_mask
+from ..models import SpectrogramModel, build
+from .average import MovingAverage
+from .checkpoint import load_checkpoint, save_checkpoint
+from .config import Recipe, TrainConfig
+from .losses import band_weight, separation_loss
+from .precision import choose_precision
+
+
+class Listener(Protocol):
+    """Whom the loop tells what happens; the command line draws a progress bar with it."""
+
+    def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
+        """Step ``step`` is done."""
+
+    def validated(self, step: int, scores: dict[str, float]) -> None:
+        """The averaged weights have been scored, in dB by stem."""
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint was written."""
+
+
+class Validator(Protocol):
+    """Scores a model on whole tracks."""
+
+    def __call__(self, model: SpectrogramModel) -> dict[str, float]:
+        """Return scores in dB by stem."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run reads and writes, and on what it computes."""
+
+    recipe: Recipe
+    train: TrainConfig
+    data: Path
+    """Folder that the recipe's paths are relative to."""
+    out: Path
+    """Folder for checkpoints and logs."""
+    workers: int = 2
+    device: str = "auto"
+    resume: bool = False
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.out / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation score."""
+        return self.out / "best.ckpt"
+
+
+def train(run: Run, listener: Listener, validate: Validator | None = None) -> Path:
+    """Train a recipe from its first step, or from the last checkpoint, to the end.
+
+    Args:
+        run: what to train, from what, to where.
+        listener: is told of every step, score and checkpoint.
+        validate: scores the averaged weights every ``validate_every`` steps; the best are kept.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        UnmixError: for a recipe, corpus or checkpoint that cannot be used, or a loss that is no
+            number.
+    """
+    config = run.train
+    torch.set_flush_denormal(True)  # silent passages make a step several times slower otherwise
+    fabric = Fabric(
+        accelerator=run.device, devices=1, precision=choose_precision(config.precision, run.device)
+    )
+    fabric.seed_everything(config.seed, verbose=False)
+    built = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
+    if not isinstance(built, SpectrogramModel):
+        raise ConfigError(
+            f"{run.recipe.architecture}: only models of spectrograms can be trained yet"
+        )
+    plain = built.to(memory_format=torch.channels_last).to(fabric.device)
+    average = MovingAverage(plain, config.ema)
+    model, optimizer = fabric.setup(
+        plain,
+        AdamW(plain.parameters(), config.learning_rate, weight_decay=config.weight_decay),
+    )
+    model.mark_forward_method("predict_mask")
+    schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
+    state = _State(plain, average, optimizer, schedule)
+    if run.resume:
+        state.load(load_checkpoint(run.last))
+    elif run.last.exists():
+        raise UnmixError(f"{run.last} exists: add --resume to go on, or name another --out")
+
+    model.train()
+    saved_at = began = time.monotonic()
+    first = state.step
+    for references, band in _batches(run, plain, first, fabric):
+        loss = _loss(model, plain, references, band, config)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        fabric.clip_gradients(model, optimizer, max_norm=config.clip_norm)
+        optimizer.step()
+        schedule.step()
+        average.update(plain)
+        state.step += 1
+
+        value = float(loss.detach())
+        if value != value:
+            raise UnmixError(f"the loss is not a number at step {state.step}; lower learning_rate")
+        rate = (state.step - first) * config.batch_size / (time.monotonic() - began)
+        listener.step(state.step, value, float(schedule.get_last_lr()[0]), rate)
+        done = state.step == config.steps
+        if validate and (done or state.step % config.validate_every == 0):
+            scores = _validate(validate, plain, average)
+            listener.validated(state.step, scores)
+            score = sum(scores.values()) / len(scores)
+            if score > state.best:
+                state.best = score
+                save_checkpoint(run.best, state.dump(run.recipe))
+        if done or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
+            save_checkpoint(run.last, state.dump(run.recipe))
+            listener.saved(run.last)
+            saved_at = time.monotonic()
+    return run.last
+
+
+def learning_rate_factor(step: int, config: TrainConfig) -> float:
+    """Return the learning rate's factor: a linear rise, a plateau, a linear fall to zero."""
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    falling = config.steps * config.decay_from
+    if step < falling:
+        return 1.0
+    return max(0.0, (config.steps - step) / (config.steps - falling))
+
+
+class _State:
+    """What a checkpoint holds."""
+
+    def __init__(
+        self,
+        model: SpectrogramModel,
+        average: MovingAverage,
+        optimizer: Any,
+        schedule: LambdaLR,
+    ) -> None:
+        self._parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+        self._average = average
+        self.step = 0
+        self.best = -float("inf")
+
+    def dump(self, recipe: Recipe) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts.items()} | {
+            "average": self._average.state,
+            "updates": self._average.updates,
+            "step": self.step,
+            "best": self.best,
+            "random": torch.get_rng_state(),
+            "recipe": recipe.model_dump(mode="json"),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
+        self._average.load(state["average"], state["updates"])
+        self.step, self.best = state["step"], state["best"]
+        torch.set_rng_state(state["random"])
+
+
+def _batches(
+    run: Run, model: SpectrogramModel, first: int, fabric: Fabric
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield references ``[B, S, C, N]`` and bands ``[B]`` from step ``first`` to the last."""
+    config = run.train
+    items = RandomMixtures(
+        [open_corpus(corpus, run.data) for corpus in config.corpora],
+        config.mixing,
+        sample_rate=model.sample_rate,
+        channels=model.audio_channels,
+        length=config.excerpt or model.chunk,
+        seed=config.seed,
+        items=config.steps * config.batch_size,
+    )
+    # Items depend on their index alone, so a resumed run takes up the stream at the exact item.
+    loader = DataLoader(
+        items,
+        batch_size=config.batch_size,
+        sampler=range(first * config.batch_size, config.steps * config.batch_size),
+        num_workers=run.workers,
+        persistent_workers=False,
+        prefetch_factor=4 if run.workers else None,
+        pin_memory=fabric.device.type == "cuda",
+        # Forked workers would inherit torch's threads and locks.
+        multiprocessing_context="spawn" if run.workers else None,
+    )
+    for batch in loader:
+        yield (
+            batch["references"].to(fabric.device, non_blocking=True),
+            batch["band"].to(fabric.device, non_blocking=True),
+        )
+
+
+def _loss(
+    model: Any, plain: SpectrogramModel, references: Tensor, band: Tensor, config: TrainConfig
+) -> Tensor:
+    if not config.loss.accompaniment:
+        mixture, references = references.sum(1), references[:, :1]
+    else:
+        mixture = references.sum(1)
+    frames = plain.stft(mixture)
+    estimates = apply_mask(frames, model.predict_mask(frames))
+    weight = band_weight(band, plain.stft, plain.sample_rate)
+    return separation_loss(estimates, references, frames, weight, plain.stft, config.loss)
+
+
+def _validate(
+    validate: Validator, model: SpectrogramModel, average: MovingAverage
+) -> dict[str, float]:
+    """Score the averaged weights in the model's place, and put its own back."""
+    own = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    model.load_state_dict(average.state)
+    model.eval()
+    try:
+        return validate(model)
+    finally:
+        model.load_state_dict(own)
+        model.train()
+        torch.set_rng_state(random)

@@ -1,0 +1,102 @@
+"""Weights on disk: found, checked against the manifest, built and loaded, strictly.
+
+Released weights are safetensors files that carry their architecture and its settings as metadata,
+so one file is a model. Nothing here runs code that a file contains.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .errors import ModelError
+from .manifest import DEFAULT, find_model
+from .models import Model, build
+
+WEIGHTS = "weights.safetensors"
+
+
+def load_model(source: str | Path = DEFAULT, *, device: str | torch.device = "cpu") -> Model:
+    """Return a model in evaluation mode.
+
+    Args:
+        source: name of a model in ``list_models()``; or path of a ``.safetensors`` file, of a
+            folder with ``weights.safetensors``, or of a training checkpoint (``.ckpt``), whose
+            averaged weights are taken.
+        device: where to put it.
+
+    Raises:
+        ModelError: for an unknown name, or a file that is missing, damaged, or no model of this
+            package.
+    """
+    path = Path(source)
+    if isinstance(source, str) and not path.suffix and path.parent == Path() and not path.is_dir():
+        entry = find_model(source)
+        model = _load_weights(entry.weights, expected=entry.sha256)
+    elif path.is_dir():
+        model = _load_weights(path / WEIGHTS)
+    elif path.suffix == ".ckpt":
+        model = _load_checkpoint(path)
+    else:
+        model = _load_weights(path)
+    return model.to(device).eval()
+
+
+def save_weights(
+    path: Path, architecture: str, config: dict[str, Any], state: dict[str, Tensor], licence: str
+) -> str:
+    """Write a model as one safetensors file, and return the file's sha256 in hexadecimal.
+
+    Args:
+        path: of the file.
+        architecture: name in the registry.
+        config: the architecture's settings, as plain values.
+        state: the model's state; tensors of any float type.
+        licence: of the weights.
+    """
+    metadata = {"architecture": architecture, "config": json.dumps(config), "licence": licence}
+    save_file({name: value.contiguous() for name, value in state.items()}, path, metadata)
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _load_weights(path: Path, expected: str | None = None) -> Model:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file of weights")
+    if expected and sha256(path.read_bytes()).hexdigest() != expected:
+        raise ModelError(f"{path}: does not match the manifest's sha256; reinstall the package")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(f"{path}: not a readable safetensors file ({error})") from None
+    if "architecture" not in metadata or "config" not in metadata:
+        raise ModelError(f"{path}: says of no architecture; it was not written by this package")
+    return _assemble(metadata["architecture"], json.loads(metadata["config"]), state, path)
+
+
+def _load_checkpoint(path: Path) -> Model:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such checkpoint")
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        recipe, state = held["recipe"], held["average"]
+    except Exception as error:
+        raise ModelError(f"{path}: not a checkpoint of a training run ({error})") from None
+    return _assemble(recipe["architecture"], recipe["model"], state, path)
+
+
+def _assemble(architecture: str, config: object, state: dict[str, Tensor], path: Path) -> Model:
+    model = build(architecture, config, str(path))
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: does not fit the {architecture} it names: {error}") from None
+    return model
