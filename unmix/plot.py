@@ -1,6 +1,6 @@
-"""A picture of a separation: the spectrograms of mixture, vocals and accompaniment, one above another.
+"""A picture of a separation: the spectrograms of mixture, vocals and accompaniment.
 
-Columns are pooled while the song streams past, so that the memory for it does not grow with its length.
+Their columns are pooled while the song streams past: the memory does not grow with its length.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from pathlib import Path
 import librosa
 import librosa.display
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
+from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
 from .audio import open_audio
@@ -28,12 +30,13 @@ from .stems import ACCOMPANIMENT, VOCALS
 MARK = "spectrograms"
 MIXTURE = "mixture"
 
-_COLUMNS = (
-    1000  # a picture has at least as many once a song is long enough, and at most twice as many
-)
-_FLOOR = -80.0  # dB below the mixture's peak: what is darker is black
-_WINDOW = 0.05  # seconds, about: short enough for consonants, long enough for the notes of a voice
+_COLUMNS = 1000  # of a song that is long enough; at most twice as many
+_SEMITONE_THIRD = 2 ** (1 / 36)  # from a row to the next one up, where bins are not wider apart
+_FLOOR = -80.0  # dB below the mixture's peak: what is softer is black
+_WINDOW = 0.09  # seconds, about: long enough for the partials of a voice to stand apart
 _LOWEST = 30.0  # Hz: below the lowest note of a bass
+_OCTAVES = 62.5 * 2.0 ** np.arange(12)  # Hz, where there are ticks
+_TICKS = (1e-3, 0.01, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000)
 _TITLE = 90  # characters that fit on the picture
 
 
@@ -157,29 +160,39 @@ class SpectrogramPlot:
                 _decibels(magnitude, peak),
                 sr=self._rate,
                 hop_length=self._rows[name].hop_length,
+                y_coords=self._rows[name].frequencies * self._rate,
                 x_axis="time",
                 y_axis="log",
                 ax=axis,
                 cmap="magma",
                 vmin=_FLOOR,
                 vmax=0,
-                rasterized=True,
             )
             axis.set_title(name.capitalize(), loc="left")
-            axis.set_ylabel("Frequency (Hz)")
-            axis.label_outer()
-        lowest = min(_LOWEST, self._rate / 8)
-        axes[-1].set(
-            xlabel="Time",
-            xlim=(0, max(self.seconds, 1 / self._rate)),
-            ylim=(lowest, self._rate / 2),
-        )
+            axis.set(xlabel="", ylabel="Frequency (Hz)")
+        self._mark(axes[-1])
         bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.01, aspect=40)
-        bar.set_label("Level below the mixture's peak (dB)")
+        bar.set_label("Level relative to the mixture's peak (dB)")
         if self._title:
             text, font = _drawable(self._title)
             figure.suptitle(text, fontproperties=font, fontsize=14, parse_math=False)
         return figure
+
+    def _mark(self, axis: Axes) -> None:
+        """Choose limits and ticks, for all axes as they are shared."""
+        end = max(self.seconds, 1e-3)
+        step = next((step for step in _TICKS if end / step <= 10), end)
+        unit = "h:min:s" if end > 3600 else "min:s" if end > 60 else "s"
+        axis.set(xlabel=f"Time ({unit})", xlim=(0, end))
+        axis.xaxis.set_major_locator(MultipleLocator(step))
+        lowest, highest = min(_LOWEST, self._rate / 64), self._rate / 2
+        octaves = [tick for tick in _OCTAVES if lowest <= tick <= highest]
+        axis.set(ylim=(lowest, highest))
+        axis.set_yticks(octaves, [_hertz(tick) for tick in octaves])
+
+
+def _hertz(frequency: float) -> str:
+    return f"{frequency / 1000:g}k" if frequency >= 1000 else f"{int(frequency + 0.5)}"
 
 
 def song_title(path: Path) -> str:
@@ -198,11 +211,19 @@ class _Columns:
 
     def __init__(self, n_fft: int) -> None:
         self._n_fft = n_fft
+        self._bins = _row_edges(n_fft)
         self._pooled = 1  # frames in a column
-        self._columns = np.zeros((n_fft // 2 + 1, 2 * _COLUMNS), np.float32)
+        self._columns = np.zeros((len(self._bins), 2 * _COLUMNS), np.float32)
         self._count = 0
-        self._frames = np.zeros((n_fft // 2 + 1, 0), np.float32)  # less than a column
+        self._frames = np.zeros((len(self._bins), 0), np.float32)  # less than a column
         self._samples: NDArray[np.float32] | None = None  # [C, n], less than a window
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Middle of each row, as a share of the sample rate."""
+        ends = np.append(self._bins[1:], self._n_fft // 2 + 1)
+        middles: NDArray[np.float64] = (self._bins + ends - 1) / 2 / self._n_fft
+        return middles
 
     @property
     def hop_length(self) -> int:
@@ -233,7 +254,8 @@ class _Columns:
         if count:
             frames = librosa.stft(samples, n_fft=self._n_fft, hop_length=hop, center=False)
             # The mean power of the channels: out of phase, they do not cancel.
-            self._pool(np.sqrt(np.mean(np.abs(frames) ** 2, axis=0)))
+            power = np.mean(np.abs(frames) ** 2, axis=0)
+            self._pool(np.sqrt(np.maximum.reduceat(power, self._bins, axis=0)))
 
     def _pool(self, magnitude: NDArray[np.floating]) -> None:
         frames = np.concatenate([self._frames, magnitude], axis=1)
@@ -253,6 +275,13 @@ class _Columns:
         self._frames = frames.astype(np.float32)
 
 
+def _row_edges(n_fft: int) -> NDArray[np.int64]:
+    """Return the first bin of each row: evenly spaced in pitch, as far as there are bins."""
+    top = n_fft // 2
+    count = 1 + round(np.log(top) / np.log(_SEMITONE_THIRD))
+    return np.unique(np.geomspace(1, top, count).round().astype(np.int64))
+
+
 def _decibels(magnitude: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
     """Return levels in dB, at most 0 for the peak and at least the floor."""
     if peak == 0:
@@ -267,21 +296,21 @@ def _drawable(title: str) -> tuple[str, FontProperties]:
     if len(text) > _TITLE:
         text = f"{text[: _TITLE - 1]}…"
     families = ["DejaVu Sans"]
-    missing = set(text) - _letters(families[0])
-    for name in sorted({font.name for font in fontManager.ttflist}) if missing else ():
-        found = missing & _letters(name)
+    missing = set(text) - _letters(fontManager.findfont(families[0]))
+    for font in fontManager.ttflist if missing else ():
+        if font.weight not in (400, "normal") or font.name.startswith("Last Resort"):
+            continue
+        found = missing & _letters(font.fname)
         if found:
-            families.append(name)
+            families.append(font.name)
             missing -= found
-        if not missing:
-            break
     boxed = "".join("□" if letter in missing else letter for letter in text)
     return boxed, FontProperties(family=families)
 
 
-def _letters(family: str) -> set[str]:
-    """Return the characters that a font has."""
+def _letters(font: str) -> set[str]:
+    """Return the characters that a font file has."""
     try:
-        return set(map(chr, get_font(fontManager.findfont(family)).get_charmap()))
+        return set(map(chr, get_font(font).get_charmap()))
     except (OSError, RuntimeError, ValueError):  # a font file that matplotlib cannot read
         return set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,17 +117,19 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
     first = state.step
     for references, band in _batches(run, plain, first, fabric):
         loss = _loss(model, plain, references, band, config)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise UnmixError(f"the loss is {value} at step {state.step + 1}; lower learning_rate")
         optimizer.zero_grad()
         fabric.backward(loss)
-        fabric.clip_gradients(model, optimizer, max_norm=config.clip_norm)
+        fabric.clip_gradients(
+            model, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
+        )
         optimizer.step()
         schedule.step()
         average.update(plain)
         state.step += 1
 
-        value = float(loss.detach())
-        if value != value:
-            raise UnmixError(f"the loss is not a number at step {state.step}; lower learning_rate")
         rate = (state.step - first) * config.batch_size / (time.monotonic() - began)
         listener.step(state.step, value, float(schedule.get_last_lr()[0]), rate)
         done = state.step == config.steps
@@ -210,6 +213,8 @@ def _batches(
         persistent_workers=False,
         prefetch_factor=4 if run.workers else None,
         pin_memory=fabric.device.type == "cuda",
+        # Its own: drawing from torch's would move the stream that a checkpoint has to restore.
+        generator=torch.Generator(),
         # Forked workers would inherit torch's threads and locks.
         multiprocessing_context="spawn" if run.workers else None,
     )

@@ -1,0 +1,139 @@
+"""Random mixtures: seeded, made of what was asked for, at the levels that were asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from unmix.data import CorpusConfig, MixingConfig, RandomMixtures, open_corpus
+from unmix.errors import ConfigError
+
+SONGS = {"path": "songs", "vocals": 1.0, "accompaniment": 1.0, "coherent": 1.0}
+SINGERS = {"path": "singers", "single": "vocals", "vocals": 1.0, "band": 3000.0}
+GAMES = {"path": "games", "single": "accompaniment", "accompaniment": 1.0}
+PLAIN = {"without_vocals": 0.0, "without_accompaniment": 0.0}
+
+
+def _items(folder: Path, corpora: list[dict[str, Any]], seed: int = 0, **mixing: Any) -> RandomMixtures:
+    return RandomMixtures(
+        [open_corpus(CorpusConfig(**corpus), folder) for corpus in corpora],
+        MixingConfig(**PLAIN | mixing),
+        sample_rate=8000,
+        channels=2,
+        length=4000,
+        seed=seed,
+        items=100,
+    )
+
+
+def _peaks(samples: torch.Tensor) -> set[int]:
+    """Return the frequencies in Hz, to the nearest 50, that stand out of the spectrum."""
+    spectrum = np.abs(np.fft.rfft(samples.numpy().sum(0) * np.hanning(samples.shape[-1])))
+    bins = np.flatnonzero(spectrum > 0.2 * spectrum.max())
+    return {int(round(b * 8000 / samples.shape[-1] / 50) * 50) for b in bins}
+
+
+def test_an_item_depends_on_seed_and_index_alone(corpora_folder: Path) -> None:
+    corpora = [SONGS, SINGERS, GAMES]
+    first, again = (_items(corpora_folder, corpora, speed=0.1) for _ in range(2))
+    for index in (7, 0, 99):
+        torch.testing.assert_close(first[index], again[index], rtol=0, atol=0)
+    assert not torch.equal(first[0]["references"], first[1]["references"])
+    other = _items(corpora_folder, corpora, seed=1, speed=0.1)
+    assert not torch.equal(first[0]["references"], other[0]["references"])
+
+
+def test_shapes_and_types(corpora_folder: Path) -> None:
+    items = _items(corpora_folder, [SONGS, SINGERS, GAMES], speed=0.2)
+    assert len(items) == 100
+    for index in range(20):
+        item = items[index]
+        assert item["references"].shape == (2, 2, 4000)
+        assert item["references"].dtype == torch.float32
+        assert item["references"].isfinite().all()
+
+
+def test_a_coherent_item_is_the_song(corpora_folder: Path) -> None:
+    items = _items(corpora_folder, [SONGS], coherent=1.0)
+    for index in range(5):
+        vocals, accompaniment = items[index]["references"]
+        assert _peaks(vocals) <= {400, 450}
+        assert {100, 200, 300} <= _peaks(accompaniment)
+        levels = vocals.square().mean(1).sqrt()
+        assert levels.max() / levels.min() == pytest.approx(2, rel=1e-3)  # as it was mixed
+
+
+def test_vocals_keep_the_level_that_was_asked_for(corpora_folder: Path) -> None:
+    items = _items(corpora_folder, [SONGS], coherent=0.0, vocals_level=(-6.0, -6.0))
+    for index in range(5):
+        vocals, accompaniment = items[index]["references"]
+        ratio = vocals.square().mean().sqrt() / accompaniment.square().mean().sqrt()
+        assert 20 * torch.log10(ratio) == pytest.approx(-6, abs=0.1)
+
+
+def test_corpora_are_drawn_by_weight(corpora_folder: Path) -> None:
+    only = _items(corpora_folder, [SONGS | {"vocals": 0.0}, SINGERS], coherent=0.0)
+    assert all(_peaks(only[i]["references"][0]) <= {450, 500, 550} for i in range(10))
+    half = _items(corpora_folder, [SONGS, SINGERS], coherent=0.0)
+    bands = [bool(half[i]["band"].isfinite()) for i in range(100)]
+    assert 30 < sum(bands) < 70
+
+
+def test_the_band_is_the_narrowest_and_moves_with_speed(corpora_folder: Path) -> None:
+    narrow = _items(corpora_folder, [SINGERS, GAMES], coherent=0.0)
+    assert narrow[0]["band"] == 3000
+    wide = _items(corpora_folder, [SONGS], coherent=0.5)
+    assert wide[0]["band"] == float("inf")
+    fast = _items(corpora_folder, [SINGERS, GAMES], coherent=0.0, speed=0.1)
+    bands = torch.stack([fast[i]["band"] for i in range(20)])
+    assert ((bands >= 2700) & (bands <= 3300)).all()
+    assert bands.std() > 50
+
+
+def test_speed_moves_the_pitch(corpora_folder: Path) -> None:
+    items = _items(corpora_folder, [SONGS], coherent=1.0, speed=0.3)
+    peaks = set().union(*(_peaks(items[i]["references"][0]) for i in range(20)))
+    assert min(peaks) < 400
+    assert max(peaks) > 500
+
+
+def test_silent_stems_when_asked_for(corpora_folder: Path) -> None:
+    mute = _items(corpora_folder, [SONGS], without_vocals=1.0)
+    assert not mute[0]["references"][0].any()
+    assert mute[0]["references"][1].any()
+    alone = _items(corpora_folder, [SONGS], without_accompaniment=1.0)
+    assert not alone[0]["references"][1].any()
+
+
+def test_a_file_shorter_than_the_excerpt_is_placed_in_silence(corpora_folder: Path) -> None:
+    items = RandomMixtures(
+        [open_corpus(CorpusConfig(**corpus), corpora_folder) for corpus in (SINGERS, GAMES)],
+        MixingConfig(**PLAIN, coherent=0.0),
+        sample_rate=8000,
+        channels=2,
+        length=20000,
+        seed=0,
+        items=10,
+    )
+    starts = set()
+    for index in range(5):
+        sounding = items[index]["references"][0].abs().amax(0) > 0
+        assert 7900 < sounding.sum() <= 8000
+        starts.add(int(sounding.nonzero()[0]))
+    assert len(starts) > 1
+
+
+@pytest.mark.parametrize(
+    ("corpora", "message"),
+    [
+        ([SINGERS, SONGS | {"accompaniment": 0.0}], "none for `accompaniment`"),
+        ([SONGS | {"coherent": 0.0}], "coherent"),
+        ([SONGS, SINGERS | {"accompaniment": 1.0}], "singers: no track has accompaniment"),
+    ],
+)
+def test_corpora_that_cannot_be_mixed_are_refused(
+    corpora_folder: Path, corpora: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        _items(corpora_folder, corpora)

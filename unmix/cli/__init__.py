@@ -1,0 +1,100 @@
+"""The command line, the package's only parser: one file per verb; each parses, calls and prints.
+
+Nothing heavy is imported here: a verb imports what it needs when it runs, so that help, version and
+the list of models come at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from .._version import __version__
+from ..errors import UnmixError
+from ._console import say_error
+from .evaluate import evaluate
+from .karaoke import karaoke
+from .models import models
+from .plot import plot
+from .separate import separate
+from .train import train
+
+_EXIT_CODES = "Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted."
+_EXTRAS = {"lightning": "train", "museval": "evaluate", "musdb": "evaluate"}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _help(verb: Callable[..., None]) -> str:
+    """Return a verb's help in paragraphs of one line: the terminal cuts them, not the source."""
+    paragraphs = (inspect.getdoc(verb) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+for _verb in (separate, karaoke, plot, models, train, evaluate):
+    app.command(help=_help(_verb), epilog=_EXIT_CODES)(_verb)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"unmix {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.")
+def unmix(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Separate the vocals of a song from its accompaniment."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, and exit.
+
+    Args:
+        arguments: what stands behind the command's name; ``sys.argv`` where it is None.
+    """
+    _prepare_streams()
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, _exit_on_signal)
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="unmix")
+    except UnmixError as error:
+        say_error(str(error))
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        say_error(f"{error.name} is not installed: pip install 'unmix[{extra}]'")
+        sys.exit(1)
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    """Leave by an exception, so that temporary files are removed."""
+    del frame
+    sys.exit(128 + number)
+
+
+def _prepare_streams() -> None:
+    """Let any file name be printed: as its bytes where they fit, escaped where they do not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

@@ -1,0 +1,48 @@
+"""What goes where: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+
+def results() -> Console:
+    """Return the console for results."""
+    return Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def notes() -> Console:
+    """Return the console for progress, warnings, errors and the summary."""
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def say_error(sentence: str) -> None:
+    """Print one line for what failed."""
+    _say("error", "bold red", sentence)
+
+
+def say_warning(sentence: str) -> None:
+    """Print one line for what the user may not expect."""
+    _say("warning", "yellow", sentence)
+
+
+def _say(kind: str, style: str, sentence: str) -> None:
+    line = " ".join(sentence.splitlines())
+    notes().print(Text.assemble((f"{kind}:", style), f" {line}"))
+    sys.stderr.flush()
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as ``m:ss`` or ``h:mm:ss``."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document, in ASCII, so that every consumer in every locale reads it."""
+    typer.echo(json.dumps(document, indent=2))

@@ -1,0 +1,55 @@
+"""``unmix plot``: a song becomes a picture of its separation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _options as options
+from ._batch import Done, Work, run_batch
+from ._inputs import Song, find_songs
+
+
+def plot(
+    song: Annotated[str, typer.Argument(metavar="SONG", help="A file with sound in it.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PNG",
+            help="The picture.",
+            show_default='"NAME (spectrograms).png"',
+            rich_help_panel=options.FILES,
+        ),
+    ] = None,
+    overwrite: options.OverwriteOption = False,
+    skip_existing: options.SkipOption = False,
+    strict: options.StrictOption = False,
+    model: options.ModelOption = "default",
+    quality: options.QualityOption = options.Quality.BALANCED,
+    device: options.DeviceOption = "auto",
+    json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Draw the spectrograms of a song, its vocals and its accompaniment."""
+    existing = options.existing_of(overwrite, skip_existing)
+
+    def prepare() -> Work:
+        from ..plot import plot_file
+
+        separator = options.load_separator(model, quality, device)
+
+        def work(song: Song, progress: Callable[[float], None]) -> Done:
+            result = plot_file(
+                separator, song.path, out, existing=existing, strict=strict, progress=progress
+            )
+            return Done(result, (result.path,))
+
+        return work
+
+    found = find_songs([song], recursive=False)
+    run_batch("plot", found, prepare, as_json=json, debug=debug)
