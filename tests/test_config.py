@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+
 from unmix.config import Settings, read_toml, validate
 from unmix.errors import ConfigError
 
@@ -23,7 +24,11 @@ def test_every_fault_is_named_in_one_sentence() -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("a.toml: ")
-    for part in ("width: ", "inner.dept: unknown key", "hight: unknown key; choose from width, inner"):
+    for part in (
+        "width: ",
+        "inner.dept: unknown key",
+        "hight: unknown key; choose from width, inner",
+    ):
         assert part in message
 
 

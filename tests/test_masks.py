@@ -1,6 +1,7 @@
 """Masks multiply frames, and ratio masks share a mixture out."""
 
 import torch
+
 from unmix.masks import apply_mask, ratio_mask
 
 

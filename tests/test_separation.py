@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
+
 from unmix.models import Model, ModelConfig
 from unmix.separation import SeparationSettings, fade, separate_blocks
 
@@ -68,9 +69,7 @@ def test_identity_returns_the_mixture_however_it_is_cut(
     cuts: list[int],
 ) -> None:
     mixture, model = _noise(length), Identity(context)
-    options = SeparationSettings(
-        chunk=chunk, overlap=overlap, shifts=shifts, batch_size=batch_size
-    )
+    options = SeparationSettings(chunk=chunk, overlap=overlap, shifts=shifts, batch_size=batch_size)
     whole = _separate(model, [mixture], options)
     assert whole.shape == (2, 2, length)
     np.testing.assert_allclose(whole[0], mixture, atol=1e-6)

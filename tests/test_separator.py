@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 import torch
-import unmix.separator
 from numpy.typing import NDArray
+
+import unmix.separator
 from unmix.errors import Cancelled, UnmixError
 from unmix.models import Model, build
 from unmix.separator import QUALITIES, Separator
@@ -98,9 +99,7 @@ def test_no_number_counts_as_zero_and_nothing_is_changed(separator: Separator) -
 
 def test_far_above_full_scale_is_kept(separator: Separator) -> None:
     mixture = 50 * _noise(2, 9000)
-    np.testing.assert_allclose(
-        sum(separator.separate(mixture, 44100).values()), mixture, atol=1e-5
-    )
+    np.testing.assert_allclose(sum(separator.separate(mixture, 44100).values()), mixture, atol=1e-5)
 
 
 def test_above_the_models_band_belongs_to_the_accompaniment(separator: Separator) -> None:

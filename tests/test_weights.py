@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from unmix import manifest
 from unmix.errors import ModelError
 from unmix.manifest import find_model, list_models, read_manifest

@@ -26,6 +26,8 @@ from unmix.weights import load_model, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAINED = ROOT / "pretrained"
+START = "<!-- models: written by tools/release.py -->"
+END = "<!-- /models -->"
 
 
 def main() -> int:
@@ -74,6 +76,7 @@ def release(options: argparse.Namespace) -> Path:
     shutil.copyfile(options.recipe, folder / "config.toml")
     (folder / "card.md").write_text(card(entry, held, options, reports), encoding="utf-8")
     _write_manifest(entry, default=options.default)
+    _write_readme()
     return folder
 
 
@@ -199,6 +202,41 @@ def _write_manifest(entry: ModelEntry, *, default: bool) -> None:
     text = "# Written by tools/release.py: one table per model, the default first.\n"
     text += "".join(_toml(model) for model in Manifest(models=tuple(models)).models)
     (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
+
+
+def _write_readme() -> None:
+    """Put the table of all models between the README's two marks."""
+    readme = ROOT / "README.md"
+    head, rest = readme.read_text(encoding="utf-8").split(START, 1)
+    _, tail = rest.split(END, 1)
+    readme.write_text(f"{head}{START}\n\n{models_table()}\n{END}{tail}", encoding="utf-8")
+
+
+def models_table() -> str:
+    """Return the models of the manifest as a table in Markdown."""
+    lines = [
+        "| model | stems | rate | size | dataset, split | vocals | accompaniment | licence |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for entry in read_manifest().models:
+        for dataset, split in dict.fromkeys((score.dataset, score.split) for score in entry.scores):
+            found = {
+                score.stem: f"{score.value:.2f}"
+                for score in entry.scores
+                if (score.dataset, score.split) == (dataset, split) and "museval" in score.metric
+            }
+            cells = [
+                f"`{entry.name}`",
+                ", ".join(entry.stems),
+                f"{entry.sample_rate} Hz",
+                f"{entry.size / 2**20:.1f} MiB",
+                f"{dataset}, {split}",
+                found.get("vocals", ""),
+                found.get("accompaniment", ""),
+                entry.licence,
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _toml(entry: ModelEntry) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from unmix.data import CorpusConfig, MixingConfig, RandomMixtures, open_corpus
 from unmix.errors import ConfigError
 
@@ -15,7 +16,9 @@ GAMES = {"path": "games", "single": "accompaniment", "accompaniment": 1.0}
 PLAIN = {"without_vocals": 0.0, "without_accompaniment": 0.0}
 
 
-def _items(folder: Path, corpora: list[dict[str, Any]], seed: int = 0, **mixing: Any) -> RandomMixtures:
+def _items(
+    folder: Path, corpora: list[dict[str, Any]], seed: int = 0, **mixing: Any
+) -> RandomMixtures:
     return RandomMixtures(
         [open_corpus(CorpusConfig(**corpus), folder) for corpus in corpora],
         MixingConfig(**PLAIN | mixing),

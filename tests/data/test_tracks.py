@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from unmix.data import StemFile, find_tracks
 from unmix.errors import UnmixError
 

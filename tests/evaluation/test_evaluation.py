@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from unmix.data import find_tracks
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, evaluate

@@ -1,4 +1,4 @@
-"""Training, at its smallest: the loss falls, and a run that was cut goes on as if it had not been."""
+"""Training, at its smallest: the loss falls, and a run that was cut goes on as if it never was."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
 from unmix.config import validate
 from unmix.errors import ConfigError, UnmixError
 from unmix.training.checkpoint import load_checkpoint, save_checkpoint
@@ -69,7 +70,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def _run(data: Path, out: Path, *, resume: bool = False, **changes: Any) -> Run:
-    recipe = validate(Recipe, {"architecture": "unet", "model": MODEL, "train": TRAIN | changes}, "test")
+    recipe = validate(
+        Recipe, {"architecture": "unet", "model": MODEL, "train": TRAIN | changes}, "test"
+    )
     config = training_of(recipe, "test")
     return Run(
         recipe=recipe, train=config, data=data, out=out, workers=0, device="cpu", resume=resume
@@ -134,7 +137,10 @@ def test_every_recipe_trains_at_smoke_size(name: str, data: Path, tmp_path: Path
         }
     )
     log = Log()
-    train(Run(recipe=small, train=config, data=data, out=tmp_path / "out", workers=0, device="cpu"), log)
+    train(
+        Run(recipe=small, train=config, data=data, out=tmp_path / "out", workers=0, device="cpu"),
+        log,
+    )
     assert np.mean(log.losses[-15:]) < np.mean(log.losses[:15])
 
 
@@ -160,7 +166,9 @@ def test_a_loss_that_is_no_number_stops_the_run(data: Path, tmp_path: Path) -> N
         train(_run(data, tmp_path / "out", learning_rate=1e30, warmup=0), Log())
 
 
-def test_a_checkpoint_is_whole_or_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_whole_or_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "last.ckpt"
     save_checkpoint(path, {"step": 1})
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from unmix.frontends import STFT
 from unmix.masks import apply_mask
 from unmix.training.config import LossConfig

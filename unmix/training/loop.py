@@ -122,9 +122,7 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
             raise UnmixError(f"the loss is {value} at step {state.step + 1}; lower learning_rate")
         optimizer.zero_grad()
         fabric.backward(loss)
-        fabric.clip_gradients(
-            model, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
-        )
+        fabric.clip_gradients(model, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
         optimizer.step()
         schedule.step()
         average.update(plain)

@@ -1,0 +1,184 @@
+"""python tools/benchmark.py speed|memory: how fast a song is separated, and in how much memory.
+
+Figures of one run belong together: machines differ, and the same machine differs from hour to hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from unmix import Separator
+from unmix.audio import AudioWriter, OutputFormat, open_audio, read_audio
+from unmix.devices import autocast, flushed_denormals
+from unmix.manifest import DEFAULT
+from unmix.separator import QUALITIES
+
+ROOT = Path(__file__).resolve().parents[1]
+EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"
+
+
+def main() -> int:
+    """Read the arguments, measure, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(required=True)
+    speed_parser = verbs.add_parser("speed", help="seconds of audio per second of work")
+    speed_parser.add_argument(
+        "--song", type=Path, default=EXCERPT, help="played until --seconds are full"
+    )
+    speed_parser.add_argument("--seconds", type=float, default=180)
+    speed_parser.add_argument("--runs", type=int, default=3)
+    speed_parser.add_argument("--device", default="auto")
+    speed_parser.set_defaults(measure=speed)
+    memory_parser = verbs.add_parser("memory", help="peak resident memory, by length of the file")
+    memory_parser.add_argument("--song", type=Path, default=EXCERPT)
+    memory_parser.add_argument("--minutes", type=float, nargs="+", default=[10, 180])
+    memory_parser.set_defaults(measure=memory)
+    for one in (speed_parser, memory_parser):
+        one.add_argument("--model", default=DEFAULT)
+        one.add_argument(
+            "--folder", type=Path, help="for temporary files; needs room for long ones"
+        )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        options.measure(options, Path(folder))
+    return 0
+
+
+def speed(options: argparse.Namespace, folder: Path) -> None:
+    """Measure a song from file to files at every quality, and the parts of the way on their own."""
+    song = looped(options.song, options.seconds, folder / "song.wav")
+    samples, rate = read_audio(song)
+    model = Separator(options.model, device=options.device)
+    table = Table(title=f"{options.seconds:.0f} s of stereo at {rate} Hz on {machine(model)}")
+    for heading in ("what", "seconds", "times real time"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+
+    def add(what: str, work: Callable[[], object]) -> None:
+        work()  # the first run also fills caches
+        taken = median(timed(work) for _ in range(options.runs))
+        table.add_row(what, f"{taken:.2f}", f"{options.seconds / taken:.1f}")
+
+    for quality in QUALITIES:
+        separator = Separator(options.model, device=options.device, quality=quality)
+        what = f"{quality}: decode, separate, encode ({separator.settings.precision})"
+        add(what, lambda s=separator: separate_file(s, song, folder / "out"))
+    add("balanced: separate alone", lambda: model.separate(samples, rate))
+    for precision in ("fp32", "bf16"):
+        add(
+            f"network and STFTs alone ({precision})", lambda p=precision: network(model, samples, p)
+        )
+    add("decode alone", lambda: read_audio(song))
+    Console().print(table)
+
+
+def separate_file(separator: Separator, song: Path, out: Path) -> None:
+    """Separate a song into 16-bit WAV files."""
+    separator.separate_file(song, out, existing="overwrite")
+
+
+def network(separator: Separator, samples: np.ndarray, precision: str) -> None:
+    """Run the model over a recording in chunks that do not overlap."""
+    model, chunk = separator.model, separator.settings.chunk
+    count = samples.shape[1] // chunk
+    chunks = torch.from_numpy(samples[:, : count * chunk]).reshape(2, count, chunk).transpose(0, 1)
+    with torch.inference_mode(), flushed_denormals(), autocast(separator.device, precision):
+        for batch in chunks.split(separator.settings.batch_size):
+            model(batch.to(separator.device)).cpu()
+
+
+def memory(options: argparse.Namespace, folder: Path) -> None:
+    """Measure the command line's peak resident memory on files of several lengths."""
+    table = Table(title=f"Peak resident memory on {platform.machine()}, {options.model} model")
+    for heading in ("minutes", "peak, MiB", "against the first", "seconds", "times real time"):
+        table.add_column(heading, justify="right")
+    first = 0.0
+    for minutes in options.minutes:
+        song = looped(options.song, 60 * minutes, folder / "song.wav")
+        began = time.perf_counter()
+        peak = peak_of(
+            [
+                sys.executable,
+                "-m",
+                "unmix",
+                "separate",
+                str(song),
+                "-o",
+                str(folder / "out"),
+                "--model",
+                options.model,
+                "--device",
+                "cpu",
+                "--overwrite",
+            ]
+        )
+        taken = time.perf_counter() - began
+        first = first or peak
+        table.add_row(
+            f"{minutes:g}",
+            f"{peak:.0f}",
+            f"{peak / first:.3f}",
+            f"{taken:.0f}",
+            f"{60 * minutes / taken:.1f}",
+        )
+        song.unlink()
+    Console().print(table)
+
+
+def looped(song: Path, seconds: float, path: Path) -> Path:
+    """Write a song, over and over, as 16-bit WAV of so many seconds; return where."""
+    with open_audio(song) as reader:
+        rate, channels = reader.sample_rate, reader.channels
+    left = round(seconds * rate)
+    with AudioWriter(
+        path, sample_rate=rate, channels=channels, format=OutputFormat.parse("wav"), overwrite=True
+    ) as writer:
+        while left:
+            with open_audio(song) as reader:
+                for block in reader.blocks():
+                    writer.write(block[:, :left])
+                    left -= min(left, block.shape[1])
+    return path
+
+
+def peak_of(command: list[str]) -> float:
+    """Run a command on its own; return its peak resident memory in MiB."""
+    watch = (
+        "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode;"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", watch, *command], check=True, stdout=subprocess.PIPE, text=True
+    )
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return int(done.stdout.split()[-1]) / unit
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how many seconds some work takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def machine(separator: Separator) -> str:
+    """Return what was measured on."""
+    if separator.device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
