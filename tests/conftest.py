@@ -1,8 +1,9 @@
-"""What all tests share: real files where they are, a song that ships, and a separator that is quick."""
+"""What all tests share: real files where they are, a song that ships, and a quick separator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def splitter() -> SplitSeparator:
     return SplitSeparator()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_splitter() -> Callable[..., SplitSeparator]:
     return SplitSeparator
 
@@ -97,6 +98,42 @@ def make_song() -> Callable[..., Path]:
         output = OutputFormat.parse(path.suffix, bit_depth)
         with AudioWriter(path, sample_rate=sample_rate, channels=channels, format=output) as writer:
             writer.write(samples)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., Path]:
+    """Write a video of 3 s whose picture turns bright, and whose sound sets in, after 1 s."""
+    import av
+
+    def make(path: Path, picture: str, sound: str, *, sound_starts: float = 0.0) -> Path:
+        rate = 48000
+        length = round((3 - sound_starts) * rate)
+        samples = np.random.default_rng(0).normal(0, 0.2, (2, length)).astype(np.float32)
+        samples[:, : round((1 - sound_starts) * rate)] = 0
+        container_format = "mp4" if path.suffix == ".m4v" else None
+        with av.open(str(path), "w", format=container_format) as container:
+            container.metadata.update({"title": "Film", "artist": "Band"})
+            seen = container.add_stream(picture, rate=25)
+            seen.width, seen.height, seen.pix_fmt = 64, 48, "yuv420p"  # type: ignore[union-attr]
+            heard = container.add_stream(sound, rate=rate)
+            heard.layout = "stereo"  # type: ignore[union-attr]
+            heard.metadata["language"] = "fra"
+            for index in range(75):
+                gray = np.full((72, 64), 235 if index >= 25 else 16, np.uint8)
+                image = av.VideoFrame.from_ndarray(gray, format="yuv420p")
+                image.pts = index
+                container.mux(seen.encode(image))  # type: ignore[union-attr]
+            container.mux(seen.encode(None))  # type: ignore[union-attr]
+            for start in range(0, length, 960):
+                piece = np.ascontiguousarray(samples[:, start : start + 960])
+                frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
+                frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+                frame.pts = start + round(sound_starts * rate)
+                container.mux(heard.encode(frame))  # type: ignore[union-attr]
+            container.mux(heard.encode(None))  # type: ignore[union-attr]
         return path
 
     return make

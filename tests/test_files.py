@@ -6,18 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from unmix import rendering
-from unmix.audio import AudioWriter, probe, read_audio
+
+from unmix.audio import AudioWriter, OutputFormat, probe, read_audio, read_excerpt
 from unmix.audio.tags import read_tags
-from unmix.errors import AudioError, Cancelled, ConfigError, UnmixError
+from unmix.errors import AudioError, ConfigError, UnmixError
 from unmix.files import SeparatedFile, choose_stems, separate_file, stem_paths
 from unmix.rendering import StemSeparator
+from unmix.video import replace_sound
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
 Tree = Callable[[Path], dict[str, bytes | None]]
 LSB = 2.0**-15
+CONTAINERS = ("mp3", "ogg", "flac", "m4a", "mp4")
 
 
 def _sum(done: SeparatedFile) -> Samples:
@@ -37,9 +41,7 @@ def test_stems_are_like_the_song_and_sum_to_it(
     bit_depth: int,
     error: float,
 ) -> None:
-    song = make_song(
-        tmp_path / "song.wav", seconds=0.7, sample_rate=sample_rate, channels=channels
-    )
+    song = make_song(tmp_path / "song.wav", seconds=0.7, sample_rate=sample_rate, channels=channels)
     done = separate_file(splitter, song, tmp_path / "out", bit_depth=bit_depth)
     mixture, _ = read_audio(song)
     assert done.stems == {
@@ -52,7 +54,11 @@ def test_stems_are_like_the_song_and_sum_to_it(
     assert (done.warnings, done.skipped) == ((), False)
     for path in done.stems.values():
         info = probe(path)
-        assert (info.channels, info.sample_rate, info.length) == (channels, sample_rate, done.samples)
+        assert (info.channels, info.sample_rate, info.length) == (
+            channels,
+            sample_rate,
+            done.samples,
+        )
     np.testing.assert_allclose(_sum(done), mixture, atol=error)
 
 
@@ -66,33 +72,50 @@ def test_any_length(
     assert _sum(done).shape == read_audio(song)[0].shape == (2, done.samples)
 
 
-@pytest.mark.parametrize("format", ["wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a"])
+@pytest.mark.parametrize("form", ["wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a"])
 def test_every_format_keeps_length_and_place(
-    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, format: str
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, form: str
 ) -> None:
     song = make_song(tmp_path / "song.wav", seconds=1.3, sample_rate=48000)
-    done = separate_file(splitter, song, tmp_path, format=format)
+    done = separate_file(splitter, song, tmp_path, format=form)
     mixture, _ = read_audio(song)
     total = _sum(done)
     assert total.shape == mixture.shape
-    # At another place, or at another level, noise would have nothing in common with itself.
-    assert np.corrcoef(total[0], mixture[0])[0, 1] > (0.9999 if done.gain == 1 else 0.9)
+    # A single sample away, noise would have nothing in common with itself.
+    assert np.corrcoef(total[0], mixture[0])[0, 1] > 0.8
 
 
-@pytest.mark.parametrize(("format", "bit_depth"), [("wav", 16), ("wav", 24), ("flac", 16)])
+@pytest.mark.parametrize(("form", "bit_depth"), [("wav", 16), ("wav", 24), ("flac", 16)])
 def test_one_gain_for_all_where_one_would_clip(
-    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, format: str, bit_depth: int
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, form: str, bit_depth: int
 ) -> None:
     song = make_song(tmp_path / "hot.wav", peak=4.0, bit_depth=32)
-    done = separate_file(splitter, song, tmp_path, format=format, bit_depth=bit_depth)
+    done = separate_file(splitter, song, tmp_path, format=form, bit_depth=bit_depth)
     mixture, _ = read_audio(song)
-    assert done.gain == pytest.approx(1 / (0.7 * 4), rel=1e-5)
+    assert done.gain == pytest.approx(1 / (0.7 * 4), rel=1e-4)
     assert any("lowered by 8.9" in sentence and "hot.wav" in sentence for sentence in done.warnings)
     stems = {name: read_audio(path)[0] for name, path in done.stems.items()}
     np.testing.assert_allclose(stems["vocals"], done.gain * 0.3 * mixture, atol=LSB)
     np.testing.assert_allclose(stems["accompaniment"], done.gain * 0.7 * mixture, atol=LSB)
-    # Full scale is reached by one sample, and passed by none.
-    assert (np.abs(stems["accompaniment"]) > 1 - 2 * LSB).sum() == 1
+    assert 1 - 2 * LSB < np.abs(stems["accompaniment"]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("extreme", "gain"),
+    [(1 - LSB, 1), (-1, 1), (1, 1 - LSB), (-1 - 0.4 * LSB, 1), (-1.25, 0.8), (1.25, 0.8)],
+)
+def test_integers_reach_from_minus_one_to_a_step_below_one(
+    make_splitter: Callable[..., StemSeparator], tmp_path: Path, extreme: float, gain: float
+) -> None:
+    song = tmp_path / "song.wav"
+    form = OutputFormat.parse("wav", 32)
+    with AudioWriter(song, sample_rate=44100, channels=1, format=form) as writer:
+        writer.write(np.array([[0, 0.1, extreme, 0]], np.float32))
+    done = separate_file(make_splitter(share=0.0), song, tmp_path)
+    assert done.gain == pytest.approx(gain, rel=1e-4)
+    assert (done.gain < 1) == (gain < 1) == bool(done.warnings)
+    written = read_audio(done.stems["accompaniment"])[0][0, 2]
+    assert written == pytest.approx(done.gain * extreme, abs=0.51 * LSB)
 
 
 def test_floats_keep_any_level(
@@ -155,143 +178,6 @@ class _Forbidden:
         raise AssertionError("nothing was to be separated")
 
 
-class _Breaks:
-    """A separator that fails on the way."""
-
-    stems = ("vocals", "accompaniment")
-    model_name = "breaks"
-
-    def __init__(self, error: BaseException) -> None:
-        self._error = error
-
-    def stream(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[dict[str, Samples]]:
-        for block in blocks:
-            yield {"vocals": block, "accompaniment": 0 * block}
-            raise self._error
-
-
-def _break_method(
-    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: BaseException, after: int
-) -> None:
-    original = getattr(owner, name)
-    calls = iter(range(10**9))
-
-    def call(*args: object, **options: object) -> object:
-        if next(calls) >= after:
-            raise error
-        return original(*args, **options)
-
-    monkeypatch.setattr(owner, name, call)
-
-
-FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "writing": lambda patch: _break_method(
-        patch, AudioWriter, "write", AudioError("no room"), after=3
-    ),
-    "completing": lambda patch: _break_method(
-        patch, AudioWriter, "close", OSError(28, "No space left"), after=1
-    ),
-    "tagging": lambda patch: _break_tags(patch),
-    "publishing": lambda patch: patch.setattr(rendering, "publish", _break_publishing),
-}
-
-
-def _break_tags(patch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> list[str]:
-        raise AudioError("the disk is read-only")
-
-    patch.setattr("unmix.files.copy_tags", fail)
-
-
-def _break_publishing(moves: list[tuple[Path, Path]], *, overwrite: bool) -> None:
-    raise PermissionError(13, "Permission denied", str(moves[1][1]))
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("bit_depth", [16, 32])
-@pytest.mark.parametrize("replace", [False, True])
-def test_a_failure_anywhere_leaves_the_folder_as_it_was(
-    splitter: StemSeparator,
-    make_song: MakeSong,
-    tmp_path: Path,
-    tree: Tree,
-    monkeypatch: pytest.MonkeyPatch,
-    failure: str,
-    bit_depth: int,
-    replace: bool,
-) -> None:
-    song = make_song(tmp_path / "song.wav", seconds=3)
-    if replace:
-        (tmp_path / "out" / "song").mkdir(parents=True)
-        (tmp_path / "out" / "song" / "vocals.wav").write_text("mine")
-    before = tree(tmp_path)
-    FAILURES[failure](monkeypatch)
-    with pytest.raises(AudioError) as caught:
-        separate_file(
-            splitter, song, tmp_path / "out", bit_depth=bit_depth, existing="overwrite"
-        )
-    assert ".unmix-" not in str(caught.value)
-    assert tree(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    "error", [Cancelled("stop"), KeyboardInterrupt(), SystemExit(143), ValueError(), MemoryError()]
-)
-def test_what_the_separator_raises_passes_through(
-    make_song: MakeSong, tmp_path: Path, tree: Tree, error: BaseException
-) -> None:
-    song = make_song(tmp_path / "song.wav")
-    before = tree(tmp_path)
-    with pytest.raises(type(error)) as caught:
-        separate_file(_Breaks(error), song, tmp_path / "a" / "b")
-    assert caught.value is error
-    assert tree(tmp_path) == before
-
-
-@pytest.mark.parametrize("bit_depth", [16, 32])
-@pytest.mark.parametrize("at", [0.0, 0.4, 0.95, 1.0])
-def test_progress_never_falls_and_cancels_anywhere(
-    splitter: StemSeparator,
-    make_song: MakeSong,
-    tmp_path: Path,
-    tree: Tree,
-    bit_depth: int,
-    at: float,
-) -> None:
-    song = make_song(tmp_path / "song.wav", seconds=3)
-    before = tree(tmp_path)
-
-    def cancel(fraction: float) -> None:
-        if fraction >= at:
-            raise Cancelled("enough")
-
-    with pytest.raises(Cancelled):
-        separate_file(splitter, song, tmp_path / "out", bit_depth=bit_depth, progress=cancel)
-    assert tree(tmp_path) == before
-    fractions: list[float] = []
-    separate_file(
-        splitter, song, tmp_path / "out", bit_depth=bit_depth, progress=fractions.append
-    )
-    assert fractions == sorted(fractions)
-    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
-    assert len(fractions) > 10
-
-
-def test_nothing_is_put_in_the_systems_temporary_folder(
-    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is memory on many systems; a long song's spool belongs on the disk of the stems."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
-    song = make_song(tmp_path / "song.wav")
-    places: list[set[str]] = []
-
-    def look(_: float) -> None:
-        places.append({path.parent.name[:7] for path in tmp_path.rglob("*.raw")})
-
-    separate_file(splitter, song, tmp_path / "out", progress=look)
-    assert {".unmix-"} in places
-
-
 def test_wrong_requests_are_refused_before_any_work(
     make_song: MakeSong, tmp_path: Path, tree: Tree
 ) -> None:
@@ -304,14 +190,12 @@ def test_wrong_requests_are_refused_before_any_work(
         (ConfigError, r"no bit depth of 8; choose from", {"bit_depth": 8}),
         (ConfigError, r"unknown bit rate", {"format": "mp3", "bitrate": "loud"}),
         (UnmixError, r"unknown field", {"template": "{singer}"}),
-        (UnmixError, r"would be one file", {"template": "{name}"}),
-        (UnmixError, r"song itself", {"template": "../song", "stems": "vocals"}),
+        (UnmixError, r"would be one file", {"template": "{name} stem"}),
+        (UnmixError, r"song itself", {"template": "{name}", "stems": "vocals"}),
         (UnmixError, r"choose from error, overwrite", {"existing": "perhaps"}),
         (AudioError, r"mp3 holds 1 to 2 channels, not 6", {"format": "mp3"}),
     ]
     for error, sentence, options in wrong:
-        if options.get("template") == "../song":
-            options["template"] = "song"
         with pytest.raises(error, match=sentence):
             separate_file(_Forbidden(), song, tmp_path, **options)  # type: ignore[arg-type]
     assert tree(tmp_path) == before
@@ -436,14 +320,78 @@ def test_strict_refuses_what_does_not_decode_whole(
     assert separate_file(splitter, tricky / "nan.wav", tmp_path, strict=True).warnings
 
 
-def test_the_excerpt_through_a_real_model(excerpt: Path, tmp_path: Path) -> None:
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_the_contract_holds_for_random_songs(
+    make_splitter: Callable[..., StemSeparator],
+    make_song: MakeSong,
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+) -> None:
+    folder = tmp_path_factory.mktemp("random")
+    song = make_song(
+        folder / "song.wav",
+        seconds=data.draw(st.floats(0, 0.5)),
+        sample_rate=data.draw(st.integers(8000, 192000)),
+        channels=data.draw(st.integers(1, 8)),
+        peak=data.draw(st.floats(0, 4)),
+        bit_depth=32,
+    )
+    splitter = make_splitter(
+        share=data.draw(st.floats(-1, 2)), piece=data.draw(st.integers(1, 20000))
+    )
+    bit_depth = data.draw(st.sampled_from([16, 24, 32]))
+    done = separate_file(splitter, song, folder, bit_depth=bit_depth)
+    mixture, rate = read_audio(song)
+    assert (done.sample_rate, done.channels, done.samples) == (rate, *mixture.shape)
+    assert 0 < done.gain <= 1
+    assert (done.gain < 1) == bool(done.warnings)
+    error = {16: 1.01 * LSB, 24: 1e-6, 32: 1e-5}[bit_depth]
+    np.testing.assert_allclose(_sum(done), done.gain * mixture, atol=error)
+
+
+@pytest.fixture(scope="module")
+def separator() -> StemSeparator:
+    """A real separator with a small, untrained model."""
     from unmix.models import build
     from unmix.separator import Separator
 
     torch.manual_seed(0)
     small = {"n_fft": 1024, "hop_length": 256, "frames": 64, "width": 4, "depth": 3}
-    separator = Separator(build("unet", small).eval(), device="cpu", quality="fast")
-    done = separator.separate_file(excerpt, tmp_path, format="flac")
+    return Separator(build("unet", small).eval(), device="cpu", quality="fast")
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_real_songs_in_any_container(
+    separator: StemSeparator,
+    songs: list[Path],
+    make_video: MakeSong,
+    tmp_path: Path,
+    container: str,
+) -> None:
+    song = songs[CONTAINERS.index(container) % len(songs)]
+    path = tmp_path / f"song.{container}"
+    sound = tmp_path / "song.m4a" if container == "mp4" else path
+    excerpt = read_excerpt(song, 30 * 44100, 8 * 44100 + 123)
+    form = OutputFormat.parse(sound.suffix)
+    with AudioWriter(sound, sample_rate=44100, channels=2, format=form) as writer:
+        writer.write(np.clip(excerpt, -1, 1))
+    if container == "mp4":
+        film = make_video(tmp_path / "film.mp4", "libx264", "aac")
+        replace_sound(film, sound, path, title="Film")
+    mixture, rate = read_audio(path)
+    assert mixture.shape == excerpt.shape
+    for bit_depth, error in ((32, 1e-5), (16, 1.01 * LSB)):
+        done = separate_file(separator, path, tmp_path / f"{bit_depth}", bit_depth=bit_depth)
+        assert (done.sample_rate, done.samples) == (rate, mixture.shape[1])
+        np.testing.assert_allclose(_sum(done), done.gain * mixture, atol=error)
+        assert all(np.square(read_audio(p)[0]).mean() > 1e-7 for p in done.stems.values())
+
+
+def test_the_excerpt_through_a_real_model(
+    separator: StemSeparator, excerpt: Path, tmp_path: Path
+) -> None:
+    done = separate_file(separator, excerpt, tmp_path, format="flac")
     mixture, rate = read_audio(excerpt)
     assert (done.sample_rate, done.channels, done.samples) == (rate, *mixture.shape)
     np.testing.assert_allclose(_sum(done), done.gain * mixture, atol=1.01 * LSB)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from unmix.errors import UnmixError
 from unmix.naming import DEFAULT_TEMPLATE, FIELDS, beside, check_template, fill, safe_part
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from unmix.errors import AudioError, UnmixError
 from unmix.publishing import outputs_to_write, publish, staging
 
@@ -55,17 +56,26 @@ def test_staging_leaves_no_trace_of_a_failure(tmp_path: Path, tree: Tree) -> Non
     (tmp_path / "there").mkdir()
     before = tree(tmp_path)
     outputs = {"a": tmp_path / "there" / "a.wav", "b": tmp_path / "new" / "er" / "b.wav"}
-    with pytest.raises(ZeroDivisionError), staging(outputs) as staged:
-        for path in staged.values():
-            path.write_text("half")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with staging(outputs) as staged:
+            for path in staged.values():
+                path.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert tree(tmp_path) == before
 
 
 def test_staging_keeps_folders_that_somebody_else_uses(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), staging({"a": tmp_path / "new" / "a.wav"}):
-        (tmp_path / "new" / "guest.txt").write_text("hello")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with staging({"a": tmp_path / "new" / "a.wav"}):
+            (tmp_path / "new" / "guest.txt").write_text("hello")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["guest.txt"]
 
 

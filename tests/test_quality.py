@@ -1,4 +1,4 @@
-"""The embedded model, on real songs: it separates, it stays within its band, and 16 bits are enough."""
+"""The embedded model on real songs: it separates, and computing in 16 bits is enough for it."""
 
 from pathlib import Path
 

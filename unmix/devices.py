@@ -85,4 +85,6 @@ def flushed_denormals() -> Iterator[None]:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether an error says that the device's memory ran out, so that less may still fit."""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    # The CPU's allocator has no error of its own; these are its words on Linux and on Windows.
+    words = ("can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)

@@ -63,7 +63,8 @@ def separate_file(
 
     Every stem has the song's samples, channels and sample rate, and its tags and cover; vocals and
     accompaniment sum to the song. Where a stem would clip, all that were asked for are lowered by
-    one gain, which is said; 32-bit wav keeps any level instead.
+    one gain, which is said; 32-bit wav keeps any level instead. Until the gain is known, the stems
+    wait in ``out_dir`` as 32-bit floats, hidden: the disk needs room for them.
 
     Args:
         separator: what separates, such as ``unmix.Separator``.

@@ -104,19 +104,13 @@ def render(
     format.check(reader.channels, reader.sample_rate)
     report = _Meter(progress)
     with staging(outputs) as staged:
-        with _final_names(staged, outputs), ExitStack() as stack:
-            writers = {
-                name: stack.enter_context(_writer(path, reader, format))
-                for name, path in staged.items()
-            }
-            sink: _Direct | _Spooled = _Direct(writers)
-            if not format.is_float:
-                spools = {n: stack.enter_context(_spool(path)) for n, path in staged.items()}
-                sink = _Spooled(writers, spools, reader.channels)
-            _pour(separator, reader, combine, sink, report)
-            _check_complete(reader, strict)
-            gain = sink.finish(report)
-        said = [sentence for name, path in staged.items() for sentence in finish(name, path)]
+        with _final_names(staged, outputs):
+            with ExitStack() as stack:
+                sink = _open_sink(staged, reader, format, stack)
+                _pour(separator, reader, combine, sink, report)
+                _check_complete(reader, strict)
+                gain = sink.finish(report)
+            said = [sentence for name, path in staged.items() for sentence in finish(name, path)]
         report(1.0)
         publish([(staged[name], path) for name, path in outputs.items()], overwrite=overwrite)
     rate = format.sample_rate_for(reader.sample_rate)
@@ -125,14 +119,31 @@ def render(
         channels=reader.channels,
         samples=resampled_length(reader.samples_read, reader.sample_rate, rate),
         gain=gain,
-        warnings=tuple(dict.fromkeys([*reader.warnings, *_warnings(reader, format.name, rate, gain), *said])),
+        # Two stems of one song lack the same tags: that is said once.
+        warnings=tuple(
+            dict.fromkeys([*reader.warnings, *_warnings(reader, format.name, rate, gain), *said])
+        ),
     )
 
 
-def _writer(path: Path, reader: AudioReader, output_format: OutputFormat) -> AudioWriter:
-    return AudioWriter(
-        path, sample_rate=reader.sample_rate, channels=reader.channels, format=output_format
-    )
+def _open_sink(
+    staged: Mapping[str, Path],
+    reader: AudioReader,
+    output_format: OutputFormat,
+    stack: ExitStack,
+) -> _Direct | _Spooled:
+    """Open a writer for every output, and what it needs beside; the stack closes them."""
+    rate, channels = reader.sample_rate, reader.channels
+    writers = {
+        name: stack.enter_context(
+            AudioWriter(path, sample_rate=rate, channels=channels, format=output_format)
+        )
+        for name, path in staged.items()
+    }
+    if output_format.is_float:
+        return _Direct(writers)
+    spools = {name: stack.enter_context(_spool(path)) for name, path in staged.items()}
+    return _Spooled(writers, spools, channels, output_format.bit_depth)
 
 
 class _Meter:
@@ -171,27 +182,31 @@ class _Spooled:
     share = _SPOOLED_SHARE
 
     def __init__(
-        self, writers: Mapping[str, AudioWriter], spools: Mapping[str, BinaryIO], channels: int
+        self,
+        writers: Mapping[str, AudioWriter],
+        spools: Mapping[str, BinaryIO],
+        channels: int,
+        bit_depth: int | None,
     ) -> None:
         self._writers = writers
         self._spools = spools
         self._channels = channels
         self._stride = np.dtype(np.float32).itemsize * channels * _BLOCK
-        self._peak = np.float32(0)
+        # Integers reach from -1 to one step below 1; what rounds to more would be clipped.
+        self._step = 0.0 if bit_depth is None else 2.0 ** (1 - bit_depth)
+        self._highest = self._lowest = np.float32(0)
 
     def write(self, pieces: Stems) -> None:
         """Keep pieces ``[C, m]``, and measure all of them, written or not."""
         for piece in pieces.values():
-            self._peak = max(self._peak, np.abs(piece).max(initial=np.float32(0)))
+            self._highest = piece.max(initial=self._highest)
+            self._lowest = piece.min(initial=self._lowest)
         for name, spool in self._spools.items():
             spool.write(np.ascontiguousarray(pieces[name].T, dtype=np.float32).tobytes())
 
     def finish(self, report: _Meter) -> float:
         """Encode at one gain; return it."""
-        gain = np.float32(1)
-        if self._peak > 1:
-            # One step below, as the rounded product of peak and 1 / peak may come out above 1.
-            gain = np.nextafter(1 / self._peak, np.float32(0))
+        gain = self._gain()
         size = max(spool.tell() for spool in self._spools.values())
         for spool in self._spools.values():
             spool.seek(0)
@@ -201,6 +216,17 @@ class _Spooled:
                 list(pool.map(lambda name: self._encode(name, gain), self._spools))
                 report(self.share + (1 - self.share) * (start + self._stride) / size)
         return float(gain)
+
+    def _gain(self) -> np.float32:
+        """Return the highest gain, at most 1, at which nothing is clipped."""
+        top = 1 - self._step
+        gain = 1.0
+        if self._highest > top + self._step / 2:
+            gain = top / float(self._highest)
+        if -self._lowest > 1 + self._step / 2:
+            gain = min(gain, 1 / -float(self._lowest))
+        # Rounded down, as the product of peak and gain is rounded too, and may be rounded up.
+        return np.nextafter(np.float32(gain), np.float32(0)) if gain < 1 else np.float32(1)
 
     def _encode(self, name: str, gain: np.float32) -> None:
         """Encode the next piece of an output."""
@@ -259,8 +285,9 @@ def _warnings(reader: AudioReader, format_name: str, rate: int, gain: float) -> 
     if rate != reader.sample_rate:
         yield f"{name} has {reader.sample_rate} Hz, which {format_name} cannot hold: now {rate} Hz"
     if gain < 1:
-        decibels = max(-20 * math.log10(gain), 0.01)
+        decibels = -20 * math.log10(gain)
+        amount = f"{decibels:.2f}" if decibels >= 0.01 else "less than 0.01"
         yield (
-            f"{name} would clip: all outputs were lowered by {decibels:.2f} dB; "
+            f"{name} would clip: all outputs were lowered by {amount} dB; "
             "32-bit wav keeps the level"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 
 import av
@@ -62,8 +63,10 @@ def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) ->
             made.metadata.update({**_lasting(seen.metadata), "title": title})
             _copy(seen, heard, made)
     except (av.FFmpegError, ValueError) as error:
+        # FFmpeg's sentences name a file, and it is the hidden one.
+        reason = error.strerror if isinstance(error, av.FFmpegError) else error
         raise AudioError(
-            f"{video}: its picture cannot be copied ({error}); --format m4a writes the sound alone"
+            f"{video}: its picture cannot be copied ({reason}); --format m4a writes the sound alone"
         ) from error
 
 
@@ -78,8 +81,8 @@ def _copy(seen: InputContainer, heard: InputContainer, made: OutputContainer) ->
     if own is not None:
         copies[new].metadata.update(_lasting(own.metadata))
     delay = round(_start(own) / _tick(new))
-    packets = merge(_packets(seen, kept), _packets(heard, [new], delay), key=_seconds)
-    for packet in packets:
+    both = merge(_packets(seen, kept), _packets(heard, [new], delay), key=itemgetter(0))
+    for _, packet in both:
         packet.stream = copies[packet.stream]
         made.mux(packet)
 
@@ -105,18 +108,21 @@ def _start(stream: Stream | None) -> Fraction:
 
 def _packets(
     container: InputContainer, streams: Iterable[Stream], delay: int = 0
-) -> Iterator[Packet[Stream]]:
+) -> Iterator[tuple[Fraction, Packet[Stream]]]:
+    """Yield packets, and the seconds at which they are due, rising about as they should.
+
+    Matroska has no decoding times: what FFmpeg cannot guess, the writer is left to find.
+    """
+    due = Fraction(0)
     for packet in container.demux(list(streams)):
-        if packet.dts is None:  # the end of a stream
+        if packet.dts is None and packet.pts is None:  # the end of a stream
             continue
-        packet.dts += delay
         if packet.pts is not None:
             packet.pts += delay
-        yield packet
-
-
-def _seconds(packet: Packet[Stream]) -> Fraction:
-    return (packet.dts or 0) * _tick(packet)
+        if packet.dts is not None:
+            packet.dts += delay
+            due = packet.dts * _tick(packet)
+        yield due, packet
 
 
 def _pictures(container: InputContainer) -> list[Stream]:

@@ -67,7 +67,7 @@ class SoundFileDecoder:
             DecodeStopped: libsndfile cannot read the file, or not its length.
         """
         try:
-            self._file = soundfile.SoundFile(path)
+            self._file = soundfile.SoundFile(libsndfile_name(path))
         except (soundfile.LibsndfileError, OSError) as error:
             raise DecodeStopped(str(error)) from error
         if not 0 <= self._file.frames < _MAX_LENGTH:

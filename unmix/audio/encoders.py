@@ -62,7 +62,7 @@ class SoundFileEncoder:
         self._rows = None if order is None else list(order)
         container, subtype = _SUBTYPES.get(name, (name.upper(), f"PCM_{self._bits}"))
         self._file = soundfile.SoundFile(
-            path,
+            libsndfile_name(path),
             "w",
             samplerate=sample_rate,
             channels=channels,

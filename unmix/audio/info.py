@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +38,8 @@ class AudioInfo:
     def duration(self) -> float | None:
         """Length in seconds, or None where the header does not say."""
         return None if self.length is None else self.length / self.sample_rate
+
+
+def libsndfile_name(path: Path) -> str | bytes:
+    """Return a path as libsndfile opens it: by its bytes where names need not be valid UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)

@@ -97,7 +97,9 @@ ModelOption = Annotated[
 ]
 QualityOption = Annotated[
     Quality,
-    typer.Option("--quality", "-q", help="How carefully; slower is better.", rich_help_panel=_SEPARATION),
+    typer.Option(
+        "--quality", "-q", help="How carefully; slower is better.", rich_help_panel=_SEPARATION
+    ),
 ]
 DeviceOption = Annotated[
     str,

@@ -23,9 +23,10 @@ def bss_sdr(
     """Return museval's SDR ``[S, frames]`` in dB, over frames of one second.
 
     The settings are those of ``museval.evaluate`` in mode v4: distortion filters of 512 taps for
-    the whole track, no permutation, NaN where a reference or an estimate is silent. Its ISR, SIR and SAR are
-    left out: where stems hold nothing above the band of their codec, as those of lossy data sets do,
-    the equations behind these three have no unique solution, and museval returns noise for them.
+    the whole track, no permutation, NaN where a reference or an estimate is silent. Its ISR, SIR
+    and SAR are left out: where stems hold nothing above the band of their codec, as those of lossy
+    data sets do, the equations behind these three have no unique solution, and what museval returns
+    for them is noise.
 
     Args:
         estimates: ``[C, N]`` each.

@@ -1,0 +1,130 @@
+"""The command line as a process of its own: signals, terminals, locales, and a real model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmix.audio import read_audio
+
+MakeSong = Callable[..., Path]
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small, untrained, real model as a file of weights."""
+    import torch
+
+    from unmix.models import build
+    from unmix.weights import save_weights
+
+    torch.manual_seed(0)
+    config = {"n_fft": 2048, "hop_length": 1024, "frames": 128, "width": 2, "depth": 3}
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, "unet", config, build("unet", config).state_dict(), "MIT")
+    return path
+
+
+def _command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "unmix", *map(str, arguments)]
+
+
+def test_the_excerpt_from_end_to_end(excerpt: Path, weights: Path, tmp_path: Path) -> None:
+    command = _command("separate", excerpt, "--model", weights, "--json", "--bit-depth", 32)
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    [song] = json.loads(done.stdout)["songs"]
+    mixture, rate = read_audio(excerpt)
+    assert (song["sample_rate"], song["channels"], song["samples"]) == (rate, *mixture.shape)
+    stems = [read_audio(tmp_path / path)[0] for path in song["stems"].values()]
+    np.testing.assert_allclose(sum(stems), mixture, atol=1e-5)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_no_partial_file(
+    weights: Path, make_song: MakeSong, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    song = make_song(tmp_path / "song.wav", seconds=600)
+    out = tmp_path / "out"
+    command = _command("separate", song, "--model", weights, "-o", out, "--device", "cpu")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size for path in out.rglob("*.raw")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert b"Traceback" not in err
+    assert (b"Interrupted: no unfinished file is left." in err) == (number == signal.SIGINT)
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_a_terminal_shows_bars_with_time_left_and_a_pipe_only_paths(
+    weights: Path, make_song: MakeSong, tmp_path: Path
+) -> None:
+    songs = [make_song(tmp_path / f"{name} [live].wav", seconds=5) for name in "ab"]
+    screen, terminal = os.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        _command("separate", *songs, "--model", weights, "-o", tmp_path, "--stems", "vocals"),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env=environment,
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        try:
+            while piece := os.read(screen, 65536):
+                shown += piece
+        except OSError:  # how Linux says that nobody holds the terminal any more
+            pass
+        out = process.communicate()[0].decode()
+    os.close(screen)
+    assert process.returncode == 0
+    assert out.splitlines() == [str(tmp_path / f"{s.stem}" / "vocals.wav") for s in songs]
+    text = shown.decode()
+    for part in ("a [live].wav", "b [live].wav", "song 1 of 2", "song 2 of 2", " %", "left"):
+        assert part in text
+    assert "2 songs done" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("café 日本.wav".encode(), {}),
+        ("café 日本.wav".encode(), {"PYTHONIOENCODING": "ascii"}),
+        pytest.param(
+            b"caf\xe9.wav",
+            {},
+            marks=pytest.mark.xfail(reason="python-soundfile wants names of valid UTF-8"),
+        ),
+    ],
+)
+def test_any_file_name_in_any_locale(
+    weights: Path, make_song: MakeSong, tmp_path: Path, name: bytes, encoding: dict[str, str]
+) -> None:
+    song = tmp_path / os.fsdecode(name)
+    make_song(tmp_path / "song.wav", seconds=0.1).rename(song)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG"))}
+    done = subprocess.run(
+        _command("separate", song, f"missing {song.name}", "--model", weights, "-o", tmp_path),
+        capture_output=True,
+        env={**kept, "LC_ALL": "C", **encoding},
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.count(b"error:") == 1
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert (tmp_path / song.stem / "vocals.wav").is_file()

@@ -1,0 +1,57 @@
+"""The public face: every name is there, and none costs anything before it is used."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import unmix
+
+HEAVY = ("torch", "librosa", "matplotlib", "numpy", "av", "soundfile", "lightning", "scipy")
+LIGHT = {
+    "import": "import unmix",
+    "version": "from unmix.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass",
+    "help": "from unmix.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+    "help of a verb": (
+        "from unmix.cli import main\ntry: main(['separate', '--help'])\nexcept SystemExit: pass"
+    ),
+    "models": "from unmix.cli import main\ntry: main(['models'])\nexcept SystemExit: pass",
+}
+
+
+@pytest.mark.parametrize("name", unmix.__all__)
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    value = getattr(unmix, name)
+    assert name in dir(unmix)
+    assert isinstance(value, str) or inspect.getdoc(value)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'separat'"):
+        _ = unmix.separat  # type: ignore[attr-defined]
+
+
+def test_public_functions_are_no_modules() -> None:
+    """A module of the same name would take a function's place as soon as anybody imports it."""
+    for name in ("separate", "karaoke", "evaluate", "load_model", "list_models"):
+        assert inspect.isfunction(getattr(unmix, name))
+        with pytest.raises(ModuleNotFoundError):
+            __import__(f"unmix.{name}")
+
+
+@pytest.mark.parametrize("code", LIGHT.values(), ids=LIGHT)
+def test_light_things_import_nothing_heavy_and_are_quick(code: str) -> None:
+    script = f"""
+import sys, time
+started = time.process_time()
+{code}
+sys.stderr.write(f"\\n{{time.process_time() - started}}")
+assert not set(sys.modules) & set({HEAVY!r}), set(sys.modules) & set({HEAVY!r})
+"""
+    run = [sys.executable, "-c", script]
+    spent = [
+        float(subprocess.run(run, capture_output=True, text=True, check=True).stderr.split()[-1])
+        for _ in range(3)
+    ]
+    assert min(spent) < 0.4
