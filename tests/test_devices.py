@@ -67,4 +67,5 @@ def test_denormals_are_flushed_within_and_left_as_they_were() -> None:
 def test_out_of_memory_is_told_from_other_errors() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: 12 bytes"))
+    assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))

@@ -193,6 +193,25 @@ def test_refuses_a_layout_instead_of_guessing(
         separator.separate(samples, 44100)
 
 
+@pytest.mark.parametrize("block", [np.zeros(20000, "f4"), np.zeros((20000, 2), "f4")])
+def test_a_stream_refuses_blocks_of_another_layout(
+    separator: Separator, block: NDArray[np.float32]
+) -> None:
+    with pytest.raises(UnmixError, match="expected samples"):
+        list(separator.stream([block], 44100))
+
+
+@pytest.mark.parametrize("sample_rate", [0, -1, 44100.5])
+def test_refuses_a_rate_that_is_none(separator: Separator, sample_rate: int) -> None:
+    with pytest.raises(UnmixError, match="sample rate"):
+        separator.separate(_noise(2, 100), sample_rate)
+
+
+def test_samples_near_the_largest_float_give_numbers(separator: Separator) -> None:
+    stems = separator.separate(np.full((2, 5000), 3e38, np.float32), 44100)
+    assert all(np.isfinite(stem).all() for stem in stems.values())
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_cuda_agrees_with_the_cpu(model: Model) -> None:

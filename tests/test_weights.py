@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from unmix import manifest
+from unmix import manifest, weights
 from unmix.errors import ModelError
 from unmix.manifest import find_model, list_models, read_manifest
 from unmix.models import Model, build
-from unmix.weights import load_model, save_weights
+from unmix.weights import load_model, name_of, save_weights
 
 CONFIG = {"n_fft": 64, "hop_length": 16, "frames": 8, "width": 2, "depth": 2, "stems": ["vocals"]}
 
@@ -70,7 +70,10 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, foreign)
     pickled = tmp_path / "evil.ckpt"
     torch.save({"recipe": Path("x")}, pickled)
+    garbled = tmp_path / "garbled.safetensors"
+    save_file({"a": torch.zeros(1)}, garbled, {"architecture": "unet", "config": "{"})
     for path, message in (
+        (garbled, "says of no architecture"),
         (foreign, "says of no architecture"),
         (pickled, "not a checkpoint"),
         (tmp_path / "none.ckpt", "no such"),
@@ -94,9 +97,24 @@ def test_weights_other_than_the_manifests_are_refused(
     folder.mkdir()
     saved.rename(folder / "weights.safetensors")
     monkeypatch.setattr(manifest, "pretrained", lambda: saved.parent)
-    monkeypatch.setattr(manifest, "list_models", lambda: [entry])
+    for module in (manifest, weights):
+        monkeypatch.setattr(module, "list_models", lambda: [entry])
     with pytest.raises(ModelError, match="does not match the manifest's sha256"):
         load_model("fake")
+
+
+def test_a_released_name_wins_over_a_folder_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "default").mkdir()
+    assert load_model("default").stems == load_model(list_models()[0].name).stems
+    assert name_of("default") == list_models()[0].name
+
+
+def test_models_are_called_by_their_file(saved: Path) -> None:
+    assert name_of(str(saved)) == name_of(saved.parent) == saved.parent.name
+    assert name_of("runs/mine/best.ckpt") == "best"
 
 
 @pytest.mark.parametrize("entry", read_manifest().models, ids=lambda entry: entry.name)

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
-from unmix import __version__
+from unmix import Separator, __version__
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, evaluate
 from unmix.manifest import Manifest, ModelEntry, Score, read_manifest
+from unmix.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
+from unmix.training.config import read_recipe
 from unmix.weights import load_model, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +49,7 @@ def release(options: argparse.Namespace) -> Path:
     """Write the model's folder and its manifest entry; return the folder."""
     held = load_checkpoint(options.checkpoint)
     recipe = held["recipe"]
+    changed = differences(recipe, read_recipe(options.recipe).model_dump(mode="json"))
     folder = PRETRAINED / options.name
     folder.mkdir(exist_ok=True)
     weights = folder / "weights.safetensors"
@@ -74,15 +78,42 @@ def release(options: argparse.Namespace) -> Path:
         scores=tuple(score for key, report in reports.items() for score in _scores(*key, report)),
     )
     shutil.copyfile(options.recipe, folder / "config.toml")
-    (folder / "card.md").write_text(card(entry, held, options, reports), encoding="utf-8")
+    text = card(entry, held, changed, options, reports)
+    (folder / "card.md").write_text(text, encoding="utf-8")
     _write_manifest(entry, default=options.default)
+    draw(folder / "spectrograms.png", Separator(folder))
     _write_readme()
     return folder
+
+
+def differences(trained: dict[str, Any], recipe: dict[str, Any]) -> str:
+    """Return, as a sentence, the settings that a run had at its end and its recipe has not.
+
+    Raises:
+        UnmixError: where the recipe would not even build the model.
+    """
+    if any(trained[key] != recipe[key] for key in ("architecture", "model")):
+        raise UnmixError("the checkpoint is of another model than the recipe's")
+    found = [
+        f"`{key}` = {trained['train'][key]} (recipe: {value})"
+        for key, value in recipe["train"].items()
+        if trained["train"][key] != value
+    ]
+    return f"At its end the run had {', '.join(found)}." if found else ""
+
+
+def draw(picture: Path, separator: Separator) -> None:
+    """Draw the song that ships with the project, in 256 colours to keep the clone small."""
+    song = next((ROOT / "tests" / "songs").glob("*_excerpt.ogg"))
+    plot_file(separator, song, picture, existing="overwrite")
+    with Image.open(picture) as drawn:
+        drawn.convert("RGB").quantize(256).save(picture, optimize=True)
 
 
 def card(
     entry: ModelEntry,
     held: dict[str, Any],
+    changed: str,
     options: argparse.Namespace,
     reports: dict[tuple[str, str], Report],
 ) -> str:
@@ -110,7 +141,7 @@ Licence of the weights: {entry.licence}.
 ## Training
 
 Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
-{train["batch_size"]} excerpts. {sections.get("training", "").strip()}
+{train["batch_size"]} excerpts. {changed} {sections.get("training", "").strip()}
 
 ## Scores
 

@@ -13,7 +13,7 @@ from .audio import AudioReader, OutputFormat, format_like, open_audio
 from .audio.tags import copy_tags, read_tags
 from .errors import UnmixError
 from .naming import beside
-from .publishing import Existing, outputs_to_write
+from .publishing import Existing, outputs_to_write, writing
 from .rendering import Progress, Samples, Stems, StemSeparator, render
 from .stems import ACCOMPANIMENT, VOCALS
 from .video import SOUND_FORMATS, has_picture, replace_sound
@@ -147,8 +147,7 @@ def karaoke_file(
     source = Path(path)
     with open_audio(source) as reader:
         plan = _plan(reader, format, bit_depth, bitrate)
-        ext = source.suffix if plan.video else plan.format.extension
-        track = beside(source, MARK, ext, None if out_dir is None else Path(out_dir))
+        track = _track(source, out_dir, plan)
         outputs = outputs_to_write(source, {MARK: track}, existing)
         done = None
         if outputs:
@@ -176,6 +175,28 @@ def karaoke_file(
         warnings=(*plan.warnings, *done.warnings) if done else (),
         skipped=done is None,
     )
+
+
+def backing_path(
+    path: str | PathLike[str],
+    out_dir: str | PathLike[str] | None = None,
+    *,
+    format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
+) -> Path:
+    """Return where ``karaoke_file`` writes the backing track of a song; nothing is made.
+
+    Args:
+        path: the song; it is opened, as its kind decides how the name ends.
+        out_dir: as for ``karaoke_file``.
+        format: as for ``karaoke_file``.
+
+    Raises:
+        AudioError: the song cannot be read.
+        ConfigError: the format is unknown.
+    """
+    source = Path(path)
+    with open_audio(source) as reader:
+        return _track(source, out_dir, _plan(reader, format, None, None))
 
 
 def _backing(stems: Stems, guide: float | None) -> Samples:
@@ -220,14 +241,21 @@ def _plan(
     return _Plan(format=own, warnings=(warning,))
 
 
+def _track(source: Path, out_dir: str | PathLike[str] | None, plan: _Plan) -> Path:
+    """Return the path of the backing track that a plan gives."""
+    ext = source.suffix if plan.video else plan.format.extension
+    return beside(source, MARK, ext, None if out_dir is None else Path(out_dir))
+
+
 def _finish(source: Path, staged: Path, *, video: bool) -> Iterable[str]:
     """Tag the sound; for a video, put it under the picture first."""
     if video:
-        sound = staged.with_name(f"sound{source.suffix}")
-        staged.rename(sound)
         title = read_tags(source).title or source.stem
-        replace_sound(source, sound, staged, title=f"{title} ({MARK})")
-        sound.unlink()
+        sound = staged.with_name(f"sound{source.suffix}")
+        with writing(staged):
+            staged.rename(sound)
+            replace_sound(source, sound, staged, title=f"{title} ({MARK})")
+            sound.unlink()
         if source.suffix.lower() not in _TAGGED_VIDEOS:
             return ()
     return copy_tags(source, staged, stem_title=MARK)

@@ -85,6 +85,7 @@ def flushed_denormals() -> Iterator[None]:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether an error says that the device's memory ran out, so that less may still fit."""
-    # The CPU's allocator has no error of its own; these are its words on Linux and on Windows.
-    words = ("can't allocate memory", "not enough memory")
+    # Only CUDA has an error of its own; these are the words of MPS, of CUDA's libraries, and of the
+    # CPU's allocator on Linux and on Windows.
+    words = ("out of memory", "_ALLOC_FAILED", "can't allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)

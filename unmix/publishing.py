@@ -28,6 +28,7 @@ def outputs_to_write(
 
     Raises:
         UnmixError: two outputs have one path, one is a folder or the song itself, or exists.
+        AudioError: a path cannot be looked at: its name is too long, its folder locked.
     """
     if existing not in EXISTING:
         raise UnmixError(f"existing={existing!r}: choose from {', '.join(EXISTING)}")
@@ -39,10 +40,8 @@ def outputs_to_write(
             raise UnmixError(
                 f"{path}: {other} and {name} would be one file; use {{stem}} in the template"
             )
-        if path.is_dir():
-            raise UnmixError(f"{path}: is a folder, where {name} would be written")
-        if path.exists() and path.samefile(source):
-            raise UnmixError(f"{path}: {name} would replace the song itself; choose another folder")
+        with writing(path):
+            _refuse(name, path, source)
     there = {name: path for name, path in outputs.items() if path.exists()}
     if there and existing == "error":
         raise UnmixError(f"{_listed(there.values())}: {_REMEDY}")
@@ -50,34 +49,52 @@ def outputs_to_write(
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make one sentence of what the operating system says to writing: no room, no permission.
+
+    It belongs around what touches files, and around nothing else: an ``OSError`` of a callback, of
+    a closed pipe or a connection that is gone, is not about the file.
+
+    Args:
+        path: what the sentence names.
+
+    Raises:
+        AudioError: in place of any ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
 def staging(outputs: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     """Yield, for every output, a path in a hidden folder beside its place.
 
     Missing folders are made. However the ``with`` block ends, the hidden folders are removed with
-    all that is still in them; when it fails, the folders that were made are removed too.
+    all that is still in them; when it fails, the folders that were made are removed too. What the
+    block raises passes through as it is.
 
     Raises:
-        AudioError: a folder cannot be made or written to, inside the block too.
+        AudioError: a folder cannot be made or written to.
     """
     made: list[Path] = []
     try:
         with ExitStack() as stack:
             hidden: dict[Path, Path] = {}
             for folder in dict.fromkeys(path.parent for path in outputs.values()):
-                _make(folder, made)
-                # Beside its place, hence on the same disk: renaming is then atomic.
-                temporary = TemporaryDirectory(
-                    prefix=".unmix-", dir=folder, ignore_cleanup_errors=True
-                )
+                with writing(folder):
+                    _make(folder, made)
+                    # Beside its place, hence on the same disk: renaming is then atomic.
+                    temporary = TemporaryDirectory(
+                        prefix=".unmix-", dir=folder, ignore_cleanup_errors=True
+                    )
                 hidden[folder] = Path(stack.enter_context(temporary))
             yield {name: hidden[path.parent] / path.name for name, path in outputs.items()}
-    except BaseException as error:
+    except BaseException:
         for folder in reversed(made):
             with suppress(OSError):  # somebody else has put something there meanwhile
                 folder.rmdir()
-        if isinstance(error, OSError):
-            where = error.filename or next(iter(outputs.values())).parent
-            raise AudioError(f"{where}: cannot be written: {error.strerror or error}") from error
         raise
 
 
@@ -90,7 +107,7 @@ def publish(moves: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
 
     Raises:
         UnmixError: a file has appeared under a final name, and may not be replaced.
-        OSError: a file cannot be moved; on Windows, because a player has it open.
+        AudioError: a file cannot be moved; on Windows, because a player has it open.
     """
     there = [final for _, final in moves if final.exists()]
     if there and not overwrite:
@@ -100,9 +117,10 @@ def publish(moves: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
         for index, (staged, final) in enumerate(moves):
             replaced = staged.with_name(f"replaced-{index}")
             begun.append((staged, final, replaced))
-            if final.exists():
-                final.rename(replaced)
-            staged.replace(final)
+            with writing(final):
+                if final.exists():
+                    final.rename(replaced)
+                staged.replace(final)
     except BaseException:
         for staged, final, replaced in reversed(begun):
             if replaced.exists():
@@ -115,6 +133,14 @@ def publish(moves: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
 _REMEDY = (
     'exists already; existing="overwrite" (--overwrite) replaces, "skip" (--skip-existing) keeps'
 )
+
+
+def _refuse(name: str, path: Path, source: Path) -> None:
+    """Refuse a path where a file would destroy something else than an older output."""
+    if path.is_dir():
+        raise UnmixError(f"{path}: is a folder, where {name} would be written")
+    if path.exists() and path.samefile(source):
+        raise UnmixError(f"{path}: {name} would replace the song itself; choose another folder")
 
 
 def _listed(paths: Iterable[Path]) -> str:

@@ -12,17 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .audio import AudioReader, AudioWriter, OutputFormat, resampled_length
 from .errors import AudioError
-from .publishing import publish, staging
+from .publishing import publish, staging, writing
 
 Samples = NDArray[np.float32]
 Stems = Mapping[str, Samples]
@@ -91,11 +91,12 @@ def render(
         combine: from pieces ``[C, m]`` of the stems to pieces of the outputs, one by one.
         format: of all outputs.
         finish: called with the name and the temporary path of every output when it is whole, to add
-            tags or change it in place; returns sentences for the warnings.
+            tags or change it in place; returns sentences for the warnings, and raises AudioError
+            where the file cannot be written.
         overwrite: whether existing files may be replaced.
         strict: whether a song that does not decode whole is an error.
         progress: called with the fraction done, in [0, 1], which never falls. What it raises
-            cancels the work, and nothing is left behind.
+            passes through and cancels the work, and nothing is left behind.
 
     Raises:
         AudioError: the song does not decode (with ``strict``: not wholly), or cannot be written.
@@ -142,8 +143,11 @@ def _open_sink(
     }
     if output_format.is_float:
         return _Direct(writers)
-    spools = {name: stack.enter_context(_spool(path)) for name, path in staged.items()}
-    return _Spooled(writers, spools, channels, output_format.bit_depth)
+    spools: dict[str, _Spool] = {}
+    for name, path in staged.items():
+        spools[name] = _Spool(path, channels)
+        stack.callback(spools[name].close)
+    return _Spooled(writers, spools, output_format.bit_depth)
 
 
 class _Meter:
@@ -184,14 +188,11 @@ class _Spooled:
     def __init__(
         self,
         writers: Mapping[str, AudioWriter],
-        spools: Mapping[str, BinaryIO],
-        channels: int,
+        spools: Mapping[str, _Spool],
         bit_depth: int | None,
     ) -> None:
         self._writers = writers
         self._spools = spools
-        self._channels = channels
-        self._stride = np.dtype(np.float32).itemsize * channels * _BLOCK
         # Integers reach from -1 to one step below 1; what rounds to more would be clipped.
         self._step = 0.0 if bit_depth is None else 2.0 ** (1 - bit_depth)
         self._highest = self._lowest = np.float32(0)
@@ -202,19 +203,17 @@ class _Spooled:
             self._highest = piece.max(initial=self._highest)
             self._lowest = piece.min(initial=self._lowest)
         for name, spool in self._spools.items():
-            spool.write(np.ascontiguousarray(pieces[name].T, dtype=np.float32).tobytes())
+            spool.append(pieces[name])
 
     def finish(self, report: _Meter) -> float:
         """Encode at one gain; return it."""
         gain = self._gain()
-        size = max(spool.tell() for spool in self._spools.values())
-        for spool in self._spools.values():
-            spool.seek(0)
+        samples = max([spool.rewind() for spool in self._spools.values()])
         # Encoders leave Python alone while they work: the outputs share the processors.
         with ThreadPoolExecutor(len(self._spools)) as pool:
-            for start in range(0, size, self._stride):
+            for start in range(0, samples, _BLOCK):
                 list(pool.map(lambda name: self._encode(name, gain), self._spools))
-                report(self.share + (1 - self.share) * (start + self._stride) / size)
+                report(self.share + (1 - self.share) * (start + _BLOCK) / samples)
         return float(gain)
 
     def _gain(self) -> np.float32:
@@ -230,9 +229,41 @@ class _Spooled:
 
     def _encode(self, name: str, gain: np.float32) -> None:
         """Encode the next piece of an output."""
-        data = self._spools[name].read(self._stride)
-        piece = np.frombuffer(data, np.float32).reshape(-1, self._channels).T
-        self._writers[name].write(piece * gain)
+        self._writers[name].write(self._spools[name].read(_BLOCK) * gain)
+
+
+class _Spool:
+    """Samples that wait in a file of raw floats beside a staged one, and go when that goes."""
+
+    def __init__(self, path: Path, channels: int) -> None:
+        self._path = path
+        self._channels = channels
+        self._frame = np.dtype(np.float32).itemsize * channels  # bytes
+        with writing(path):
+            self._file = path.with_name(f"{path.name}.raw").open("w+b")
+
+    def append(self, piece: Samples) -> None:
+        """Add samples ``[C, m]``."""
+        with writing(self._path):
+            self._file.write(np.ascontiguousarray(piece.T, dtype=np.float32).tobytes())
+
+    def rewind(self) -> int:
+        """Go back to the beginning; return the count of samples per channel."""
+        with writing(self._path):  # what was held in memory may find no room now
+            size = self._file.tell()
+            self._file.seek(0)
+        return size // self._frame
+
+    def read(self, count: int) -> Samples:
+        """Return the next samples ``[C, m]``, at most ``count`` of them."""
+        with writing(self._path):
+            data = self._file.read(count * self._frame)
+        return np.frombuffer(data, np.float32).reshape(-1, self._channels).T
+
+    def close(self) -> None:
+        """Close the file, whose content is not needed any more."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def _pour(
@@ -252,13 +283,6 @@ def _pour(
         report(sink.share * done / max(total, done) if total else 0.0)
     if done != reader.samples_read:
         raise RuntimeError(f"{reader.path}: {reader.samples_read} samples in, {done} out")
-
-
-@contextmanager
-def _spool(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for raw floats beside a staged one; it goes when the staging goes."""
-    with path.with_name(f"{path.name}.raw").open("w+b") as spool:
-        yield spool
 
 
 @contextmanager

@@ -234,4 +234,5 @@ class _Pass:
             autocast(self._device, self._settings.precision),
         ):
             estimates = self._model(batch.to(self._device))
-        return estimates.float().cpu().numpy()  # type: ignore[no-any-return]
+        # Samples near the largest float overflow on the way: what is no number estimates nothing.
+        return estimates.float().nan_to_num(0.0, 0.0, 0.0).cpu().numpy()  # type: ignore[no-any-return]

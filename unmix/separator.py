@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from .audio import read_audio
@@ -16,9 +17,12 @@ from .errors import UnmixError
 from .files import SeparatedFile, separate_file
 from .manifest import DEFAULT
 from .models import Model
+from .naming import DEFAULT_TEMPLATE
+from .publishing import Existing
 from .recording import Recording, stems_of
 from .separation import SeparationSettings
-from .weights import load_model
+from .stems import ACCOMPANIMENT, VOCALS
+from .weights import load_model, name_of
 
 Samples = NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -55,8 +59,9 @@ class Separator:
     nothing in it.
 
     Args:
-        model: name of a model in ``list_models()``, path of a folder with weights and config, or a
-            ``Model`` in evaluation mode.
+        model: name of a model in ``list_models()``; path of a ``.safetensors`` file, of a folder
+            with one, or of a training checkpoint; or a ``Model``, which is moved to the device and
+            put in evaluation mode.
         device: ``auto`` (the first of cuda, mps, cpu that is there), or the name of one.
         quality: ``fast``, ``balanced`` or ``best``; the options below override what it stands for.
         chunk: seconds that the model sees at once; what the model likes best where not given.
@@ -85,9 +90,10 @@ class Separator:
             raise UnmixError(f"unknown quality {quality!r}; choose from {', '.join(QUALITIES)}")
         preset = QUALITIES[quality]
         self.device = choose_device(device)
-        self.model_name = "custom" if isinstance(model, Model) else str(model)
+        self.model_name = "custom" if isinstance(model, Model) else name_of(model)
         loaded = model if isinstance(model, Model) else load_model(model)
-        self._model = loaded.to(self.device).eval()
+        # Convolutions on the CPU are faster when their weights have the layout of their features.
+        self._model = loaded.to(self.device).to(memory_format=torch.channels_last).eval()
         try:
             self._settings = SeparationSettings(
                 chunk=loaded.chunk if chunk is None else round(chunk * loaded.sample_rate),
@@ -126,12 +132,18 @@ class Separator:
             Every stem by name, ``[C, m]``. Joined, each has exactly the recording's samples; the
             vocals and the accompaniment sum to the recording. The result does not depend, to the
             bit, on how the recording is cut into blocks.
+
+        Raises:
+            UnmixError: for a block of another shape or type, or a rate that is no whole number.
         """
+        if int(sample_rate) != sample_rate or sample_rate < 1:
+            raise UnmixError(f"a sample rate of {sample_rate} Hz: give a whole number above 0")
         recording: Recording | None = None
         for block in blocks:
+            samples = _checked(block, (2,))
             if recording is None:
-                recording = Recording(self._model, self._settings, sample_rate, block.shape[0])
-            stems = recording.push(block)
+                recording = Recording(self._model, self._settings, int(sample_rate), len(samples))
+            stems = recording.push(samples)
             if next(iter(stems.values())).shape[-1]:
                 yield stems
         if recording is not None:
@@ -155,7 +167,7 @@ class Separator:
             UnmixError: for samples of another shape, without channels, or that are not real
                 numbers.
         """
-        mixture = _checked(samples)
+        mixture = _checked(samples, (1, 2))
         length = mixture.shape[-1]
         pieces: dict[str, list[Samples]] = {name: [] for name in self.stems}
         for stems in self.stream(_blocks(mixture), sample_rate):
@@ -166,13 +178,57 @@ class Separator:
         shape = np.shape(samples)
         return {name: np.concatenate(held, -1).reshape(shape) for name, held in pieces.items()}
 
-    def separate_file(self, path: str | Path, out_dir: str | Path, **options: Any) -> SeparatedFile:
-        """Separate a song file into stem files; options are those of ``files.separate_file``."""
-        return separate_file(self, Path(path), Path(out_dir), **options)
+    def separate_file(
+        self,
+        path: str | PathLike[str],
+        out_dir: str | PathLike[str],
+        *,
+        stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT),
+        format: str = "wav",  # noqa: A002  (the word users know, and a keyword only)
+        bit_depth: int | None = None,
+        bitrate: int | str | None = None,
+        template: str = DEFAULT_TEMPLATE,
+        existing: Existing = "error",
+        strict: bool = False,
+        progress: Progress | None = None,
+    ) -> SeparatedFile:
+        """Separate a song file into a file for each stem, in memory that does not grow with it.
+
+        Args:
+            path: the song: a file with sound in it, videos included.
+            out_dir: the folder for the stems; it is made where it is missing.
+            stems: names of those to write, or "all".
+            format: wav, flac, aiff, mp3, ogg, opus or m4a.
+            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; 16 unless said.
+            bitrate: of lossy formats, in bits per second or as in "320k".
+            template: path of each stem in ``out_dir``, of the fields {name}, {artist}, {title},
+                {album}, {track}, {stem}, {model} and {ext}.
+            existing: "error" refuses to replace files, "overwrite" does, "skip" makes only the
+                missing.
+            strict: whether a song of which a part does not decode is an error; else a warning.
+            progress: called with the fraction done, in [0, 1]; what it raises passes through, and
+                no file is left behind.
+
+        Raises:
+            UnmixError: for what cannot be read, separated or written, in one sentence.
+        """
+        return separate_file(
+            self,
+            path,
+            out_dir,
+            stems=stems,
+            format=format,
+            bit_depth=bit_depth,
+            bitrate=bitrate,
+            template=template,
+            existing=existing,
+            strict=strict,
+            progress=progress,
+        )
 
 
 def separate(
-    source: str | Path | ArrayLike,
+    source: str | PathLike[str] | ArrayLike,
     sample_rate: int | None = None,
     *,
     model: str | Path | Model = DEFAULT,
@@ -196,7 +252,7 @@ def separate(
     Raises:
         UnmixError: for what cannot be read or separated, in one sentence.
     """
-    if isinstance(source, str | Path):
+    if isinstance(source, str | PathLike):
         samples, sample_rate = read_audio(Path(source))
     elif sample_rate is None:
         raise UnmixError("samples need their sample_rate in Hz")
@@ -206,9 +262,9 @@ def separate(
     return separator.separate(samples, sample_rate, progress=progress)
 
 
-def _checked(samples: ArrayLike) -> Samples:
+def _checked(samples: ArrayLike, dimensions: tuple[int, ...]) -> Samples:
     array = np.asarray(samples)
-    if array.ndim not in (1, 2) or array.dtype.kind != "f":
+    if array.ndim not in dimensions or array.dtype.kind != "f":
         raise UnmixError(
             "expected samples [channel, sample] of floating point in [-1, 1], "
             f"got {array.dtype} {array.shape}"

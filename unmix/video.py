@@ -20,7 +20,11 @@ from .errors import AudioError
 SOUND_FORMATS = {".mp4": "m4a", ".m4v": "m4a", ".mov": "m4a", ".mkv": "opus", ".webm": "opus"}
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-_STALE = ("replaygain", "encoder", "duration", "major_brand", "minor_version", "compatible_brands")
+# Beginnings of names that tell of the sound's loudness, of its coding, or of the file itself.
+_STALE = (
+    *("replaygain", "r128_", "itunnorm", "itunsmpb"),
+    *("encoder", "duration", "major_brand", "minor_version", "compatible_brands"),
+)
 
 
 def has_picture(path: Path) -> bool:

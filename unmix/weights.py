@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import ModelError
-from .manifest import DEFAULT, find_model
+from .manifest import DEFAULT, ModelEntry, find_model, list_models
 from .models import Model, build
 
 WEIGHTS = "weights.safetensors"
@@ -36,17 +36,37 @@ def load_model(source: str | Path = DEFAULT, *, device: str | torch.device = "cp
         ModelError: for an unknown name, or a file that is missing, damaged, or no model of this
             package.
     """
-    path = Path(source)
-    if isinstance(source, str) and not path.suffix and path.parent == Path() and not path.is_dir():
-        entry = find_model(source)
+    if entry := _released(source):
         model = _load_weights(entry.weights, expected=entry.sha256)
-    elif path.is_dir():
+    elif (path := Path(source)).is_dir():
         model = _load_weights(path / WEIGHTS)
     elif path.suffix == ".ckpt":
         model = _load_checkpoint(path)
     else:
         model = _load_weights(path)
     return model.to(device).eval()
+
+
+def name_of(source: str | Path) -> str:
+    """Return what to call a model: its name in the manifest, else that of its file or folder."""
+    if entry := _released(source):
+        return entry.name
+    path = Path(source)
+    return path.parent.name if path.name == WEIGHTS else path.stem
+
+
+def _released(source: str | Path) -> ModelEntry | None:
+    """Return the manifest's entry; None for a path. A name wins over a file that has it.
+
+    Raises:
+        ModelError: for a bare word that names neither a model nor anything on disk.
+    """
+    if not isinstance(source, str):
+        return None
+    if source in (DEFAULT, *(entry.name for entry in list_models())):
+        return find_model(source)
+    bare = Path(source).name == source and not Path(source).suffix
+    return find_model(source) if bare and not Path(source).exists() else None
 
 
 def save_weights(
@@ -77,9 +97,13 @@ def _load_weights(path: Path, expected: str | None = None) -> Model:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ModelError(f"{path}: not a readable safetensors file ({error})") from None
-    if "architecture" not in metadata or "config" not in metadata:
-        raise ModelError(f"{path}: says of no architecture; it was not written by this package")
-    return _assemble(metadata["architecture"], json.loads(metadata["config"]), state, path)
+    try:
+        architecture, config = metadata["architecture"], json.loads(metadata["config"])
+    except (KeyError, ValueError):
+        raise ModelError(
+            f"{path}: says of no architecture; it was not written by this package"
+        ) from None
+    return _assemble(architecture, config, state, path)
 
 
 def _load_checkpoint(path: Path) -> Model:

@@ -1,12 +1,9 @@
-"""What the tests of the room `audio` share: real files, a test signal, and a ruler for delays."""
+"""What the tests of the room `audio` share: test signals, and a ruler for delays."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -15,24 +12,6 @@ from numpy.typing import NDArray
 from unmix.audio import AudioWriter, OutputFormat, read_audio
 
 Samples = NDArray[np.float32]
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    folder = Path(__file__).parents[2].parent / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} with the real files is not there")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def songs(shared: Path) -> list[Path]:
-    return sorted(path for path in (shared / "songs").iterdir() if path.suffix != ".md")
-
-
-@pytest.fixture(scope="session")
-def tricky(shared: Path) -> Path:
-    return shared / "tricky"
 
 
 @pytest.fixture(scope="session")

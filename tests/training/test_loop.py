@@ -112,6 +112,25 @@ def test_two_runs_of_one_seed_are_one_run(data: Path, tmp_path: Path) -> None:
     assert logs[0].losses == logs[1].losses != logs[2].losses
 
 
+def test_an_interrupted_run_has_saved_its_last_step(data: Path, tmp_path: Path) -> None:
+    run = _run(data, tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        train(run, Log(stop_at=7))
+    assert load_checkpoint(run.last)["step"] == 7
+    resumed = train(_run(data, tmp_path / "out", resume=True), Log())
+    whole = train(_run(data, tmp_path / "whole"), Log())
+    for name, value in load_checkpoint(whole)["model"].items():
+        assert torch.equal(value, load_checkpoint(resumed)["model"][name]), name
+
+
+def test_validating_changes_nothing(data: Path, tmp_path: Path) -> None:
+    plain, validated = Log(), Log()
+    train(_run(data, tmp_path / "a"), plain)
+    train(_run(data, tmp_path / "b"), validated, TrackValidator([data / "songs"]))
+    assert len(validated.scores) == 3
+    assert plain.losses == validated.losses
+
+
 @pytest.mark.slow
 def test_workers_deliver_the_same_items(data: Path, tmp_path: Path) -> None:
     alone, many = Log(), Log()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .channels import VORBIS_ORDER
 from .headers import Header
-from .info import AudioInfo
+from .info import AudioInfo, libsndfile_name
 
 #: Samples per channel asked of a decoder at once: large enough to be fast, small enough to stream.
 PIECE = 65536

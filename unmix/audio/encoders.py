@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .channels import LAYOUT_NAMES, VORBIS_ORDER
 from .formats import OutputFormat
+from .info import libsndfile_name
 from .wav import WavEncoder, to_integers
 
 _PIECE = 16384  # samples: libvorbis puts a whole call on the stack

@@ -34,6 +34,12 @@ _FFMPEG_NAMES = {
     "copyright": "copyright",
 }
 
+#: What FFmpeg calls the file formats that mutagen knows. It takes others for these now and then, as
+#: an AVI for a WAV, and finds them damaged.
+_KNOWN_TO_MUTAGEN = frozenset(
+    "aac ac3 aiff ape asf dsf eac3 flac mov mp3 mpc mpc8 ogg tak tta wav wv".split()
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tags:
@@ -156,8 +162,19 @@ def _read(path: Path, warnings: list[str]) -> Tags:
             fields = read_fields(file)
             pictures = read_pictures(file)
     except Exception as error:  # mutagen raises whatever a damaged tag makes it stumble over
-        warnings.append(f"the tags of {path.name} are damaged: {_short(error)}")
+        if not _is_strange(path):
+            warnings.append(f"the tags of {path.name} are damaged: {_short(error)}")
     return Tags(fields=fields or _ffmpeg_fields(path), pictures=pictures)
+
+
+def _is_strange(path: Path) -> bool:
+    """Return whether FFmpeg knows a file to be of a format that mutagen does not know."""
+    try:
+        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+            names = container.format.name.split(",")
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+    return _KNOWN_TO_MUTAGEN.isdisjoint(names)
 
 
 def _ffmpeg_fields(path: Path) -> dict[str, tuple[str, ...]]:

@@ -27,7 +27,7 @@ from .separate import separate
 from .train import train
 
 _EXIT_CODES = "Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted."
-_EXTRAS = {"lightning": "train", "museval": "evaluate", "musdb": "evaluate"}
+_EXTRAS = {"lightning": "train"}  # modules whose absence is told by no sentence of their own
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     _prepare_streams()
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, _exit_on_signal)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, _exit_on_signal)
     try:
         app(args=None if arguments is None else list(arguments), prog_name="unmix")
     except UnmixError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +46,11 @@ def find_songs(
         recursive: whether folders are searched to the bottom.
         leave_out: says of a file or folder inside a folder that it is no song.
     """
-    seen: set[Path] = set()
+    seen: set[str] = set()
     songs = []
     for word in words:
         for song in _expand(word, recursive, leave_out):
-            place = song.path.resolve()
+            place = os.path.realpath(song.path)  # which takes links in a circle, too
             if place not in seen:
                 seen.add(place)
                 songs.append(song)
@@ -58,7 +59,7 @@ def find_songs(
 
 def _expand(word: str, recursive: bool, leave_out: Callable[[Path], bool]) -> Iterator[Song]:
     path = Path(word)
-    if not path.exists() and glob.has_magic(word):
+    if glob.has_magic(word) and not os.path.exists(word):  # noqa: PTH110  (never raises)
         matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207  (takes ~ and drives)
         if not matches:
             yield Song(path, error=f"{word} matches no file")
@@ -69,26 +70,43 @@ def _expand(word: str, recursive: bool, leave_out: Callable[[Path], bool]) -> It
 
 
 def _expand_path(path: Path, recursive: bool, leave_out: Callable[[Path], bool]) -> Iterator[Song]:
-    if not path.exists():
+    try:
+        there, is_folder = path.exists(), path.is_dir()
+    except OSError as error:
+        yield _unreadable(path, error)
+        return
+    if not there:
         yield Song(path, error=f"{path} does not exist: check the name")
-    elif not path.is_dir():
+    elif not is_folder:
         yield Song(path)
     else:
-        found = [
-            Song(file, file.parent.relative_to(path)) for file in _walk(path, recursive, leave_out)
-        ]
+        found = list(_walk(path, Path(), recursive, leave_out))
         hint = "" if recursive else "; --recursive searches the folders in it"
         yield from found or [Song(path, error=f"{path} holds no audio or video files{hint}")]
 
 
-def _walk(folder: Path, recursive: bool, leave_out: Callable[[Path], bool]) -> Iterator[Path]:
-    """Yield a folder's files, then its folders', sorted; links to folders are not followed."""
-    entries = [
-        entry
-        for entry in sorted(folder.iterdir())
-        if not entry.name.startswith(".") and not leave_out(entry)
-    ]
-    yield from (e for e in entries if e.suffix.lower() in SUFFIXES and e.is_file())
-    for entry in entries if recursive else ():
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _walk(entry, recursive, leave_out)
+def _walk(
+    folder: Path, place: Path, recursive: bool, leave_out: Callable[[Path], bool]
+) -> Iterator[Song]:
+    """Yield a folder's songs, then its folders', sorted; links to folders are not followed.
+
+    A folder that cannot be read is an error of its own: the songs of the others are still found.
+    """
+    try:
+        entries = [
+            entry
+            for entry in sorted(folder.iterdir())
+            if not entry.name.startswith(".") and not leave_out(entry)
+        ]
+        files = [e for e in entries if e.suffix.lower() in SUFFIXES and e.is_file()]
+        folders = [e for e in entries if recursive and e.is_dir() and not e.is_symlink()]
+    except OSError as error:
+        yield _unreadable(folder, error)
+        return
+    yield from (Song(file, place) for file in files)
+    for entry in folders:
+        yield from _walk(entry, place / entry.name, recursive, leave_out)
+
+
+def _unreadable(path: Path, error: OSError) -> Song:
+    return Song(path, error=f"{path}: cannot be read: {error.strerror or error}")

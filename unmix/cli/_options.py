@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -208,7 +207,7 @@ def load_separator(
     from ..separator import Separator
 
     return Separator(
-        Path(model) if Path(model).exists() else model,
+        model,
         device=device,
         quality=quality.value,
         chunk=chunk,

@@ -76,8 +76,7 @@ def karaoke(
         options.check_format(format, bit_depth, bitrate)
 
     def prepare() -> Work:
-        from ..backing import karaoke_file
-        from ..naming import beside
+        from ..backing import backing_path, karaoke_file
 
         separator = options.load_separator(
             model, quality, device, chunk, overlap, shifts, batch_size, precision
@@ -86,15 +85,15 @@ def karaoke(
 
         def work(song: Song, progress: Callable[[float], None]) -> Done:
             folder = None if out is None else out / song.folder
-            ending = format.value if format else song.path.suffix
-            expected = beside(song.path, "karaoke", ending, folder)
-            claims.add(song.path, [expected], "write it elsewhere with --out")
+            name = format and format.value
+            track = backing_path(song.path, folder, format=name)
+            claims.add(song.path, [track], "write it elsewhere with --out")
             result = karaoke_file(
                 separator,
                 song.path,
                 folder,
                 guide=guide,
-                format=format and format.value,
+                format=name,
                 bit_depth=options.bits_of(bit_depth),
                 bitrate=bitrate,
                 existing=existing,

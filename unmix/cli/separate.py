@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -109,6 +110,8 @@ def separate(
             plot=plot,
         ).work
 
-    target = out.resolve()
-    found = find_songs(songs, recursive=recursive, leave_out=lambda path: path.resolve() == target)
+    target = os.path.realpath(out)
+    found = find_songs(
+        songs, recursive=recursive, leave_out=lambda path: os.path.realpath(path) == target
+    )
     run_batch("separate", found, prepare, as_json=json, debug=debug)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import probe, read_excerpt, resample
+from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS
 
 Samples = NDArray[np.float32]
@@ -27,9 +28,11 @@ class StemFile:
 
     @classmethod
     def open(cls, path: Path) -> StemFile:
-        """Read a file's header; an ``AudioError`` names a file that has no length."""
+        """Read a file's header; an ``AudioError`` names a file that does not say its length."""
         info = probe(path)
-        return cls(path, info.sample_rate, info.length or 0)
+        if info.length is None:
+            raise AudioError(f"{path}: does not say how long it is; convert it to wav or flac")
+        return cls(path, info.sample_rate, info.length)
 
     def length_at(self, sample_rate: int) -> int:
         """Return the length in samples once resampled to ``sample_rate`` Hz."""

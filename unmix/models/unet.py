@@ -96,7 +96,7 @@ class UNet(SpectrogramModel):
         if self.config.level == "max":
             level = magnitude.amax((1, 2, 3), keepdim=True)
         else:
-            level = _PEAK_OVER_MEAN * magnitude.mean((1, 2, 3), keepdim=True)
+            level = _PEAK_OVER_MEAN * _mean_of_sound(magnitude)
         features = (magnitude / (level + _SILENCE)) ** self.config.input_exponent
         if self.config.frequency_plane:
             features = torch.cat([features, _frequency_plane(features)], 1)
@@ -109,6 +109,16 @@ class UNet(SpectrogramModel):
         padded = F.pad(features, (0, -count % step, 0, -bins % step))
         # Convolutions on the CPU are a third faster on this layout.
         return padded.contiguous(memory_format=torch.channels_last)
+
+
+def _mean_of_sound(magnitude: Tensor) -> Tensor:
+    """Return the mean ``[B, 1, 1, 1]`` over the frames that are not silent.
+
+    The end of a song and a short clip are filled up with zeros: those must not make it look soft.
+    """
+    frames = magnitude.mean((1, 2), keepdim=True)  # [B, 1, 1, T]
+    sounding = (frames > 0).sum(3, keepdim=True).clamp(min=1)
+    return frames.sum(3, keepdim=True) / sounding
 
 
 def _frequency_plane(features: Tensor) -> Tensor:

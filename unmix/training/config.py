@@ -33,7 +33,7 @@ class TrainConfig(Settings):
     seed: int = 0
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup: int = Field(default=200, ge=0)
-    decay_from: float = Field(default=0.5, ge=0, le=1)
+    decay_from: float = Field(default=0.5, ge=0, lt=1)
     """Share of the steps after which the learning rate falls linearly to zero."""
     weight_decay: float = Field(default=1e-3, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
@@ -16,6 +18,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
+from .._version import __version__
 from ..data import RandomMixtures, open_corpus
 from ..errors import ConfigError, UnmixError
 from ..masks import apply_mask
@@ -93,56 +96,70 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
         accelerator=run.device, devices=1, precision=choose_precision(config.precision, run.device)
     )
     fabric.seed_everything(config.seed, verbose=False)
+    state, model, optimizer = _prepare(run, fabric)
+    batches = _batches(run, state.model, state.step, fabric)
+    saved_at = began = time.monotonic()
+    first = state.step
+    try:
+        for references, band in batches:
+            loss = _loss(model, state.model, references, band, config)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise UnmixError(
+                    f"the loss is {value} at step {state.step + 1}; lower learning_rate"
+                )
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            fabric.clip_gradients(
+                model, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
+            )
+            with state.advancing():
+                optimizer.step()
+
+            rate = (state.step - first) * config.batch_size / (time.monotonic() - began)
+            listener.step(state.step, value, state.learning_rate, rate)
+            done = state.step == config.steps
+            if validate and (done or state.step % config.validate_every == 0):
+                scores = _validate(validate, state)
+                listener.validated(state.step, scores)
+                if state.improves(float(np.mean(list(scores.values())))):
+                    save_checkpoint(run.best, state.dump(run.recipe))
+            if done or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
+                save_checkpoint(run.last, state.dump(run.recipe))
+                listener.saved(run.last)
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        if state.whole and state.step > first:
+            save_checkpoint(run.last, state.dump(run.recipe))
+        raise
+    return run.last
+
+
+def _prepare(run: Run, fabric: Fabric) -> tuple[_State, Any, Any]:
+    """Return what changes from step to step, at the first or where the last run stopped.
+
+    The second and the third are the model and the optimizer as fabric wraps them.
+    """
+    config = run.train
     built = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
     if not isinstance(built, SpectrogramModel):
         raise ConfigError(
             f"{run.recipe.architecture}: only models of spectrograms can be trained yet"
         )
     plain = built.to(memory_format=torch.channels_last).to(fabric.device)
-    average = MovingAverage(plain, config.ema)
+    plain.train()
     model, optimizer = fabric.setup(
         plain,
         AdamW(plain.parameters(), config.learning_rate, weight_decay=config.weight_decay),
     )
     model.mark_forward_method("predict_mask")
     schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
-    state = _State(plain, average, optimizer, schedule)
+    state = _State(plain, MovingAverage(plain, config.ema), optimizer, schedule)
     if run.resume:
         state.load(load_checkpoint(run.last))
     elif run.last.exists():
         raise UnmixError(f"{run.last} exists: add --resume to go on, or name another --out")
-
-    model.train()
-    saved_at = began = time.monotonic()
-    first = state.step
-    for references, band in _batches(run, plain, first, fabric):
-        loss = _loss(model, plain, references, band, config)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise UnmixError(f"the loss is {value} at step {state.step + 1}; lower learning_rate")
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(model, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
-        optimizer.step()
-        schedule.step()
-        average.update(plain)
-        state.step += 1
-
-        rate = (state.step - first) * config.batch_size / (time.monotonic() - began)
-        listener.step(state.step, value, float(schedule.get_last_lr()[0]), rate)
-        done = state.step == config.steps
-        if validate and (done or state.step % config.validate_every == 0):
-            scores = _validate(validate, plain, average)
-            listener.validated(state.step, scores)
-            score = sum(scores.values()) / len(scores)
-            if score > state.best:
-                state.best = score
-                save_checkpoint(run.best, state.dump(run.recipe))
-        if done or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
-            save_checkpoint(run.last, state.dump(run.recipe))
-            listener.saved(run.last)
-            saved_at = time.monotonic()
-    return run.last
+    return state, model, optimizer
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
@@ -156,7 +173,7 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 
 class _State:
-    """What a checkpoint holds."""
+    """All that changes from step to step, and so what a checkpoint holds."""
 
     def __init__(
         self,
@@ -165,27 +182,71 @@ class _State:
         optimizer: Any,
         schedule: LambdaLR,
     ) -> None:
-        self._parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-        self._average = average
+        self.model = model
+        self.average = average
         self.step = 0
-        self.best = -float("inf")
+        #: Whether every part has done the same number of steps.
+        self.whole = True
+        self._schedule = schedule
+        self._parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+        self._best = -math.inf
+        self._random = _random_state()
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self._schedule.get_last_lr()[0])
+
+    @contextlib.contextmanager
+    def advancing(self) -> Iterator[None]:
+        """Do one step: the optimizer's within this context, all that follows from it after it.
+
+        An interruption within leaves a state that is not whole, and must not be saved.
+        """
+        self.whole = False
+        yield
+        self._schedule.step()
+        self.average.update(self.model)
+        self._random = _random_state()
+        self.step += 1
+        self.whole = True
+
+    def improves(self, score: float) -> bool:
+        """Return whether a score is the best so far, and remember it if it is."""
+        better = score > self._best
+        self._best = max(score, self._best)
+        return better
 
     def dump(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what ``load`` takes, and the recipe, from which the model can be built again."""
         return {name: part.state_dict() for name, part in self._parts.items()} | {
-            "average": self._average.state,
-            "updates": self._average.updates,
+            "average": self.average.state,
+            "updates": self.average.updates,
             "step": self.step,
-            "best": self.best,
-            "random": torch.get_rng_state(),
+            "best": self._best,
+            "random": self._random,
             "recipe": recipe.model_dump(mode="json"),
+            "version": __version__,
         }
 
     def load(self, state: dict[str, Any]) -> None:
+        """Become what ``dump`` returned."""
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
-        self._average.load(state["average"], state["updates"])
-        self.step, self.best = state["step"], state["best"]
-        torch.set_rng_state(state["random"])
+        self.average.load(state["average"], state["updates"])
+        self.step, self._best, self._random = state["step"], state["best"], state["random"]
+        torch.set_rng_state(self._random[0])
+        for device, generator in enumerate(self._random[1:]):
+            torch.cuda.set_rng_state(generator, device)
+
+
+def _random_state() -> list[Tensor]:
+    """Return the states of torch's generators: the CPU's, then every CUDA device's."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if _cuda() else [])]
+
+
+def _cuda() -> bool:
+    return torch.cuda.is_available() and torch.cuda.is_initialized()
 
 
 def _batches(
@@ -236,17 +297,14 @@ def _loss(
     return separation_loss(estimates, references, frames, weight, plain.stft, config.loss)
 
 
-def _validate(
-    validate: Validator, model: SpectrogramModel, average: MovingAverage
-) -> dict[str, float]:
+def _validate(validate: Validator, state: _State) -> dict[str, float]:
     """Score the averaged weights in the model's place, and put its own back."""
+    model = state.model
     own = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    random = torch.get_rng_state()
-    model.load_state_dict(average.state)
+    model.load_state_dict(state.average.state)
     model.eval()
     try:
         return validate(model)
     finally:
         model.load_state_dict(own)
         model.train()
-        torch.set_rng_state(random)
