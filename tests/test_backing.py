@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unmix.audio import AudioInfo, probe, read_audio
 from unmix.audio.tags import read_tags
-from unmix.backing import karaoke_file
+from unmix.backing import backing_path, karaoke_file
 from unmix.errors import AudioError, Cancelled, ConfigError, UnmixError
 from unmix.rendering import StemSeparator
 from unmix.video import has_picture
@@ -199,6 +199,72 @@ def test_a_video_of_another_kind_gives_its_sound_and_says_so(
     assert (done.path, done.video) == (tmp_path / "a (karaoke).m4a", False)
     assert "a.avi: its picture stays behind" in done.warnings[0]
     assert not has_picture(done.path)
+
+
+@pytest.mark.parametrize("name", ["a.aif", "a.flac", "a.mp3", "a.avi", "a.mp4", "a.mkv"])
+@pytest.mark.parametrize("form", [None, "ogg"])
+def test_where_the_backing_track_will_be_is_known_before(
+    splitter: StemSeparator,
+    make_song: MakeSong,
+    make_video: MakeSong,
+    tmp_path: Path,
+    tree: Tree,
+    name: str,
+    form: str | None,
+) -> None:
+    song = tmp_path / name
+    if song.suffix in (".avi", ".mp4", ".mkv"):
+        make_video(song, "mpeg4", "libmp3lame" if name == "a.avi" else "aac")
+    else:
+        make_song(tmp_path / f"b{name.replace('aif', 'aiff')}").rename(song)
+    before = tree(tmp_path)
+    expected = backing_path(song, tmp_path / "out", format=form)
+    assert tree(tmp_path) == before
+    assert karaoke_file(splitter, song, tmp_path / "out", format=form).path == expected
+
+
+def test_no_room_for_the_picture_is_one_sentence_and_leaves_nothing(
+    splitter: StemSeparator,
+    make_video: MakeSong,
+    tmp_path: Path,
+    tree: Tree,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    song = make_video(tmp_path / "a.mp4", "libx264", "aac")
+    before = tree(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("unmix.backing.replace_sound", fail)
+    with pytest.raises(AudioError) as caught:
+        karaoke_file(splitter, song)
+    target = tmp_path / "a (karaoke).mp4"
+    assert str(caught.value) == f"{target}: cannot be written: No space left on device"
+    assert tree(tmp_path) == before
+
+
+def test_tags_on_the_loudness_of_a_video_stay_behind(
+    splitter: StemSeparator, make_video: MakeSong, tmp_path: Path
+) -> None:
+    plain = make_video(tmp_path / "plain.mkv", "libx264", "libopus")
+    song = tmp_path / "a.mkv"
+    loudness = {"R128_TRACK_GAIN": "256", "iTunNORM": "0000", "REPLAYGAIN_TRACK_GAIN": "-6 dB"}
+    with av.open(str(plain)) as video, av.open(str(song), "w") as made:
+        made.metadata.update({**loudness, "artist": "Band"})
+        copies = {}
+        for stream in (*video.streams.video, *video.streams.audio):
+            copies[stream] = made.add_stream_from_template(stream)
+            copies[stream].metadata.update(loudness)
+        for packet in video.demux():
+            if packet.pts is not None:
+                packet.stream = copies[packet.stream]
+                made.mux(packet)
+    with av.open(str(karaoke_file(splitter, song).path)) as container:
+        said = [container.metadata, *(stream.metadata for stream in container.streams)]
+    names = {name.lower() for metadata in said for name in metadata}
+    assert "artist" in names
+    assert not names & {name.lower() for name in loudness}
 
 
 def test_a_format_asked_for_leaves_the_picture(

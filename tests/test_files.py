@@ -21,7 +21,7 @@ Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
 Tree = Callable[[Path], dict[str, bytes | None]]
 LSB = 2.0**-15
-CONTAINERS = ("mp3", "ogg", "flac", "m4a", "mp4")
+CONTAINERS = ("wav", "mp3", "ogg", "flac", "m4a", "mp4")
 
 
 def _sum(done: SeparatedFile) -> Samples:
@@ -350,29 +350,38 @@ def test_the_contract_holds_for_random_songs(
     np.testing.assert_allclose(_sum(done), done.gain * mixture, atol=error)
 
 
-@pytest.fixture(scope="module")
-def separator() -> StemSeparator:
-    """A real separator with a small, untrained model."""
+@pytest.fixture(
+    scope="module", params=["untrained", pytest.param("default", marks=pytest.mark.slow)]
+)
+def separator(request: pytest.FixtureRequest) -> StemSeparator:
+    """A real separator: with a small, untrained model, and with the one that ships."""
     from unmix.models import build
     from unmix.separator import Separator
 
+    if request.param == "default":
+        return Separator(device="cpu")
     torch.manual_seed(0)
     small = {"n_fft": 1024, "hop_length": 256, "frames": 64, "width": 4, "depth": 3}
     return Separator(build("unet", small).eval(), device="cpu", quality="fast")
 
 
+@pytest.mark.parametrize("source", ["songs", "excerpt"])
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_real_songs_in_any_container(
     separator: StemSeparator,
-    songs: list[Path],
+    request: pytest.FixtureRequest,
     make_video: MakeSong,
     tmp_path: Path,
     container: str,
+    source: str,
 ) -> None:
+    found = request.getfixturevalue(source)
+    songs = [found] if source == "excerpt" else found
     song = songs[CONTAINERS.index(container) % len(songs)]
     path = tmp_path / f"song.{container}"
     sound = tmp_path / "song.m4a" if container == "mp4" else path
-    excerpt = read_excerpt(song, 30 * 44100, 8 * 44100 + 123)
+    start = 4 if source == "excerpt" else 30  # seconds, where there is singing
+    excerpt = read_excerpt(song, start * 44100, 6 * 44100 + 123)
     form = OutputFormat.parse(sound.suffix)
     with AudioWriter(sound, sample_rate=44100, channels=2, format=form) as writer:
         writer.write(np.clip(excerpt, -1, 1))
@@ -383,7 +392,8 @@ def test_real_songs_in_any_container(
     assert mixture.shape == excerpt.shape
     for bit_depth, error in ((32, 1e-5), (16, 1.01 * LSB)):
         done = separate_file(separator, path, tmp_path / f"{bit_depth}", bit_depth=bit_depth)
-        assert (done.sample_rate, done.samples) == (rate, mixture.shape[1])
+        assert (done.sample_rate, done.channels, done.samples) == (rate, *mixture.shape)
+        assert all(probe(p).sample_rate == rate for p in done.stems.values())
         np.testing.assert_allclose(_sum(done), done.gain * mixture, atol=error)
         assert all(np.square(read_audio(p)[0]).mean() > 1e-7 for p in done.stems.values())
 

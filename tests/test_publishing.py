@@ -37,7 +37,7 @@ def test_a_move_that_fails_takes_the_others_back(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(PermissionError):
+    with pytest.raises(AudioError, match=rf"{moves[broken][1].name}: cannot be written: a player"):
         publish(moves, overwrite=True)
     after = {name: data for name, data in tree(tmp_path).items() if ".hidden" not in name}
     assert after == before
@@ -52,7 +52,8 @@ def test_what_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-def test_staging_leaves_no_trace_of_a_failure(tmp_path: Path, tree: Tree) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError(), BrokenPipeError(32, "Broken pipe")])
+def test_staging_leaves_no_trace_of_a_failure(tmp_path: Path, tree: Tree, error: Exception) -> None:
     (tmp_path / "there").mkdir()
     before = tree(tmp_path)
     outputs = {"a": tmp_path / "there" / "a.wav", "b": tmp_path / "new" / "er" / "b.wav"}
@@ -61,10 +62,11 @@ def test_staging_leaves_no_trace_of_a_failure(tmp_path: Path, tree: Tree) -> Non
         with staging(outputs) as staged:
             for path in staged.values():
                 path.write_text("half")
-            raise ZeroDivisionError
+            raise error
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(error)) as caught:
         fail()
+    assert caught.value is error
     assert tree(tmp_path) == before
 
 
@@ -102,6 +104,8 @@ def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:
         outputs_to_write(song, {"a": tmp_path / "X.wav", "b": tmp_path / "x.wav"}, "overwrite")
     with pytest.raises(UnmixError, match="is a folder"):
         outputs_to_write(song, {"a": tmp_path}, "overwrite")
+    with pytest.raises(AudioError, match="File name too long"):
+        outputs_to_write(song, {"a": tmp_path / ("x" * 300)}, "overwrite")
     with pytest.raises(UnmixError, match="choose from error, overwrite, skip"):
         outputs_to_write(song, both, "maybe")  # type: ignore[arg-type]
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unmix import rendering
 from unmix.audio import AudioWriter
 from unmix.audio.wav import WavEncoder
 from unmix.errors import AudioError, Cancelled
@@ -56,7 +56,7 @@ FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         patch, WavEncoder, "close", OSError(28, "No space left"), after=1
     ),
     "tagging": lambda patch: _break_tags(patch),
-    "publishing": lambda patch: patch.setattr(rendering, "publish", _break_publishing),
+    "publishing": lambda patch: _break_publishing(patch),
 }
 
 
@@ -67,8 +67,15 @@ def _break_tags(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("unmix.files.copy_tags", fail)
 
 
-def _break_publishing(moves: list[tuple[Path, Path]], *, overwrite: bool) -> None:
-    raise PermissionError(13, "Permission denied", str(moves[1][1]))
+def _break_publishing(patch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def fail(self: Path, target: Path) -> Path:
+        if target.name == "accompaniment.wav":
+            raise PermissionError(13, "Permission denied", str(self), None, str(target))
+        return replace(self, target)
+
+    patch.setattr(Path, "replace", fail)
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -96,17 +103,60 @@ def test_a_failure_anywhere_leaves_the_folder_as_it_was(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("where", ["separator", "progress"])
 @pytest.mark.parametrize(
-    "error", [Cancelled("stop"), KeyboardInterrupt(), SystemExit(143), ValueError(), MemoryError()]
+    "error",
+    [
+        *(Cancelled("stop"), KeyboardInterrupt(), SystemExit(143), ValueError(), MemoryError()),
+        *(BrokenPipeError(32, "Broken pipe"), TimeoutError("the browser is gone")),
+    ],
 )
-def test_what_the_separator_raises_passes_through(
-    make_song: MakeSong, tmp_path: Path, tree: Tree, error: BaseException
+def test_what_separator_and_progress_raise_passes_through(
+    splitter: StemSeparator,
+    make_song: MakeSong,
+    tmp_path: Path,
+    tree: Tree,
+    error: BaseException,
+    where: str,
 ) -> None:
     song = make_song(tmp_path / "song.wav")
     before = tree(tmp_path)
+
+    def progress(fraction: float) -> None:
+        if where == "progress" and fraction > 0:
+            raise error
+
+    separator = _Breaks(error) if where == "separator" else splitter
     with pytest.raises(type(error)) as caught:
-        separate_file(_Breaks(error), song, tmp_path / "a" / "b")
+        separate_file(separator, song, tmp_path / "a" / "b", progress=progress)
     assert caught.value is error
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is to be had on Linux")
+@pytest.mark.parametrize("seconds", [0.01, 3])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    splitter: StemSeparator,
+    make_song: MakeSong,
+    tmp_path: Path,
+    tree: Tree,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    """It is found while the stems wait on disk; for a short song, at their first byte."""
+    song = make_song(tmp_path / "song.wav", seconds=seconds)
+    before = tree(tmp_path)
+    opened = Path.open
+
+    def open_full(self: Path, *arguments: Any, **options: Any) -> Any:
+        path = Path("/dev/full") if self.suffix == ".raw" else self
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_full)
+    target = tmp_path / "out" / "song" / "vocals.wav"
+    with pytest.raises(AudioError) as caught:
+        separate_file(splitter, song, tmp_path / "out")
+    assert str(caught.value) == f"{target}: cannot be written: No space left on device"
     assert tree(tmp_path) == before
 
 

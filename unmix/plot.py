@@ -23,7 +23,7 @@ from .audio import open_audio
 from .audio.tags import read_tags
 from .errors import AudioError, UnmixError
 from .naming import beside
-from .publishing import Existing, outputs_to_write, publish, staging
+from .publishing import Existing, outputs_to_write, publish, staging, writing
 from .rendering import Progress, Stems, StemSeparator
 from .stems import ACCOMPANIMENT, VOCALS
 
@@ -146,7 +146,8 @@ class SpectrogramPlot:
         """
         figure = self._draw()
         with staging({MARK: path}) as staged:
-            figure.savefig(staged[MARK], format="png", dpi=130)
+            with writing(path):
+                figure.savefig(staged[MARK], format="png", dpi=130)
             publish([(staged[MARK], path)], overwrite=overwrite)
 
     def _draw(self) -> Figure:

@@ -171,6 +171,18 @@ def test_tags_of_formats_that_are_only_read(tmp_path, song, write, ending, codec
     assert abs(samples.shape[1] - 20480) <= 4096
 
 
+def test_a_container_that_mutagen_takes_for_another_is_not_damaged(
+    tmp_path, song, write, make_video
+):
+    path = make_video(tmp_path / "film.avi", "mpeg4", "libmp3lame")
+    misnamed = make_video(tmp_path / "film.mkv", "mpeg4", "aac").rename(tmp_path / "film.mp3")
+    destination = tmp_path / "stem.flac"
+    write(destination, song(3000))
+    for strange in (path, misnamed):
+        assert copy_tags(strange, destination, stem_title="vocals") == []
+        assert read_tags(destination).title == "Film (vocals)"
+
+
 def test_totals_of_vorbis_comments(tmp_path, song, write):
     path = tmp_path / "song.flac"
     write(path, song(100))

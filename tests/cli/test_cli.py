@@ -1,6 +1,7 @@
 """The command line as a whole: help, usage, models, and errors that are one line."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,6 +81,7 @@ def _cpu() -> Any:
         (["karaoke", "a.wav", "--guide", "3"], "--guide"),
         (["karaoke", "a.wav", "--guide", "nan"], "--guide"),
         (["karaoke", "a.wav", "--format", "mp3", "--bit-depth", "16"], "no bit depth"),
+        (["evaluate", "--data", ".", "--quality", "superb"], "--quality"),
         (["plot"], "Missing argument"),
         (["sing"], "sing"),
     ],
@@ -109,6 +111,16 @@ def test_a_missing_extra_names_the_remedy(
     with pytest.raises(SystemExit, match="1"):
         main([])
     assert "pip install 'unmix[train]'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal of POSIX")
+def test_what_is_run_under_nohup_outlives_its_terminal(unmix: Unmix) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    unmix("models")
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    unmix("models")
+    assert callable(signal.getsignal(signal.SIGHUP))
 
 
 ENTRIES = [

@@ -51,6 +51,7 @@ def test_options_reach_separator_and_files(
     unmix: Unmix, folder: Path, quick: list[dict[str, object]]
 ) -> None:
     fine = ["--chunk", 5, "--overlap", 0.5, "--shifts", 2, "--batch-size", 3, "--precision", "fp32"]
+    (folder / "some").mkdir()  # what the name means is for the weights to say
     outcome = unmix(
         *("separate", "music/a.wav", "-o", "out", "--stems", "vocals", "--format", "flac"),
         *("--bit-depth", 24, "--template", "{stem} of {name}", "--quality", "best"),
@@ -168,6 +169,54 @@ def test_two_songs_of_a_run_never_share_files(
     karaoke = unmix("karaoke", "music/a.wav", "a.flac", "--format", "wav", "-o", "out", flag)
     assert karaoke.code == 1
     assert "write it elsewhere with --out" in karaoke.errors[0]
+
+
+def test_two_backing_tracks_of_a_run_never_share_a_file(
+    unmix: Unmix, folder: Path, make_song: MakeSong
+) -> None:
+    """Two endings of one format give one name."""
+    make_song(folder / "a.aiff", seconds=0.2)
+    make_song(folder / "b.aiff", seconds=0.1).rename(folder / "a.aif")
+    outcome = unmix("karaoke", "a.aiff", "a.aif", "--overwrite")
+    assert (outcome.code, outcome.out) == (1, "a (karaoke).aiff\n")
+    assert "result of a.aiff; write it elsewhere with --out" in outcome.errors[0]
+    assert probe("a (karaoke).aiff").length == 8820
+
+
+def test_a_name_that_is_too_long_is_one_line(unmix: Unmix, folder: Path) -> None:
+    names = ("x" * 300, f"{'x' * 300}.*")
+    outcome = unmix("separate", *names, "music/a.wav")
+    assert outcome.code == 1
+    assert outcome.errors == [
+        f"error: {names[0]}: cannot be read: File name too long",
+        f"error: {names[1]} matches no file",
+    ]
+    assert len(outcome.out.splitlines()) == 2
+
+
+def test_links_in_a_circle_are_no_songs(unmix: Unmix, folder: Path) -> None:
+    (folder / "music" / "loop.wav").symlink_to("loop.wav")
+    outcome = unmix("separate", "music", "music/loop.wav", "--stems", "vocals")
+    assert outcome.code == 1
+    assert outcome.errors == ["error: music/loop.wav does not exist: check the name"]
+    assert len(outcome.out.splitlines()) == 2
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(
+    unmix: Unmix, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.iterdir
+
+    def refuse(self: Path) -> Iterator[Path]:
+        if self.name == "disc 1":
+            raise PermissionError(13, "Permission denied", str(self))
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    outcome = unmix("separate", "music", "--recursive", "--stems", "vocals")
+    assert outcome.code == 1
+    assert outcome.errors == ["error: music/disc 1: cannot be read: Permission denied"]
+    assert len(outcome.out.splitlines()) == 2
 
 
 def test_json_is_one_document_with_everything(unmix: Unmix, folder: Path) -> None:

@@ -202,6 +202,21 @@ def test_a_checkpoint_is_whole_or_the_old_one(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_run_can_start_from_another_models_weights(data: Path, tmp_path: Path) -> None:
+    trained = train(_run(data, tmp_path / "first", ema=0.0), Log())
+    still = {"steps": 1, "learning_rate": 1e-12, "warmup": 0, "weight_decay": 0.0}
+    run = _run(data, tmp_path / "second", **still)
+    second = train(Run(**{**vars(run), "init": str(trained)}), Log())
+    before, after = load_checkpoint(trained)["average"], load_checkpoint(second)["model"]
+    for name, value in before.items():
+        if "running" not in name and "num_batches" not in name:
+            torch.testing.assert_close(after[name], value, atol=1e-6, rtol=0)
+    other = _run(data, tmp_path / "third", **still)
+    wider = other.recipe.model_copy(update={"model": MODEL | {"width": 8}})
+    with pytest.raises(UnmixError, match="do not fit the recipe"):
+        train(Run(**{**vars(other), "recipe": wider, "init": str(trained)}), Log())
+
+
 def test_a_damaged_checkpoint_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     path.write_bytes(b"nothing")

@@ -36,9 +36,10 @@ _FFMPEG_NAMES = {
 
 #: What FFmpeg calls the file formats that mutagen knows. It takes others for these now and then, as
 #: an AVI for a WAV, and finds them damaged.
-_KNOWN_TO_MUTAGEN = frozenset(
-    "aac ac3 aiff ape asf dsf eac3 flac mov mp3 mpc mpc8 ogg tak tta wav wv".split()
-)
+_KNOWN_TO_MUTAGEN = {
+    *("aac", "ac3", "aiff", "ape", "asf", "dsf", "eac3", "flac", "mov", "mp3", "mpc", "mpc8"),
+    *("ogg", "tak", "tta", "wav", "wv"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

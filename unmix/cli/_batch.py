@@ -16,11 +16,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from .._version import __version__
 from ..errors import UnmixError
-from ._console import clock, notes, print_json, results, say_error, say_warning
+from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
 from ._inputs import Song
 
 FAILED = 1
-INTERRUPTED = 130
 
 _NAME = 32  # characters of a song's name beside its bar
 

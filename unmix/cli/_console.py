@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+#: The exit code of what was interrupted from the keyboard.
+INTERRUPTED = 130
+
 
 def results() -> Console:
     """Return the console for results."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from . import _options as options
+from ._console import notes, print_json, results
 
 if TYPE_CHECKING:
     from ..evaluation import Report
@@ -18,31 +19,33 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(help="Folder of tracks: a folder each, with a file per stem.")
     ],
-    model: Annotated[
-        str, typer.Option(help="Name or path of a model; `mixture` scores the mixture itself.")
-    ] = "default",
-    quality: Annotated[str, typer.Option(help="fast, balanced or best.")] = "balanced",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    model: options.ModelOption = "default",
+    quality: options.QualityOption = options.Quality.BALANCED,
+    device: options.DeviceOption = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print all scores as JSON.")] = False,
 ) -> None:
-    """Score a model: museval's SDR over frames of 1 s, and the whole-track SDR, in dB."""
+    """Score a model: museval's SDR over frames of 1 s, and the whole-track SDR, in dB.
+
+    --model mixture scores the mixture itself: what any model has to be better than.
+    """
     from rich.progress import Progress
 
     from ..evaluation import evaluate as run_evaluation
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = notes()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Scoring", total=1.0)
         report = run_evaluation(
             model,
             data=data,
-            quality=quality,
+            quality=quality.value,
             device=device,
             progress=lambda fraction: progress.update(task, completed=fraction),
         )
     if json:
-        typer.echo(json_format.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+        print_json(report.as_dict())
     else:
-        Console().print(_table(report))
+        results().print(_table(report), soft_wrap=False)
 
 
 def _table(report: Report) -> Table:

@@ -22,7 +22,8 @@ from .._version import __version__
 from ..data import RandomMixtures, open_corpus
 from ..errors import ConfigError, UnmixError
 from ..masks import apply_mask
-from ..models import SpectrogramModel, build
+from ..models import Model, SpectrogramModel, build
+from ..weights import load_model
 from .average import MovingAverage
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import Recipe, TrainConfig
@@ -63,6 +64,8 @@ class Run:
     workers: int = 2
     device: str = "auto"
     resume: bool = False
+    init: str | None = None
+    """Model whose weights to start from, by name or path; random ones where not given."""
 
     @property
     def last(self) -> Path:
@@ -146,6 +149,8 @@ def _prepare(run: Run, fabric: Fabric) -> tuple[_State, Any, Any]:
         raise ConfigError(
             f"{run.recipe.architecture}: only models of spectrograms can be trained yet"
         )
+    if run.init and not run.resume:
+        _copy_weights(load_model(run.init), built)
     plain = built.to(memory_format=torch.channels_last).to(fabric.device)
     plain.train()
     model, optimizer = fabric.setup(
@@ -170,6 +175,14 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
     if step < falling:
         return 1.0
     return max(0.0, (config.steps - step) / (config.steps - falling))
+
+
+def _copy_weights(source: Model, model: Model) -> None:
+    """Start a model from another's weights; both must be built alike."""
+    try:
+        model.load_state_dict(source.state_dict(), strict=True)
+    except RuntimeError as error:
+        raise UnmixError(f"the weights to start from do not fit the recipe: {error}") from None
 
 
 class _State:
