@@ -50,6 +50,7 @@ def release(options: argparse.Namespace) -> Path:
     held = load_checkpoint(options.checkpoint)
     recipe = held["recipe"]
     changed = differences(recipe, read_recipe(options.recipe).model_dump(mode="json"))
+    recipe["model"] |= dict(options.calibrate)
     folder = PRETRAINED / options.name
     folder.mkdir(exist_ok=True)
     weights = folder / "weights.safetensors"
@@ -57,6 +58,7 @@ def release(options: argparse.Namespace) -> Path:
     digest = save_weights(
         weights, recipe["architecture"], recipe["model"], state, licence=options.licence
     )
+    weights.chmod(0o644)  # safetensors makes files that nobody else can read
     reports = {
         (dataset, split): evaluate(folder, data=options.data / path)
         for dataset, split, path in (text.split(":") for text in options.score)
@@ -141,7 +143,9 @@ Licence of the weights: {entry.licence}.
 ## Training
 
 Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
-{train["batch_size"]} excerpts. {changed} {sections.get("training", "").strip()}
+{train["batch_size"]} excerpts. {changed} {_calibrated(options)}
+
+{sections.get("training", "").strip()}
 
 ## Scores
 
@@ -162,6 +166,16 @@ Measured by `tools/release.py` on these weights at quality `balanced`; in dB.
 
 {sections.get("cite", "").strip()}
 """
+
+
+def _calibrated(options: argparse.Namespace) -> str:
+    settings = ", ".join(f"`{key}` = {value}" for key, value in options.calibrate)
+    return f"Set after training, on the split `dev`: {settings}." if settings else ""
+
+
+def _setting(text: str) -> tuple[str, float]:
+    key, _, value = text.partition("=")
+    return key, float(value)
 
 
 def _tracks(reports: dict[tuple[str, str], Report]) -> str:
@@ -303,6 +317,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="DATASET:SPLIT:PATH",
         help="to measure; repeat",
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="append",
+        type=_setting,
+        default=[],
+        metavar="KEY=NUMBER",
+        help="a setting of the model found after training; repeat",
     )
     parser.add_argument(
         "--notes", type=Path, help="Markdown with sections # data, # training, # failures ..."

@@ -53,6 +53,14 @@ def test_free_depth_kernel_and_stems(depth: int, kernel: int, stems: tuple[str, 
     assert mask[..., 0, :].abs().max() == 0  # nothing at 0 Hz is a voice
 
 
+def test_the_ceiling_scales_every_mask() -> None:
+    small = {"n_fft": 128, "hop_length": 32, "depth": 2, "width": 2}
+    full, low = (build("unet", small | {"ceiling": c}).eval() for c in (1.0, 0.9))
+    low.load_state_dict(full.state_dict())
+    frames = full.stft(torch.randn(1, 2, 999))
+    torch.testing.assert_close(low.predict_mask(frames), 0.9 * full.predict_mask(frames))
+
+
 def test_direct_current_is_no_voice() -> None:
     torch.manual_seed(0)
     model = build("unet", {"n_fft": 1024, "hop_length": 256, "width": 2, "depth": 2}).eval()
