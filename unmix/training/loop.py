@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from .._version import __version__
 from ..data import RandomMixtures, open_corpus
 from ..errors import ConfigError, UnmixError
 from ..masks import apply_mask
@@ -29,6 +27,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .config import Recipe, TrainConfig
 from .losses import band_weight, separation_loss
 from .precision import choose_precision
+from .state import State
 
 
 class Listener(Protocol):
@@ -138,7 +137,7 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
     return run.last
 
 
-def _prepare(run: Run, fabric: Fabric) -> tuple[_State, Any, Any]:
+def _prepare(run: Run, fabric: Fabric) -> tuple[State, Any, Any]:
     """Return what changes from step to step, at the first or where the last run stopped.
 
     The second and the third are the model and the optimizer as fabric wraps them.
@@ -159,7 +158,7 @@ def _prepare(run: Run, fabric: Fabric) -> tuple[_State, Any, Any]:
     )
     model.mark_forward_method("predict_mask")
     schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
-    state = _State(plain, MovingAverage(plain, config.ema), optimizer, schedule)
+    state = State(plain, MovingAverage(plain, config.ema), optimizer, schedule)
     if run.resume:
         state.load(load_checkpoint(run.last))
     elif run.last.exists():
@@ -183,83 +182,6 @@ def _copy_weights(source: Model, model: Model) -> None:
         model.load_state_dict(source.state_dict(), strict=True)
     except RuntimeError as error:
         raise UnmixError(f"the weights to start from do not fit the recipe: {error}") from None
-
-
-class _State:
-    """All that changes from step to step, and so what a checkpoint holds."""
-
-    def __init__(
-        self,
-        model: SpectrogramModel,
-        average: MovingAverage,
-        optimizer: Any,
-        schedule: LambdaLR,
-    ) -> None:
-        self.model = model
-        self.average = average
-        self.step = 0
-        #: Whether every part has done the same number of steps.
-        self.whole = True
-        self._schedule = schedule
-        self._parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-        self._best = -math.inf
-        self._random = _random_state()
-
-    @property
-    def learning_rate(self) -> float:
-        """Of the next step."""
-        return float(self._schedule.get_last_lr()[0])
-
-    @contextlib.contextmanager
-    def advancing(self) -> Iterator[None]:
-        """Do one step: the optimizer's within this context, all that follows from it after it.
-
-        An interruption within leaves a state that is not whole, and must not be saved.
-        """
-        self.whole = False
-        yield
-        self._schedule.step()
-        self.average.update(self.model)
-        self._random = _random_state()
-        self.step += 1
-        self.whole = True
-
-    def improves(self, score: float) -> bool:
-        """Return whether a score is the best so far, and remember it if it is."""
-        better = score > self._best
-        self._best = max(score, self._best)
-        return better
-
-    def dump(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what ``load`` takes, and the recipe, from which the model can be built again."""
-        return {name: part.state_dict() for name, part in self._parts.items()} | {
-            "average": self.average.state,
-            "updates": self.average.updates,
-            "step": self.step,
-            "best": self._best,
-            "random": self._random,
-            "recipe": recipe.model_dump(mode="json"),
-            "version": __version__,
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Become what ``dump`` returned."""
-        for name, part in self._parts.items():
-            part.load_state_dict(state[name])
-        self.average.load(state["average"], state["updates"])
-        self.step, self._best, self._random = state["step"], state["best"], state["random"]
-        torch.set_rng_state(self._random[0])
-        for device, generator in enumerate(self._random[1:]):
-            torch.cuda.set_rng_state(generator, device)
-
-
-def _random_state() -> list[Tensor]:
-    """Return the states of torch's generators: the CPU's, then every CUDA device's."""
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if _cuda() else [])]
-
-
-def _cuda() -> bool:
-    return torch.cuda.is_available() and torch.cuda.is_initialized()
 
 
 def _batches(
@@ -310,7 +232,7 @@ def _loss(
     return separation_loss(estimates, references, frames, weight, plain.stft, config.loss)
 
 
-def _validate(validate: Validator, state: _State) -> dict[str, float]:
+def _validate(validate: Validator, state: State) -> dict[str, float]:
     """Score the averaged weights in the model's place, and put its own back."""
     model = state.model
     own = {name: value.detach().clone() for name, value in model.state_dict().items()}
