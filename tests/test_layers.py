@@ -16,11 +16,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("errors", "_version"),
     ("config", "stems", "configs"),
-    ("audio", "manifest"),
+    ("audio", "manifest", "recipes"),
     ("data",),
-    ("frontends", "masks", "metrics"),
+    ("frontends", "masks", "metrics", "blocks"),
     ("models",),
     ("weights", "devices"),
+    ("importing",),
     ("separation",),
     ("recording",),
     ("naming",),
@@ -33,7 +34,7 @@ LAYERS = (
     ("__init__", "__main__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-NETWORKS = ("models", "frontends", "masks", "metrics")
+NETWORKS = ("models", "frontends", "masks", "metrics", "blocks")
 FILES = ("audio", "data", "weights", "files")
 
 

@@ -21,14 +21,18 @@ RESIDUAL = "residual"
 
 def stems_of(model: Model) -> tuple[str, ...]:
     """Return the stems that a recording is split into: the model's, and what remains."""
-    return in_order({*model.stems, remainder_of(model)} - {""})
+    return in_order({*model.stems, remainder_of(model)})
 
 
 def remainder_of(model: Model) -> str:
-    """Return the name of what remains of the mixture; empty where the model estimates it itself."""
-    if ACCOMPANIMENT in model.stems:
-        return ""
-    return ACCOMPANIMENT if VOCALS in model.stems else RESIDUAL
+    """Return the name of what is the mixture minus the estimates, so that the stems sum to it.
+
+    It is the accompaniment, even of a model with an estimate of its own, which does not count: the
+    sum is exact, and holds what the model cannot see.
+    """
+    if VOCALS in model.stems:
+        return ACCOMPANIMENT
+    return VOCALS if ACCOMPANIMENT in model.stems else RESIDUAL
 
 
 class Recording:
@@ -86,7 +90,9 @@ class Recording:
         remainder = remainder_of(self._model)
         if remainder == ACCOMPANIMENT:
             stems[remainder] = mixture - stems[VOCALS]
-        elif remainder:
+        elif remainder == VOCALS:
+            stems[remainder] = mixture - stems[ACCOMPANIMENT]
+        else:
             stems[remainder] = mixture - estimates.sum(0)
         return {name: stems[name] for name in stems_of(self._model)}
 

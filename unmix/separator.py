@@ -96,7 +96,7 @@ class Separator:
         self._model = loaded.to(self.device).to(memory_format=torch.channels_last).eval()
         try:
             self._settings = SeparationSettings(
-                chunk=loaded.chunk if chunk is None else round(chunk * loaded.sample_rate),
+                chunk=_chunk(loaded) if chunk is None else round(chunk * loaded.sample_rate),
                 overlap=preset.overlap if overlap is None else overlap,
                 shifts=preset.shifts if shifts is None else shifts,
                 batch_size=_batch_size(self.device.type) if batch_size is None else batch_size,
@@ -279,6 +279,15 @@ def _blocks(samples: Samples) -> Iterator[Samples]:
     """Yield a view of each piece; one empty piece for an empty recording."""
     for start in range(0, max(samples.shape[-1], 1), _BLOCK):
         yield samples[:, start : start + _BLOCK]
+
+
+def _chunk(model: Model) -> int:
+    """Return how many samples to estimate at once.
+
+    A model that consumes context does that work again for every chunk: one that is much longer
+    than the context wastes little.
+    """
+    return max(model.chunk, 4 * model.context)
 
 
 def _batch_size(device: str) -> int:

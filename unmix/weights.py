@@ -70,20 +70,39 @@ def _released(source: str | Path) -> ModelEntry | None:
 
 
 def save_weights(
-    path: Path, architecture: str, config: dict[str, Any], state: dict[str, Tensor], licence: str
+    path: Path,
+    architecture: str,
+    config: dict[str, Any],
+    state: dict[str, Tensor],
+    licence: str,
+    metadata: dict[str, str] | None = None,
 ) -> str:
     """Write a model as one safetensors file, and return the file's sha256 in hexadecimal.
 
     Args:
-        path: of the file.
+        path: of the file; its folder is made. The file appears whole or not at all.
         architecture: name in the registry.
         config: the architecture's settings, as plain values.
         state: the model's state; tensors of any float type.
         licence: of the weights.
+        metadata: what else to keep in the file, such as where the weights come from.
+
+    Raises:
+        ModelError: where the file cannot be written.
     """
-    metadata = {"architecture": architecture, "config": json.dumps(config), "licence": licence}
-    save_file({name: value.contiguous() for name, value in state.items()}, path, metadata)
-    return sha256(path.read_bytes()).hexdigest()
+    held = {"architecture": architecture, "config": json.dumps(config), "licence": licence}
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: value.contiguous() for name, value in state.items()}
+        save_file(tensors, part, (metadata or {}) | held)
+        digest = sha256(part.read_bytes()).hexdigest()
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be written ({error})") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return digest
 
 
 def _load_weights(path: Path, expected: str | None = None) -> Model:

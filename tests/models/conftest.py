@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from unmix.models import Model, build
+from unmix.recipes import recipes
 from unmix.training.config import Recipe, read_recipe
-from unmix.training.recipes import recipes
 
 
 @pytest.fixture(params=sorted(recipes()))

@@ -10,10 +10,10 @@ import torch
 
 from unmix.config import validate
 from unmix.errors import ConfigError, UnmixError
+from unmix.recipes import find_recipe, recipes
 from unmix.training.checkpoint import load_checkpoint, save_checkpoint
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.loop import Run, learning_rate_factor, train
-from unmix.training.recipes import find_recipe, recipes
 from unmix.training.validation import TrackValidator
 from unmix.weights import load_model
 

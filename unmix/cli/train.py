@@ -48,10 +48,10 @@ def train(
     device: options.DeviceOption = "auto",
 ) -> None:
     """Train a model from a recipe; stop it whenever you like, --resume goes on."""
+    from ..recipes import find_recipe
     from ..training.config import read_recipe, training_of
     from ..training.loop import Run
     from ..training.loop import train as run_training
-    from ..training.recipes import find_recipe
     from ..training.validation import TrackValidator
 
     path = find_recipe(recipe)

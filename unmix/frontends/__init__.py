@@ -1,5 +1,5 @@
 """From samples to frames and back: exact, batched, on any device."""
 
-from .stft import STFT
+from .stft import STFT, Padding
 
-__all__ = ["STFT"]
+__all__ = ["STFT", "Padding"]

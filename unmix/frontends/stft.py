@@ -8,6 +8,7 @@ squared windows, so an untouched signal returns to rounding error whatever the h
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +17,29 @@ from torch.nn import functional as F
 # Where the summed squared windows fall below this, dividing by them would amplify rounding errors.
 _LEAST_ENVELOPE = 1e-3
 
+Padding = Literal["zeros", "reflect", "full"]
+
 
 class STFT(nn.Module):
-    """Frames of a signal under a periodic Hann window, centred on multiples of the hop length.
+    """Frames of a signal under a periodic Hann window, ``hop_length`` samples apart.
 
-    A signal of N samples has T = ceil(N / hop_length) + 1 frames: the last one is centred on or
-    after the end, so that every sample lies between two centres and the inverse is exact for any N
-    >= 1. Outside the signal the transform sees zeros; reflection would refuse signals shorter than
-    a window.
+    Where the frames of N samples lie, and what is around the signal:
+
+    - ``zeros``: frame 0 is centred on the first sample, the last one, of T = ceil(N / hop_length)
+      + 1, on or after the end, so that every sample lies between two centres. Zeros outside:
+      signals may be shorter than a window.
+    - ``reflect``: centred too, the signal mirrored at its ends, T = N // hop_length + 1: what
+      librosa, torch and most networks' training code do. A signal that is too short to be mirrored,
+      or whose end no frame would cover, is filled up with zeros first.
+    - ``full``: frame 0 ends where the signal begins, and the last one begins before it ends, T =
+      ceil((N + n_fft) / hop_length): Spleeter's.
+
+    The inverse is exact for any N >= 1.
 
     Args:
         n_fft: window and transform length in samples.
         hop_length: samples between two frames; below n_fft, as the window is zero at its edge.
+        padding: one of the above.
 
     Raises:
         ValueError: where the windows leave a gap, so that no inverse exists.
@@ -35,12 +47,13 @@ class STFT(nn.Module):
 
     window: Tensor
 
-    def __init__(self, n_fft: int, hop_length: int) -> None:
+    def __init__(self, n_fft: int, hop_length: int, padding: Padding = "zeros") -> None:
         super().__init__()
         if n_fft < 2 or not 1 <= hop_length < n_fft:
             raise ValueError(f"needs 1 <= hop_length < n_fft, got {hop_length} and {n_fft}")
         self.n_fft = n_fft
         self.hop_length = hop_length
+        self.padding = padding
         # In float64 first: the float32 window is then correctly rounded on every machine.
         window = torch.hann_window(n_fft, periodic=True, dtype=torch.float64)
         self.register_buffer("window", window.float(), persistent=False)
@@ -54,21 +67,24 @@ class STFT(nn.Module):
 
     def frame_count(self, length: int) -> int:
         """Return T for a signal of ``length`` samples."""
+        if self.padding == "full":
+            return math.ceil((length + self.n_fft) / self.hop_length)
+        if self.padding == "reflect":
+            return self._mirrored(length) // self.hop_length + 1
         return math.ceil(length / self.hop_length) + 1
+
+    def length(self, frames: int) -> int:
+        """Return how many samples make ``frames`` frames with none to spare; at least one."""
+        lead = self.n_fft if self.padding == "full" else self.hop_length
+        return max(1, frames * self.hop_length - lead)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Return complex frames ``[..., F, T]`` of real samples ``[..., N]``, N >= 1."""
         length = samples.shape[-1]
         if length < 1:
             raise ValueError("needs at least one sample")
-        # |--n_fft/2--|------------ N ------------|--to the next hop--|--n_fft/2--|
-        # centre of 0 ^                                    centre of T - 1 ^
-        span = (self.frame_count(length) - 1) * self.hop_length
-        left = self.n_fft // 2
-        right = span - length + self.n_fft - left
-        padded = F.pad(samples.reshape(-1, length), (left, right))
         frames = torch.stft(
-            padded,
+            self._pad(samples.reshape(-1, length)),
             self.n_fft,
             self.hop_length,
             window=self.window.to(samples.dtype),
@@ -89,15 +105,36 @@ class STFT(nn.Module):
                 f"expected frames [..., {self.bins}, {self.frame_count(length)}] "
                 f"for {length} samples, got {tuple(frames.shape)}"
             )
+        # torch counts from the first frame's centre: "full" has half a window of silence there.
+        skipped = self.n_fft - self.n_fft // 2 if self.padding == "full" else 0
         samples = torch.istft(
             frames.reshape(-1, *frames.shape[-2:]),
             self.n_fft,
             self.hop_length,
             window=self.window.to(frames.real.dtype),
             center=True,
-            length=length,
+            length=length + skipped,
         )
-        return samples.reshape(*frames.shape[:-2], length)
+        return samples[:, skipped:].reshape(*frames.shape[:-2], length)
+
+    def _pad(self, samples: Tensor) -> Tensor:
+        """Return what the frames are cut from, one after another from the start."""
+        # |--n_fft/2--|------------ N ------------|--to the next hop--|--n_fft/2--|   zeros
+        # centre of 0 ^                                    centre of T - 1 ^
+        length = samples.shape[-1]
+        left = self.n_fft if self.padding == "full" else self.n_fft // 2
+        if self.padding == "reflect":
+            whole = F.pad(samples, (0, self._mirrored(length) - length))
+            return F.pad(whole, (left, self.n_fft - left), mode="reflect")
+        span = (self.frame_count(length) - 1) * self.hop_length + self.n_fft
+        return F.pad(samples, (left, span - left - length))
+
+    def _mirrored(self, length: int) -> int:
+        """Return how many samples are mirrored: the signal's, or as many as it takes."""
+        # What follows the last centre by more than a quarter window is hardly under any window.
+        gap = length % self.hop_length
+        filled = length if gap <= self.n_fft // 4 else length - gap + self.hop_length
+        return max(filled, self.n_fft - self.n_fft // 2 + 1)
 
 
 def _least_envelope(window: Tensor, hop_length: int) -> float:

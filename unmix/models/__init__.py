@@ -1,9 +1,10 @@
 """Architectures: one file each, found through the registry."""
 
-from ._base import Model, ModelConfig, SpectrogramConfig, SpectrogramModel
+from ._base import MaskModel, Model, ModelConfig, SpectrogramConfig, SpectrogramModel
 from ._registry import build, config_type, names, register
 
 __all__ = [
+    "MaskModel",
     "Model",
     "ModelConfig",
     "SpectrogramConfig",

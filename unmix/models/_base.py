@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from ..config import Settings
-from ..frontends import STFT
+from ..frontends import STFT, Padding
 from ..masks import apply_mask
 from ..stems import VOCALS
 
@@ -36,16 +36,18 @@ class ModelConfig(Settings):
 
 
 class SpectrogramConfig(ModelConfig):
-    """A model that masks the mixture's frames."""
+    """A model that works on the mixture's frames."""
 
     n_fft: int = Field(default=4096, ge=2)
     hop_length: int = Field(default=1024, ge=1)
+    padding: Padding = "zeros"
+    """What the transform sees around the mixture, and where its frames lie: see ``STFT``."""
     frames: int = Field(default=128, ge=2)
     """Frames T of the chunk that the model likes best: what it is trained on."""
 
     @model_validator(mode="after")
     def _invertible(self) -> Self:
-        STFT(self.n_fft, self.hop_length)
+        STFT(self.n_fft, self.hop_length, self.padding)
         return self
 
 
@@ -58,6 +60,8 @@ class Model(nn.Module, ABC):
     """
 
     Config: ClassVar[type[ModelConfig]]
+    levelled: ClassVar[bool] = False
+    """Whether a softer recording is separated the same way, only softer."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -94,25 +98,37 @@ class Model(nn.Module, ABC):
 
 
 class SpectrogramModel(Model):
-    """Mixture to frames, frames to mask, masked frames to samples; variants predict the mask."""
+    """Mixture to frames, frames to estimates, frames to samples; variants do the middle."""
 
     config: SpectrogramConfig
 
     def __init__(self, config: SpectrogramConfig) -> None:
         super().__init__(config)
-        self.stft = STFT(config.n_fft, config.hop_length)
+        self.stft = STFT(config.n_fft, config.hop_length, config.padding)
 
     @property
     def chunk(self) -> int:
         """Samples that make exactly ``config.frames`` frames."""
-        return (self.config.frames - 1) * self.config.hop_length
+        return self.stft.length(self.config.frames)
+
+    @abstractmethod
+    def estimate_frames(self, frames: Tensor) -> Tensor:
+        """Return complex frames ``[B, S, C, F, T]`` of the stems in those ``[B, C, F, T]``."""
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""
+        frames = self.stft(mixture)  # [B, C, F, T], complex
+        estimates = self.estimate_frames(frames)  # [B, S, C, F, T], complex
+        return self.stft.inverse(estimates, mixture.shape[-1])
+
+
+class MaskModel(SpectrogramModel):
+    """The frames of a stem are the mixture's, times a mask; variants predict the mask."""
 
     @abstractmethod
     def predict_mask(self, frames: Tensor) -> Tensor:
         """Return the mask ``[B, S, C, F, T]`` of the mixture's frames ``[B, C, F, T]``, complex."""
 
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""
-        frames = self.stft(mixture)  # [B, C, F, T], complex
-        mask = self.predict_mask(frames)  # [B, S, C, F, T]
-        return self.stft.inverse(apply_mask(frames, mask), mixture.shape[-1])
+    def estimate_frames(self, frames: Tensor) -> Tensor:
+        """Return complex frames ``[B, S, C, F, T]``: those ``[B, C, F, T]``, masked."""
+        return apply_mask(frames, self.predict_mask(frames))

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._base import SpectrogramConfig, SpectrogramModel
+from ._base import MaskModel, SpectrogramConfig
 from ._registry import register
 
 # A spectrogram's peaks stand some twenty times above its mean: dividing by that many means brings
@@ -51,10 +51,11 @@ class UNetConfig(SpectrogramConfig):
 
 
 @register("unet", UNetConfig)
-class UNet(SpectrogramModel):
+class UNet(MaskModel):
     """Strided convolutions, skips by concatenation, one mask per stem and channel."""
 
     config: UNetConfig
+    levelled = True
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__(config)

@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader
 
 from ..data import RandomMixtures, open_corpus
 from ..errors import ConfigError, UnmixError
-from ..masks import apply_mask
+from ..frontends import STFT
 from ..models import Model, SpectrogramModel, build
+from ..stems import ACCOMPANIMENT, VOCALS
 from ..weights import load_model
 from .average import MovingAverage
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -28,6 +29,9 @@ from .config import Recipe, TrainConfig
 from .losses import band_weight, separation_loss
 from .precision import choose_precision
 from .state import State
+
+# Samples of the windows under which the loss sees a model that has no frames of its own.
+_JUDGED_N_FFT = 2048
 
 
 class Listener(Protocol):
@@ -46,7 +50,7 @@ class Listener(Protocol):
 class Validator(Protocol):
     """Scores a model on whole tracks."""
 
-    def __call__(self, model: SpectrogramModel) -> dict[str, float]:
+    def __call__(self, model: Model) -> dict[str, float]:
         """Return scores in dB by stem."""
 
 
@@ -144,9 +148,10 @@ def _prepare(run: Run, fabric: Fabric) -> tuple[State, Any, Any]:
     """
     config = run.train
     built = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
-    if not isinstance(built, SpectrogramModel):
+    if not set(built.stems) <= {VOCALS, ACCOMPANIMENT}:
         raise ConfigError(
-            f"{run.recipe.architecture}: only models of spectrograms can be trained yet"
+            f"{run.recipe.architecture}: only vocals and accompaniment can be trained yet, "
+            f"not {', '.join(built.stems)}"
         )
     if run.init and not run.resume:
         _copy_weights(load_model(run.init), built)
@@ -156,7 +161,8 @@ def _prepare(run: Run, fabric: Fabric) -> tuple[State, Any, Any]:
         plain,
         AdamW(plain.parameters(), config.learning_rate, weight_decay=config.weight_decay),
     )
-    model.mark_forward_method("predict_mask")
+    if isinstance(plain, SpectrogramModel):
+        model.mark_forward_method("estimate_frames")
     schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
     state = State(plain, MovingAverage(plain, config.ema), optimizer, schedule)
     if run.resume:
@@ -184,17 +190,18 @@ def _copy_weights(source: Model, model: Model) -> None:
         raise UnmixError(f"the weights to start from do not fit the recipe: {error}") from None
 
 
-def _batches(
-    run: Run, model: SpectrogramModel, first: int, fabric: Fabric
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield references ``[B, S, C, N]`` and bands ``[B]`` from step ``first`` to the last."""
+def _batches(run: Run, model: Model, first: int, fabric: Fabric) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield references ``[B, 2, C, N]`` and bands ``[B]`` from step ``first`` to the last.
+
+    The references are the vocals and the accompaniment, with the context that the model consumes.
+    """
     config = run.train
     items = RandomMixtures(
         [open_corpus(corpus, run.data) for corpus in config.corpora],
         config.mixing,
         sample_rate=model.sample_rate,
         channels=model.audio_channels,
-        length=config.excerpt or model.chunk,
+        length=(config.excerpt or model.chunk) + 2 * model.context,
         seed=config.seed,
         items=config.steps * config.batch_size,
     )
@@ -220,16 +227,23 @@ def _batches(
 
 
 def _loss(
-    model: Any, plain: SpectrogramModel, references: Tensor, band: Tensor, config: TrainConfig
+    model: Any, plain: Model, references: Tensor, band: Tensor, config: TrainConfig
 ) -> Tensor:
+    mixture = references.sum(1)
+    inner = slice(plain.context, references.shape[-1] - plain.context)
+    wanted = references[..., inner]  # [B, 2, C, N]: vocals, accompaniment
+    if plain.stems[0] == ACCOMPANIMENT:
+        wanted = wanted.flip(1)
     if not config.loss.accompaniment:
-        mixture, references = references.sum(1), references[:, :1]
-    else:
-        mixture = references.sum(1)
-    frames = plain.stft(mixture)
-    estimates = apply_mask(frames, model.predict_mask(frames))
-    weight = band_weight(band, plain.stft, plain.sample_rate)
-    return separation_loss(estimates, references, frames, weight, plain.stft, config.loss)
+        wanted = wanted[:, : len(plain.stems)]
+    if isinstance(plain, SpectrogramModel):
+        stft, frames = plain.stft, plain.stft(mixture)
+        estimates = model.estimate_frames(frames)
+    else:  # a model of samples is judged on frames too, so that bands can be left out
+        stft = STFT(_JUDGED_N_FFT, _JUDGED_N_FFT // 4).to(mixture.device)
+        frames, estimates = stft(mixture[..., inner]), stft(model(mixture))
+    weight = band_weight(band, stft, plain.sample_rate)
+    return separation_loss(estimates, wanted, frames, weight, stft, config.loss)
 
 
 def _validate(validate: Validator, state: State) -> dict[str, float]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from .._version import __version__
-from ..models import SpectrogramModel
+from ..models import Model
 from .average import MovingAverage
 from .config import Recipe
 
@@ -22,7 +22,7 @@ class State:
 
     def __init__(
         self,
-        model: SpectrogramModel,
+        model: Model,
         average: MovingAverage,
         optimizer: Any,
         schedule: LambdaLR,
