@@ -1,10 +1,13 @@
 """Laws of the transform: exact inverse at any length, linearity, Parseval's sum."""
 
+import librosa
 import numpy as np
 import pytest
 import torch
 
-from unmix.frontends import STFT
+from unmix.frontends import STFT, Padding
+
+PADDINGS: list[Padding] = ["zeros", "reflect", "full"]
 
 SHAPES = [
     (4096, 1024),
@@ -19,24 +22,62 @@ SHAPES = [
 ]
 
 
+@pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(("n_fft", "hop_length"), SHAPES)
 @pytest.mark.parametrize("length", [1, 2, 100, 1023, 1024, 1025, 20011])
-def test_inverse_returns_the_signal(n_fft: int, hop_length: int, length: int) -> None:
-    stft = STFT(n_fft, hop_length)
+def test_inverse_returns_the_signal(
+    n_fft: int, hop_length: int, length: int, padding: Padding
+) -> None:
+    stft = STFT(n_fft, hop_length, padding)
     samples = 0.3 * torch.randn(2, 3, length, generator=torch.Generator().manual_seed(length))
     frames = stft(samples)
     assert frames.shape == (2, 3, stft.bins, stft.frame_count(length))
     assert (stft.inverse(frames, length) - samples).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(("n_fft", "hop_length"), SHAPES)
-def test_inverse_is_exact_in_float64(n_fft: int, hop_length: int) -> None:
-    stft = STFT(n_fft, hop_length)
+def test_inverse_is_exact_in_float64(n_fft: int, hop_length: int, padding: Padding) -> None:
+    stft = STFT(n_fft, hop_length, padding)
     samples = (
         torch.rand(5000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     )
     # The window itself is rounded to float32, alike in both directions.
     assert (stft.inverse(stft(samples), 5000) - samples).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(("n_fft", "hop_length"), [(4096, 1024), (1024, 256), (512, 110)])
+def test_length_is_what_fills_the_frames(n_fft: int, hop_length: int, padding: Padding) -> None:
+    stft = STFT(n_fft, hop_length, padding)
+    length = stft.length(20)
+    assert stft.frame_count(length) == 20
+    assert stft.frame_count(length + (0 if padding == "reflect" else 1)) == 20 + (
+        padding != "reflect"
+    )
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length"), [(2048, 441), (512, 110), (1024, 256)])
+@pytest.mark.parametrize("length", [2100, 4410, 9999])
+def test_reflected_frames_are_librosas(n_fft: int, hop_length: int, length: int) -> None:
+    samples = torch.randn(length, generator=torch.Generator().manual_seed(0))
+    frames = STFT(n_fft, hop_length, "reflect")(samples)
+    theirs = librosa.stft(
+        samples.numpy(), n_fft=n_fft, hop_length=hop_length, pad_mode="reflect", center=True
+    )
+    assert frames.shape == theirs.shape
+    np.testing.assert_allclose(frames.numpy(), theirs, atol=1e-4)
+
+
+def test_full_frames_begin_a_window_before_the_signal() -> None:
+    """Spleeter's: the first frame sees silence alone, and the count is by n_fft + N."""
+    stft = STFT(64, 16, "full")
+    samples = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    frames = stft(samples)
+    assert frames.shape[-1] == -(-1064 // 16)
+    assert frames[:, 0].abs().max() == 0
+    expected = torch.fft.rfft(samples[16:80] * stft.window)
+    torch.testing.assert_close(frames[:, 5], expected, atol=1e-5, rtol=0)
 
 
 def test_any_leading_axes() -> None:

@@ -91,6 +91,30 @@ def test_the_loss_falls_and_the_result_separates(data: Path, tmp_path: Path) -> 
         assert load_model(checkpoint).stems == ("vocals",)
 
 
+@pytest.mark.parametrize("stems", [["vocals"], ["accompaniment", "vocals"]])
+def test_a_model_of_samples_trains_too(data: Path, tmp_path: Path, stems: list[str]) -> None:
+    """One that consumes context and returns less than it is given."""
+    small = {"depth": 3, "width": 8, "valid": True, "output_samples": 2000}
+    model = {"sample_rate": 8000, "audio_channels": 1, "stems": stems} | small
+    changes = {"steps": 60, "learning_rate": 3e-3, "validate_every": 60, "ema": 0.9}
+    table = {"architecture": "wave-unet", "model": model, "train": TRAIN | changes}
+    recipe = validate(Recipe, table, "test")
+    config = training_of(recipe, "test")
+    out, log = tmp_path / "out", Log()
+    run = Run(recipe=recipe, train=config, data=data, out=out, workers=0, device="cpu")
+    last = train(run, log, TrackValidator([data / "songs"]))
+    assert np.mean(log.losses[-10:]) < 0.8 * np.mean(log.losses[:10])
+    assert load_model(last).context > 0
+
+
+def test_other_stems_are_refused_for_now(data: Path, tmp_path: Path) -> None:
+    table = {"architecture": "unet", "model": MODEL | {"stems": ["drums"]}, "train": TRAIN}
+    recipe = validate(Recipe, table, "test")
+    run = Run(recipe=recipe, train=training_of(recipe, "test"), data=data, out=tmp_path / "out")
+    with pytest.raises(ConfigError, match="only vocals and accompaniment can be trained yet"):
+        train(run, Log())
+
+
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None:
     whole = train(_run(data, tmp_path / "whole"), Log())
     cut = _run(data, tmp_path / "cut", checkpoint_minutes=1e-9)

@@ -1,0 +1,52 @@
+"""``unmix separate --model``: every recipe, at random weights, on a real song, from file to files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from unmix.audio import AudioWriter, OutputFormat, read_audio
+from unmix.models import build
+from unmix.recipes import recipes
+from unmix.recording import stems_of
+from unmix.training.config import read_recipe
+from unmix.weights import save_weights
+
+Unmix = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def song(excerpt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second of a real song."""
+    samples, rate = read_audio(excerpt)
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    with AudioWriter(path, sample_rate=rate, channels=2, format=OutputFormat.parse("wav")) as file:
+        file.write(samples[:, 10 * rate : 10 * rate + rate // 2])
+    return path
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_every_recipe_separates_a_song(unmix: Unmix, song: Path, name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    recipe = read_recipe(recipes()[name])
+    model = build(recipe.architecture, recipe.model | recipe.smoke)
+    weights = tmp_path / "model.safetensors"
+    config = model.config.model_dump(mode="json")
+    save_weights(weights, recipe.architecture, config, model.state_dict(), "none")
+    outcome = unmix("separate", song, "--model", weights, "-o", tmp_path, "--stems", "all")
+    assert outcome.code == 0, outcome.err
+    written = {Path(line).stem for line in outcome.out.splitlines()}
+    assert written == set(stems_of(model))
+    mixture, _ = read_audio(song)
+    vocals, accompaniment = (
+        read_audio(tmp_path / "song" / f"{stem}.wav")[0] for stem in ("vocals", "accompaniment")
+    )
+    assert vocals.shape == accompaniment.shape == mixture.shape
+    loudest = max(np.abs(vocals).max(), np.abs(accompaniment).max())
+    if loudest < 0.98:  # else all stems were lowered by one gain, and the outcome says so
+        np.testing.assert_allclose(vocals + accompaniment, mixture, atol=1e-4)
+    else:
+        assert "gain" in outcome.err or "lowered" in outcome.err

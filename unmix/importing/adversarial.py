@@ -1,0 +1,58 @@
+"""TensorFlow checkpoints of the adversarial separator's own code; its critics are left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..models import Model
+from ._registry import Importer, Move, Tensors, register_importer
+from ._tensor_bundle import read_bundle
+
+_SCOPE = "separator/"
+_SLOTS = ("/Adam", "/Adam_1")
+
+
+def _settings(tensors: Tensors) -> dict[str, Any]:
+    first = tensors[f"{_SCOPE}conv2d/kernel"]
+    if first.ndim != 4:
+        raise ValueError("a convolution's separator/conv2d/kernel")
+    doubling = f"{_SCOPE}conv2d_transpose"
+    depth = sum(name.startswith(doubling) and name.endswith("/kernel") for name in tensors)
+    return {"width": first.shape[-1], "depth": depth}
+
+
+def _moves(model: Model) -> list[Move]:
+    depth = sum(".doubling." in name and name.endswith("weight") for name in model.state_dict())
+    # Theirs are numbered in the order of use: down, up, and the stems' last layers.
+    starts = {"encoder": 0, "decoder": depth + 1, "heads": 2 * depth + 1, "doubling": 0}
+    moves = []
+    for name in model.state_dict():
+        _, part, index, kind = name.split(".")
+        layer = "conv2d_transpose" if part == "doubling" else "conv2d"
+        number = starts[part] + int(index)
+        theirs = f"{_SCOPE}{layer}{f'_{number}' if number else ''}"
+        if kind == "weight":
+            moves.append(Move(name, f"{theirs}/kernel", _channels_first))
+        else:
+            moves.append(Move(name, f"{theirs}/bias"))
+    return moves
+
+
+def _channels_first(kernel: Tensor) -> Tensor:
+    """Turn a kernel [F, T, in, out] around; a transposed convolution's is [F, T, out, in]."""
+    return kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel
+
+
+register_importer(
+    "adversarial",
+    Importer(
+        what="a TensorFlow checkpoint of AdversarialAudioSeparation (its .index file)",
+        read=read_bundle,
+        settings=_settings,
+        moves=_moves,
+        # The critics, their learning rates, the step: all that is not the separator's.
+        ignored=lambda name: not name.startswith(_SCOPE) or name.endswith(_SLOTS),
+    ),
+)

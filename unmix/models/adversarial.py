@@ -1,0 +1,246 @@
+"""The separator of Stoller et al., "Adversarial Semi-Supervised Audio Source Separation".
+
+The full title goes on: "Applied to Singing Voice Extraction" (ICASSP 2018, arXiv 1711.00048). A
+U-Net of valid convolutions from the mixture's log magnitudes to those of each stem: no mask, so an
+estimate may be louder than the mixture; the phase is the mixture's. What makes it semi-supervised
+is its training: a critic per stem learns to tell estimates from recordings of that stem alone,
+which need not belong to any mixture, and the separator learns to please it. The critic is here,
+the losses are not.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..frontends import STFT
+from ..stems import ACCOMPANIMENT, VOCALS
+from ._base import Model, ModelConfig
+from ._registry import register
+
+# Of the critic's leaky rectifiers.
+_LEAK = 0.2
+# The critic convolves until what is left is this small.
+_SMALLEST = 4
+# Width of the critic's last layer but one.
+_HIDDEN = 32
+
+
+class AdversarialConfig(ModelConfig):
+    """Settings of the adversarial separator; the defaults are the paper's."""
+
+    stems: tuple[str, ...] = (ACCOMPANIMENT, VOCALS)
+    """Names of the estimates, in the order of axis S."""
+    sample_rate: int = Field(default=8192, gt=0)
+    """Hz."""
+    audio_channels: int = Field(default=1, gt=0)
+    """Each is separated alone."""
+    n_fft: int = Field(default=512, ge=2)
+    """Window and transform length in samples."""
+    hop_length: int = Field(default=256, ge=1)
+    """Samples between two frames."""
+    frames: int = Field(default=66, ge=2)
+    """Frames of a chunk's estimates; with 2 more than a multiple of 2^depth none are filled up."""
+    width: int = Field(default=16, ge=1)
+    """Feature maps of the first level; doubles with every level."""
+    depth: int = Field(default=4, ge=1)
+    """Levels below the first: each halves time and frequency."""
+
+    @model_validator(mode="after")
+    def _invertible(self) -> AdversarialConfig:
+        STFT(self.n_fft, self.hop_length)
+        return self
+
+
+@register("adversarial", AdversarialConfig)
+class AdversarialSeparator(Model):
+    """Log magnitudes in, log magnitudes of every stem out, the mixture's phase."""
+
+    config: AdversarialConfig
+
+    # The network consumes 46 frames on each side, with which it returns 66 of 158. Silence in their
+    # place would be wrong wherever a chunk begins inside a recording, and chunks are hardly longer
+    # than that. So they are asked for as ``context``, of samples: every estimate is then made of
+    # what really stands around it, and neighbouring chunks differ only by where their frames and
+    # their pooling begin; a chunk that begins whole pooling steps later gives the same estimates.
+
+    def __init__(self, config: AdversarialConfig) -> None:
+        super().__init__(config)
+        self.stft = STFT(config.n_fft, config.hop_length)
+        self.network = _Network(len(config.stems), config.width, config.depth)
+        # Frames at either end whose windows reach beyond the mixture: the network never sees them.
+        self._cut = math.ceil(config.n_fft // 2 / config.hop_length)
+
+    @property
+    def chunk(self) -> int:
+        """Samples that make exactly ``config.frames`` frames."""
+        return self.stft.length(self.config.frames)
+
+    @property
+    def context(self) -> int:
+        """The frames that the network consumes, and half a window, in samples."""
+        return (self.network.context + self._cut) * self.config.hop_length
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``."""
+        length = mixture.shape[-1] - 2 * self.context
+        if length < 1:
+            raise ValueError(f"needs more than {2 * self.context} samples, got {mixture.shape[-1]}")
+        # centres 0          context          context + length
+        #         |-cut-|-network's-|---- estimates ----|-network's-|-cut-|   frames of the mixture
+        frames = self.stft(mixture)[..., self._cut : -self._cut]
+        magnitudes = torch.expm1(self.log_magnitudes(frames).float())  # [B, S, C, F, T]
+        inner = frames[..., self.network.context : -self.network.context]
+        # The phase of a bin without sound is taken as zero, not as one: no sound comes of it.
+        return self.stft.inverse(magnitudes * torch.sgn(inner).unsqueeze(1), length)
+
+    def log_magnitudes(self, frames: Tensor) -> Tensor:
+        """Return ``log(1 + magnitude)`` of every stem: what the losses and the critics look at.
+
+        Args:
+            frames: of the mixture, complex ``[B, C, F, T]``.
+
+        Returns:
+            Real ``[B, S, C, F, T - 2 * network.context]``, not negative.
+        """
+        batch, _, bins, count = frames.shape
+        features = torch.log1p(frames.abs()).flatten(0, 1).unsqueeze(1)  # [B * C, 1, F, T]
+        above = self.network.input_size(bins + 2 * self.network.context) - bins
+        # Silence above and below the spectrum, an odd row above, as the paper's code has it. In
+        # time only what the pooling cannot divide is filled up.
+        below = above // 2
+        after = self.network.input_size(count) - count
+        estimates = self.network(F.pad(features, (0, after, below, above - below)))
+        lowest = below - self.network.context
+        inner = estimates[..., lowest : lowest + bins, : count - 2 * self.network.context]
+        stems: Tensor = inner.unflatten(0, (batch, -1))  # [B, C, S, F, T]
+        return stems.transpose(1, 2)
+
+
+class _Network(nn.Module):
+    """``[B, 1, F, T]`` to ``[B, S, F - 2 * context, T - 2 * context]``, for valid F and T."""
+
+    def __init__(self, stems: int, width: int, depth: int) -> None:
+        super().__init__()
+        widths = [1, *(width * 2**level for level in range(depth + 1))]
+        self.encoder = nn.ModuleList(
+            nn.Conv2d(narrow, wide, 3) for narrow, wide in pairwise(widths)
+        )
+        narrowing = widths[:0:-1]
+        steps = list(pairwise(narrowing))
+        self.doubling = nn.ModuleList(
+            nn.ConvTranspose2d(wide, narrow, 2, stride=2) for wide, narrow in steps
+        )
+        self.decoder = nn.ModuleList(nn.Conv2d(wide, narrow, 3) for wide, narrow in steps)
+        heads = [nn.Conv2d(width + 1, 1, 1) for _ in range(stems)]
+        self.heads = nn.ModuleList(heads)
+        _initialise(self)
+        # What comes in is not negative, and what goes out is rectified: a head whose weights leave
+        # it silent at the start would have no gradient, and stay silent.
+        for head in heads:
+            head.weight.data.abs_()
+        self._step: int = 2**depth
+
+    @property
+    def context(self) -> int:
+        """Rows and columns consumed on each side."""
+        return 3 * self._step - 2
+
+    def input_size(self, least: int) -> int:
+        """Return the smallest valid number of rows or columns that is not below ``least``."""
+        # In reverse: n bins of the lowest level were n + 2 before its convolution, those were twice
+        # as many before the pooling, and so on: step * (n + 4) - 2 at the top, for n of 2 or more.
+        return self._step * max(math.ceil((least + 2) / self._step), 6) - 2
+
+    def forward(self, features: Tensor) -> Tensor:
+        mixture = features
+        skips = []
+        for level, convolution in enumerate(self.encoder):
+            if level:
+                skips.append(features)
+                features = F.max_pool2d(features, 2)
+            features = F.relu(convolution(features))
+        for double, convolution in zip(self.doubling, self.decoder, strict=True):
+            features = F.relu(double(features))
+            features = torch.cat([_centre(skips.pop(), features), features], 1)
+            features = F.relu(convolution(features))
+        features = torch.cat([_centre(mixture, features), features], 1)
+        return F.relu(torch.cat([head(features) for head in self.heads], 1))
+
+
+class Critic(nn.Module):
+    """Judges how much log magnitudes look like those of recordings of one stem.
+
+    A critic in the sense of Wasserstein distances: more is more real, without bounds, and without
+    normalisation, which its gradient penalty would not stand. Strided convolutions in the manner of
+    DCGAN (Radford et al. 2016), until at most four bins and four frames are left.
+
+    Args:
+        bins: number of frequency bins F; the paper's is one less than the transform has.
+        frames: number of frames T.
+        width: feature maps of the first layer.
+    """
+
+    def __init__(self, bins: int = 256, frames: int = 64, width: int = 32) -> None:
+        super().__init__()
+        self.size = (1, bins, frames)
+        layers = [_Halve(1, width, time=True)]
+        bins, frames = math.ceil(bins / 2), math.ceil(frames / 2)
+        while min(bins, frames) > _SMALLEST:
+            layers.append(_Halve(width, 2 * width, time=True))
+            bins, frames, width = math.ceil(bins / 2), math.ceil(frames / 2), 2 * width
+        while bins > _SMALLEST:
+            layers.append(_Halve(width, width, time=False))
+            bins = math.ceil(bins / 2)
+        self.layers = nn.Sequential(*layers)
+        self.hidden = nn.Linear(width * bins * frames, _HIDDEN)
+        self.output = nn.Linear(_HIDDEN, 1, bias=False)
+        _initialise(self)
+
+    def forward(self, log_magnitude: Tensor) -> Tensor:
+        """Return judgements ``[B, 1]`` of ``log(1 + magnitude)``, ``[B, 1, F, T]``."""
+        if log_magnitude.shape[1:] != self.size:
+            expected = ", ".join(map(str, self.size))
+            raise ValueError(f"expected [B, {expected}], got {tuple(log_magnitude.shape)}")
+        hidden = self.hidden(self.layers(log_magnitude).flatten(1))
+        judgement: Tensor = self.output(F.leaky_relu(hidden, _LEAK))
+        return judgement
+
+
+class _Halve(nn.Module):
+    """Halve frequency, and time where asked for, rounding up; leak."""
+
+    def __init__(self, width_in: int, width_out: int, *, time: bool) -> None:
+        super().__init__()
+        kernel, stride = ((4, 4), (2, 2)) if time else ((4, 2), (2, 1))
+        self.convolution = nn.Conv2d(width_in, width_out, kernel, stride)
+
+    def forward(self, features: Tensor) -> Tensor:
+        padding: list[int] = []
+        kernels, strides = self.convolution.kernel_size, self.convolution.stride
+        for axis in (1, 0):  # F.pad begins with the last axis
+            size, kernel, stride = features.shape[2 + axis], kernels[axis], strides[axis]
+            total = (math.ceil(size / stride) - 1) * stride + kernel - size
+            padding += [total // 2, total - total // 2]  # an odd one goes after, as in TensorFlow
+        return F.leaky_relu(self.convolution(F.pad(features, padding)), _LEAK)
+
+
+def _centre(features: Tensor, like: Tensor) -> Tensor:
+    """Return the middle of features ``[B, W, F, T]`` that is as large as ``like``."""
+    (rows, columns), (bins, count) = features.shape[-2:], like.shape[-2:]
+    below, before = (rows - bins) // 2, (columns - count) // 2
+    return features[..., below : below + bins, before : before + count]
+
+
+def _initialise(network: nn.Module) -> None:
+    """Start from Glorot's uniform weights and no biases, like the paper's code."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("weight"):
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)

@@ -1,0 +1,85 @@
+"""Hybrid Demucs of Défossez et al., "Hybrid Spectrogram and Waveform Source Separation".
+
+MDX workshop at ISMIR 2021, arXiv 2111.03600. Two U-Nets, one over samples and one over frames
+(complex as channels), that share their innermost layers; the estimates of both are summed. The
+network is torchaudio's, imported where it is built; this file makes it a model like every other.
+
+The network levels its input on its own (mean and standard deviation of the chunk), so that nothing
+need be done to the recording as a whole.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import ModelError
+from ._base import Model, ModelConfig
+from ._registry import register
+
+#: Levels that bring a spectrogram of so many bins down to one, by n_fft.
+_DEPTHS = {1024: 5, 2048: 6, 4096: 6}
+
+
+class HybridDemucsConfig(ModelConfig):
+    """Settings of Hybrid Demucs; the defaults are those of the published weights."""
+
+    stems: tuple[str, ...] = ("drums", "bass", "other", "vocals")
+    n_fft: Literal[1024, 2048, 4096] = 4096
+    """Window in samples: 4096 for 44.1 kHz, the shorter ones for 16 and 8 kHz."""
+    width: int = Field(default=48, ge=4, multiple_of=4)
+    """Feature maps after the first layer; doubles with every level."""
+    output_samples: int = Field(default=441000, ge=1)
+    """Samples of the chunk that the network was trained on: ten seconds."""
+
+
+@register("hybrid-demucs", HybridDemucsConfig)
+class HybridDemucs(Model):
+    """Waveform and spectrogram U-Nets with shared inner layers, LSTMs and local attention."""
+
+    config: HybridDemucsConfig
+    levelled = True
+
+    def __init__(self, config: HybridDemucsConfig) -> None:
+        super().__init__(config)
+        self.network = _network(config)
+
+    @property
+    def chunk(self) -> int:
+        """Samples of the chunks in training."""
+        return self.config.output_samples
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""
+        length = mixture.shape[-1]
+        # Its levels are standard deviations: they need a few samples.
+        padded = F.pad(mixture, (0, max(0, self.config.n_fft // 4 - length)))
+        estimates: Tensor = self.network(padded)
+        return estimates[..., :length]
+
+
+def _network(config: HybridDemucsConfig) -> nn.Module:
+    """Return torchaudio's network, untrained.
+
+    Raises:
+        ModelError: where torchaudio does not fit the torch beside it, and so refuses to load.
+    """
+    try:
+        models = importlib.import_module("torchaudio.models")
+    except (ImportError, OSError, RuntimeError) as error:
+        raise ModelError(
+            "Hybrid Demucs needs a torchaudio that fits the installed torch, and this one does not "
+            f"load ({error}): install both from the same index, for the same CUDA"
+        ) from None
+    network: nn.Module = models.HDemucs(
+        list(config.stems),
+        audio_channels=config.audio_channels,
+        channels=config.width,
+        nfft=config.n_fft,
+        depth=_DEPTHS[config.n_fft],
+    )
+    return network

@@ -1,0 +1,198 @@
+"""The Wave-U-Net of Stoller et al., "Wave-U-Net: A Multi-Scale Neural Network for End-to-End Audio
+Source Separation" (ISMIR 2018): a U-Net of one dimension, from samples to samples.
+
+Each level convolves and keeps every second sample; on the way up, samples are interpolated between
+each two, and the features of the same level join across. No spectrogram, no borrowed phase. Where
+``valid`` is set nothing is padded: the network sees ``context`` samples more on either side than it
+answers for, and two chunks meet without a seam.
+
+The recipes ``wave-unet-m1`` to ``-m7`` are the forms of the paper, by its names.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..stems import ACCOMPANIMENT, VOCALS
+from ._base import Model, ModelConfig
+from ._registry import register
+
+_LEAK = 0.2
+
+
+class WaveUNetConfig(ModelConfig):
+    """Settings of the Wave-U-Net; the defaults are M4's at 44.1 kHz."""
+
+    stems: tuple[str, ...] = (ACCOMPANIMENT, VOCALS)
+    """Names of the estimates, in the order of axis S; the last may be a difference, see below."""
+    width: int = Field(default=24, ge=1)
+    """Feature maps after the first layer; every level has as many more."""
+    depth: int = Field(default=12, ge=1)
+    """Levels: each halves the sampling of the features."""
+    filter_size: int = Field(default=15, ge=1)
+    """Taps of the convolutions on the way down; odd."""
+    merge_filter_size: int = Field(default=5, ge=1)
+    """Taps of the convolutions on the way up; odd."""
+    valid: bool = True
+    """Whether convolutions take real samples only, at the price of context; else zeros around."""
+    upsampling: Literal["linear", "learned"] = "linear"
+    """How samples are set between two: half way, or at a weight that each feature map learns."""
+    difference_output: bool = True
+    """Whether the last stem is what the others leave of the mixture; else it has a layer too."""
+    output_samples: int = Field(default=16384, ge=1)
+    """Samples of the estimates of an excerpt in training, at least; the chunk is the first length
+    that the levels divide."""
+
+    @field_validator("filter_size", "merge_filter_size")
+    @classmethod
+    def _odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError("needs an odd number of taps, so that a sample stays in its place")
+        return size
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Self:
+        if self.difference_output and len(self.stems) < 2:
+            raise ValueError("difference_output needs two stems: one to subtract, one that is left")
+        return self
+
+
+@register("wave-unet", WaveUNetConfig)
+class WaveUNet(Model):
+    """Convolve and decimate, interpolate and convolve; the mixture itself joins the last layer."""
+
+    config: WaveUNetConfig
+
+    def __init__(self, config: WaveUNetConfig) -> None:
+        super().__init__(config)
+        widths = [config.width * (level + 1) for level in range(config.depth)]
+        deepest = config.width * (config.depth + 1)
+        audio = config.audio_channels
+        self.encoder = nn.ModuleList(
+            self._convolution(narrow, wide, config.filter_size)
+            for narrow, wide in zip([audio, *widths], widths, strict=False)
+        )
+        self.bottleneck = self._convolution(widths[-1], deepest, config.filter_size)
+        narrowing = [deepest, *widths[::-1]]
+        self.upsampling = nn.ModuleList(
+            _Upsampling(width, config.valid, config.upsampling == "learned")
+            for width in narrowing[:-1]
+        )
+        # Every decoder layer sees [skip, upsampled].
+        self.decoder = nn.ModuleList(
+            self._convolution(wide + narrow, narrow, config.merge_filter_size)
+            for wide, narrow in pairwise(narrowing)
+        )
+        self.outputs = nn.ModuleList(
+            self._convolution(audio + config.width, audio, 1)
+            for _ in range(len(config.stems) - config.difference_output)
+        )
+
+    @property
+    def chunk(self) -> int:
+        """The shortest estimates, of at least ``output_samples``, that all levels divide."""
+        return self._possible(self.config.output_samples)
+
+    @property
+    def context(self) -> int:
+        """Samples that the valid convolutions consume on each side: 65527 in the paper's form."""
+        if not self.config.valid:
+            return 0
+        # The bottleneck takes T + filter_size - 1 frames to make T of them. Where the layers above
+        # make N samples of n, those of the decoder lose merge_filter_size in 2n, and those of the
+        # encoder need filter_size - 2 more than 2n. Followed through all levels:
+        #   estimates = (T - merge) * 2^depth + merge
+        #   mixture = (T + 2 * filter - 3) * 2^depth - filter + 2
+        size, merge = self.config.filter_size, self.config.merge_filter_size
+        return ((2 * size + merge - 3) * self._step - size - merge + 2) // 2
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``.
+
+        A difference is kept within [-1, 1] when separating, not in training.
+        """
+        length = mixture.shape[-1] - 2 * self.context
+        if length < 1:
+            raise ValueError(f"needs more than {2 * self.context} samples, got {mixture.shape[-1]}")
+        # The levels make some lengths only. For others the last few samples, fewer than 2^depth,
+        # see these zeros at the far end of their context.
+        padded = F.pad(mixture, (0, self._possible(length) - length))
+        features = self._decode(*self._encode(padded))
+        inner = _cropped(padded, features.shape[-1])
+        features = torch.cat([inner, features], 1)
+        estimates = [torch.tanh(output(features).float()) for output in self.outputs]
+        if self.config.difference_output:
+            rest = inner - torch.stack(estimates).sum(0)
+            estimates.append(rest if self.training else rest.clamp(-1, 1))
+        return torch.stack(estimates, 1)[..., :length]
+
+    def _encode(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the deepest features, and those that each level hands across."""
+        skips = []
+        for convolve in self.encoder:
+            features = F.leaky_relu(convolve(features), _LEAK)
+            skips.append(features)
+            features = features[..., ::2]
+        return F.leaky_relu(self.bottleneck(features), _LEAK), skips
+
+    def _decode(self, features: Tensor, skips: list[Tensor]) -> Tensor:
+        for upsample, convolve in zip(self.upsampling, self.decoder, strict=True):
+            features = upsample(features)
+            skip = _cropped(skips.pop(), features.shape[-1])
+            features = F.leaky_relu(convolve(torch.cat([skip, features], 1)), _LEAK)
+        return features
+
+    @property
+    def _step(self) -> int:
+        """Samples for one of the deepest frames."""
+        return 1 << self.config.depth
+
+    def _possible(self, length: int) -> int:
+        """Return the shortest estimates, of ``length`` samples or more, that the levels make."""
+        lost = self.config.merge_filter_size if self.config.valid else 0
+        return lost + -(-(length - lost) // self._step) * self._step
+
+    def _convolution(self, width_in: int, width_out: int, size: int) -> nn.Conv1d:
+        padding = 0 if self.config.valid else size // 2
+        convolution = nn.Conv1d(width_in, width_out, size, padding=padding)
+        nn.init.xavier_uniform_(convolution.weight)
+        assert convolution.bias is not None
+        nn.init.zeros_(convolution.bias)
+        return convolution
+
+
+class _Upsampling(nn.Module):
+    """A new sample between each two, and where zeros surround them, one after the last."""
+
+    def __init__(self, width: int, valid: bool, learned: bool) -> None:
+        super().__init__()
+        self._valid = valid
+        self.weight: nn.Parameter | None = None
+        if learned:
+            bound = (3 / width) ** 0.5  # Glorot's, for as many inputs as outputs
+            self.weight = nn.Parameter(torch.empty(width, 1).uniform_(-bound, bound))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return twice as many samples, or one less where no zeros surround them."""
+        last = features[..., -1:]
+        if self.weight is None:
+            following = torch.cat([features[..., 1:], last], -1)
+            between = (features + following) / 2
+        else:
+            following = F.pad(features[..., 1:], (0, 1))
+            share = torch.sigmoid(self.weight)
+            between = share * features + (1 - share) * following
+        doubled = torch.stack([features, between], -1).flatten(-2)
+        return doubled[..., :-1] if self._valid else doubled
+
+
+def _cropped(samples: Tensor, length: int) -> Tensor:
+    """Return the middle."""
+    start = (samples.shape[-1] - length) // 2
+    return samples[..., start : start + length]

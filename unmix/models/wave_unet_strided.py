@@ -1,0 +1,240 @@
+"""The strided Wave-U-Net of Stoller et al., successor of "Wave-U-Net" (ISMIR 2018) by its authors.
+
+A U-Net on samples, one network per stem. Where the first Wave-U-Net halves time twelve times, this
+one divides it by ``stride`` five times, through low-pass filters that are computed, not learned.
+Convolutions are valid and normalised by groups; the output is linear, and the stems need not sum to
+the mixture. The form of the public weights is the recipe ``wave-unet-strided``.
+
+How far an estimate sees: ``context`` is what the valid convolutions consume on each side, and makes
+lengths and positions exact. It is not all that an estimate depends on. Group normalisation takes
+mean and variance over the whole chunk, and the resampling filters mirror each level at its ends
+instead of consuming it. So an estimate depends on the whole chunk that it lies in, and on the
+silence that fills up a length which the strides do not divide. The public code is matched
+at its own length, 97961 samples in and 88409 out, which needs no filling: separate at that one.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._base import Model, ModelConfig
+from ._registry import register
+
+# Feature maps that are normalised together.
+_GROUP = 8
+# Length of the resampling filters, at any stride.
+_TAPS = 15
+_HALF = _TAPS // 2
+
+
+class StridedWaveUNetConfig(ModelConfig):
+    """Settings of the strided Wave-U-Net; the defaults are those of the public weights."""
+
+    stems: tuple[str, ...] = ("bass", "drums", "other", "vocals")
+    """Names of the estimates, in the order of axis S."""
+    width: int = Field(default=32, ge=_GROUP, multiple_of=_GROUP)
+    """Feature maps of the first level; doubles with every level."""
+    depth: int = Field(default=6, ge=2)
+    """Levels, the lowest one included: time is divided ``depth - 1`` times."""
+    kernel: int = Field(default=5, ge=3)
+    """Length of every convolution but the last; odd."""
+    stride: int = Field(default=4, ge=2)
+    """By how much time is divided from one level to the next."""
+    output_samples: int = Field(default=88200, ge=1)
+    """Samples that the estimates of a chunk have at least: the next length that the strides divide
+    is taken."""
+
+    @field_validator("kernel")
+    @classmethod
+    def _has_a_middle(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise ValueError("must be odd")
+        return kernel
+
+
+@register("wave-unet-strided", StridedWaveUNetConfig)
+class StridedWaveUNet(Model):
+    """Valid convolutions on samples, fixed filters between the levels, one network per stem."""
+
+    config: StridedWaveUNetConfig
+
+    def __init__(self, config: StridedWaveUNetConfig) -> None:
+        super().__init__(config)
+        self.networks = nn.ModuleList(_Network(config) for _ in config.stems)
+
+    @property
+    def chunk(self) -> int:
+        """The smallest length without padding that ``output_samples`` fit into."""
+        return self._input_length(self.config.output_samples) - 2 * self.context
+
+    @property
+    def context(self) -> int:
+        """What the valid convolutions consume on each side."""
+        reach = self.config.kernel // 2
+        context = reach
+        for _ in range(
+            self.config.depth - 1
+        ):  # two convolutions on the way down, two on the way up
+            context = self.config.stride * context + 4 * reach
+        return context
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``.
+
+        In evaluation they are clamped to [-1, 1]; in training not, so that gradients live.
+        """
+        length = mixture.shape[-1] - 2 * self.context
+        if length < 1:
+            raise ValueError(f"needs more than {2 * self.context} samples, got {mixture.shape[-1]}")
+        padded = F.pad(mixture, (0, self._input_length(length) - mixture.shape[-1]))
+        estimates = torch.stack([network(padded)[..., :length] for network in self.networks], 1)
+        return estimates if self.training else estimates.clamp(-1, 1)
+
+    def _input_length(self, length: int) -> int:
+        """Return the smallest valid length of a mixture whose estimates have ``length`` samples."""
+        kernel, stride = self.config.kernel, self.config.stride
+        # Up to the lowest level, in reverse: n becomes stride * (n - 1) + 1 - 2 * (kernel - 1).
+        for _ in range(self.config.depth - 1):
+            length = math.ceil((length + 2 * (kernel - 1) - 1) / stride) + 1
+            length = max(length, _mirrored(stride) + 1)  # no less can be mirrored
+        length += kernel - 1
+        for _ in range(self.config.depth - 1):
+            length = stride * (length - 1) + 1 + 2 * (kernel - 1)
+        return length
+
+
+class _Network(nn.Module):
+    """One stem's: ``[B, C, N]`` to ``[B, C, N - 2 * context]``, for a valid N."""
+
+    def __init__(self, config: StridedWaveUNetConfig) -> None:
+        super().__init__()
+        kernel, stride, channels = config.kernel, config.stride, config.audio_channels
+        widths = [config.width * 2**level for level in range(config.depth)]
+        levels = list(pairwise(widths))
+        self.encoder = nn.ModuleList(
+            _Down(channels if level == 0 else narrow, narrow, wide, kernel, stride)
+            for level, (narrow, wide) in enumerate(levels)
+        )
+        self.bottleneck = _Convolution(widths[-1], widths[-1], kernel)
+        self.decoder = nn.ModuleList(
+            _Up(wide, narrow, kernel, stride) for narrow, wide in reversed(levels)
+        )
+        self.output = nn.Conv1d(widths[0], channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        skips = []
+        for down in self.encoder:
+            features, skip = down(features)
+            skips.append(skip)
+        features = self.bottleneck(features)
+        for up in self.decoder:
+            features = up(features, skips.pop())
+        output: Tensor = self.output(features)
+        return output
+
+
+class _Convolution(nn.Sequential):
+    """Convolve without padding, normalise, rectify."""
+
+    def __init__(self, width_in: int, width_out: int, kernel: int) -> None:
+        super().__init__(
+            nn.Conv1d(width_in, width_out, kernel),
+            nn.GroupNorm(width_out // _GROUP, width_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+class _Down(nn.Module):
+    """Convolve to the skip, convolve on, and keep one sample of ``stride``."""
+
+    def __init__(self, width_in: int, width: int, width_out: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.before = _Convolution(width_in, width, kernel)
+        self.after = _Convolution(width, width_out, kernel)
+        self.resample = _Decimate(stride)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        skip = self.before(features)
+        return self.resample(self.after(skip)), skip
+
+
+class _Up(nn.Module):
+    """Make ``stride`` samples of one, convolve, and merge with the skip."""
+
+    def __init__(self, width_in: int, width_out: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.resample = _Interpolate(stride)
+        self.before = _Convolution(width_in, width_out, kernel)
+        self.after = _Convolution(2 * width_out, width_out, kernel)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        features = self.before(self.resample(features))
+        cut = (skip.shape[-1] - features.shape[-1]) // 2
+        skip = skip[..., cut : cut + features.shape[-1]]
+        merged: Tensor = self.after(torch.cat([skip, features], 1))
+        return merged
+
+
+class _Decimate(nn.Module):
+    """``[B, W, stride * (n - 1) + 1]`` to ``[B, W, n]``: both ends are kept."""
+
+    taps: Tensor
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.register_buffer("taps", low_pass(stride)[None, None], persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        width = features.shape[1]
+        padded = F.pad(features, (_HALF, _HALF), mode="reflect")
+        return F.conv1d(padded, self.taps.expand(width, 1, -1), stride=self.stride, groups=width)
+
+
+class _Interpolate(nn.Module):
+    """``[B, W, n]`` to ``[B, W, stride * (n - 1) + 1]``: zeros between, and the same filter.
+
+    The filter's gain is one, so the zeros make the result softer by ``stride``; the normalisation
+    that follows undoes it.
+    """
+
+    taps: Tensor
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.register_buffer("taps", low_pass(stride)[None, None], persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        width, count = features.shape[1:]
+        mirrored = _mirrored(self.stride)
+        padded = F.pad(features, (mirrored, mirrored), mode="reflect")
+        taps = self.taps.expand(width, 1, -1)
+        samples = F.conv_transpose1d(padded, taps, stride=self.stride, groups=width)
+        # The first sample lies under the middle of the filter that stands on it.
+        first = mirrored * self.stride + _HALF
+        return samples[..., first : first + (count - 1) * self.stride + 1]
+
+
+def _mirrored(stride: int) -> int:
+    """Return how many samples beyond each end a filter reaches when it interpolates."""
+    return math.ceil(_HALF / stride)
+
+
+def low_pass(stride: int) -> Tensor:
+    """Return the taps ``[15]`` that precede a division of time by ``stride``; they sum to one.
+
+    A sinc that cuts off at the new half sample rate, under a Hann window. (The public code means a
+    Blackman window; by a slip in its last term it computes a Hann window, and its weights know no
+    other.)
+    """
+    position = torch.arange(-_HALF, _HALF + 1, dtype=torch.float64)
+    window = 0.5 + 0.5 * torch.cos(torch.pi * position / _HALF)
+    taps = torch.sinc(position / stride) * window
+    return (taps / taps.sum()).float()
