@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
+import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from ..config import Settings
 from ..frontends import STFT, Padding
-from ..masks import apply_mask
-from ..stems import VOCALS
+from ..masks import apply_mask, wiener_filter
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 
 
 class ModelConfig(Settings):
@@ -44,6 +45,9 @@ class SpectrogramConfig(ModelConfig):
     """What the transform sees around the mixture, and where its frames lie: see ``STFT``."""
     frames: int = Field(default=128, ge=2)
     """Frames T of the chunk that the model likes best: what it is trained on."""
+    wiener: int = Field(default=0, ge=0)
+    """Iterations of the multichannel Wiener filter after the network; 0 is none. Losses on frames
+    do not see it."""
 
     @model_validator(mode="after")
     def _invertible(self) -> Self:
@@ -115,10 +119,35 @@ class SpectrogramModel(Model):
     def estimate_frames(self, frames: Tensor) -> Tensor:
         """Return complex frames ``[B, S, C, F, T]`` of the stems in those ``[B, C, F, T]``."""
 
+    @property
+    def covers_mixture(self) -> bool:
+        """Whether the stems are all that is in a mixture, by their names."""
+        others = ({ACCOMPANIMENT}, set(INSTRUMENTS))
+        return VOCALS in self.stems and any(names <= set(self.stems) for names in others)
+
+    def source_magnitudes(self, frames: Tensor) -> Tensor:
+        """Return what the Wiener filter tells apart: the stems, and what remains of the mixture.
+
+        Args:
+            frames: of the mixture, complex ``[B, C, F, T]``.
+
+        Returns:
+            Magnitudes ``[B, S, C, F, T]``, or of S + 1 where the stems are not all there is.
+        """
+        estimates = self.estimate_frames(frames)
+        if self.covers_mixture:
+            return estimates.abs()
+        rest = frames.unsqueeze(1) - estimates.sum(1, keepdim=True)
+        return torch.cat([estimates, rest], 1).abs()
+
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""
         frames = self.stft(mixture)  # [B, C, F, T], complex
-        estimates = self.estimate_frames(frames)  # [B, S, C, F, T], complex
+        if self.config.wiener:
+            sources = wiener_filter(frames, self.source_magnitudes(frames), self.config.wiener)
+            estimates = sources[:, : len(self.stems)]
+        else:
+            estimates = self.estimate_frames(frames)  # [B, S, C, F, T], complex
         return self.stft.inverse(estimates, mixture.shape[-1])
 
 
