@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def import_weights(
     """Write foreign weights as a file of this package's.
 
     Args:
-        source: the foreign file.
+        source: the foreign file; of a TensorFlow checkpoint, its folder, ``.index`` or prefix.
         name: the recipe whose settings the file does not tell (or its architecture, where that
             has one recipe only).
         out: the ``.safetensors`` file to write; its folder is made, and it appears whole or not at
@@ -63,7 +64,7 @@ def import_weights(
             f"{name}: no foreign weights are known for {recipe.architecture}; "
             f"there are importers for {', '.join(sorted(importers()))}"
         )
-    if not source.exists():
+    if not _files(source):
         raise ModelError(f"{source}: no such file; expected {importer.what}")
     theirs = importer.read(source)
     told = _told(importer, theirs, source)
@@ -126,9 +127,21 @@ def _some(names: list[str], between: str = ", ") -> str:
     return between.join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
+def _files(source: Path) -> list[Path]:
+    """Return the files of a file, of a folder, or of a TensorFlow checkpoint named by its prefix."""
+    if source.is_dir():
+        return sorted(path for path in source.iterdir() if path.is_file())
+    if source.is_file():
+        return [source]
+    return sorted(source.parent.glob(f"{glob.escape(source.name)}.*"))
+
+
 def _hash(source: Path) -> str:
-    """Return the sha256 of a file, or of the files that belong to a prefix or folder."""
-    if not source.is_file():
-        return ""
-    with source.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    """Return the sha256 of a file; of several, that of their names and hashes."""
+    digests = []
+    for path in _files(source):
+        with path.open("rb") as file:
+            digests.append((path.name, file_digest(file, "sha256").hexdigest()))
+    if len(digests) == 1:
+        return digests[0][1]
+    return sha256("".join(f"{digest}  {name}\n" for name, digest in digests).encode()).hexdigest()
