@@ -15,13 +15,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: rooms on one line are strangers.
 LAYERS = (
     ("errors", "_version"),
-    ("config", "stems", "configs"),
+    ("config", "stems", "configs", "cache", "fetching", "unpacking"),
     ("audio", "manifest", "recipes"),
     ("data",),
     ("frontends", "masks", "metrics", "blocks"),
     ("models",),
     ("weights", "devices"),
     ("importing",),
+    ("installing",),
+    ("downloading",),
     ("separation",),
     ("recording",),
     ("naming",),

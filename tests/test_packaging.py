@@ -61,6 +61,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         "unmix/py.typed",
         "unmix/configs/unet.toml",
         "unmix/pretrained/manifest.toml",
+        "unmix/pretrained/published.toml",
         "unmix/cli/separate.py",
     ):
         assert needed in names

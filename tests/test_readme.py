@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from unmix.cli import app
 
 ROOT = Path(__file__).parents[1]
+#: Verbs that have verbs of their own.
+GROUPS = ("models", "data")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -37,12 +39,13 @@ def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("command", [c for c in _commands() if "pip install" not in c])
 def test_every_option_exists(command: str) -> None:
     words = shlex.split(command)
-    verb = words[[Path(word).name for word in words].index("unmix") + 1]
-    shown = CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    words = words[[Path(word).name for word in words].index("unmix") + 1 :]
+    verbs = words[: 2 if words[0] in GROUPS and words[1:] and words[1][0] != "-" else 1]
+    shown = CliRunner().invoke(app, [*verbs, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert shown.exit_code == 0
     for word in words:
         if word.startswith("--"):
-            assert re.search(rf"{word}\b", shown.output), f"{verb} has no {word}"
+            assert re.search(rf"{word}\b", shown.output), f"{' '.join(verbs)} has no {word}"
 
 
 def test_files_and_folders_it_names_exist() -> None:

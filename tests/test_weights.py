@@ -1,17 +1,27 @@
 """Weights travel whole: what is saved is loaded, and what is damaged is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from unmix import manifest, weights
-from unmix.errors import ModelError
-from unmix.manifest import find_model, list_models, read_manifest
+from unmix import Separator, manifest
+from unmix.cache import cache_folder, cached_names, read_cached, record_sha256, weights_path
+from unmix.errors import ModelError, UnmixError
+from unmix.manifest import find_model, find_weights, list_models, read_manifest
 from unmix.models import Model, build
+from unmix.recipes import recipes
+from unmix.training.config import read_recipe
 from unmix.weights import load_model, name_of, save_weights
 
 CONFIG = {"n_fft": 64, "hop_length": 16, "frames": 8, "width": 2, "depth": 2, "stems": ["vocals"]}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -97,9 +107,8 @@ def test_weights_other_than_the_manifests_are_refused(
     folder.mkdir()
     saved.rename(folder / "weights.safetensors")
     monkeypatch.setattr(manifest, "pretrained", lambda: saved.parent)
-    for module in (manifest, weights):
-        monkeypatch.setattr(module, "list_models", lambda: [entry])
-    with pytest.raises(ModelError, match="does not match the manifest's sha256"):
+    monkeypatch.setattr(manifest, "list_models", lambda: [entry])
+    with pytest.raises(ModelError, match="does not match its recorded sha256; reinstall"):
         load_model("fake")
 
 
@@ -137,3 +146,123 @@ def test_every_released_model_is_what_the_manifest_says(entry: manifest.ModelEnt
 
 def test_there_is_a_default_model() -> None:
     assert find_model("default") == list_models()[0]
+
+
+def _put(name: str, model: Model) -> Path:
+    path = weights_path(name)
+    config = model.config.model_dump(mode="json")
+    digest = save_weights(path, "unet", config, model.state_dict(), "MIT", {"origin": "a shop"})
+    record_sha256(path, digest)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"UNMIX_CACHE": "/a/b", "XDG_CACHE_HOME": "/c"}, Path("/a/b")),
+        ({"UNMIX_CACHE": "", "XDG_CACHE_HOME": "/c"}, Path("/c/unmix")),
+        ({"UNMIX_CACHE": "~/b"}, Path.home() / "b"),
+        ({"UNMIX_CACHE": "b"}, Path.cwd() / "b"),
+    ],
+)
+def test_the_cache_is_where_it_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: Path
+) -> None:
+    for name in ("UNMIX_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_folder().name == "unmix"
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == expected
+
+
+def test_models_in_the_cache_go_by_their_names(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _put("mine.v2", model)
+    (tmp_path / "mine.v2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    mixture = torch.randn(1, 2, 500)
+    with torch.inference_mode():
+        assert torch.equal(load_model("mine.v2")(mixture), model(mixture))
+    assert name_of("mine.v2") == "mine.v2"
+    assert Separator("mine.v2").model_name == "mine.v2"
+    assert cached_names() == ["mine.v2"]
+    said = read_cached("mine.v2")
+    assert (said.path, said.stems, said.licence) == (path, ("vocals",), "MIT")
+    assert (said.origin, said.size) == ("a shop", path.stat().st_size)
+    with pytest.raises(ModelError, match=r"choose from unet, mine\.v2"):
+        load_model("nope")
+
+
+def test_damage_in_the_cache_is_said_with_the_remedy(model: Model) -> None:
+    path = _put("mine", model)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"recorded sha256; remove .*mine, and download or import"):
+        load_model("mine")
+    path.write_bytes(b"no tensors")
+    with pytest.raises(ModelError, match="damaged, or not written by"):
+        read_cached("mine")
+
+
+def test_a_published_model_that_is_not_here_says_how_to_get_it(cache: Path) -> None:
+    place = cache / "models" / "spleeter-2stems" / "weights.safetensors"
+    with pytest.raises(ModelError) as caught:
+        Separator("spleeter-2stems")
+    assert "run `unmix models download spleeter-2stems`" in str(caught.value)
+    assert str(place) in str(caught.value)
+    with pytest.raises(ModelError, match=r"7z archive: .*unmix models import"):
+        load_model("wave-unet-strided")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a b", ".a", "a.ckpt", "a.safetensors", "a."])
+def test_what_cannot_be_a_folder_is_no_name(name: str) -> None:
+    with pytest.raises(ModelError, match="cannot be a model's name"):
+        weights_path(name)
+
+
+def test_the_manifests_are_read_once(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    (tmp_path / "manifest.toml").write_text("models = []")
+    (tmp_path / "published.toml").write_text("models = []")
+    real = manifest.read_toml
+
+    def count(path: Path) -> dict[str, object]:
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(manifest, "pretrained", lambda: tmp_path)
+    monkeypatch.setattr(manifest, "read_toml", count)
+    _put("mine", model)
+    for _ in range(2):
+        Separator("mine")
+        name_of("mine")
+    assert read == [tmp_path / "manifest.toml"]
+    (tmp_path / "manifest.toml").write_text("models = [ ]")
+    os.utime(tmp_path / "manifest.toml", (1, 1))
+    assert find_weights("mine")
+    assert len(read) == 2
+
+
+def test_settings_go_over_those_in_the_file(saved: Path) -> None:
+    assert load_model(saved).config.model_dump()["wiener"] == 0
+    assert load_model(saved, settings={"wiener": 2}).config.model_dump()["wiener"] == 2
+    assert Separator(saved, wiener=3).model.config.model_dump()["wiener"] == 3
+    with pytest.raises(ModelError, match="a unet has no setting nonsense"):
+        load_model(saved, settings={"nonsense": 1})
+
+
+def test_the_wiener_filter_is_for_models_that_have_it(model: Model, tmp_path: Path) -> None:
+    recipe = read_recipe(recipes()["wave-unet-m1"])
+    config = recipe.model | recipe.smoke
+    path = tmp_path / "wave.safetensors"
+    waves = build(recipe.architecture, config)
+    save_weights(path, recipe.architecture, config, waves.state_dict(), licence="none")
+    with pytest.raises(UnmixError, match="a wave-unet has no setting wiener"):
+        Separator(path, wiener=1)
+    with pytest.raises(UnmixError, match="build this one with it"):
+        Separator(model, wiener=1)

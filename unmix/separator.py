@@ -15,7 +15,7 @@ from .audio import read_audio
 from .devices import choose_device, choose_precision
 from .errors import UnmixError
 from .files import SeparatedFile, separate_file
-from .manifest import DEFAULT
+from .manifest import DEFAULT, find_weights
 from .models import Model
 from .naming import DEFAULT_TEMPLATE
 from .publishing import Existing
@@ -59,9 +59,9 @@ class Separator:
     nothing in it.
 
     Args:
-        model: name of a model in ``list_models()``; path of a ``.safetensors`` file, of a folder
-            with one, or of a training checkpoint; or a ``Model``, which is moved to the device and
-            put in evaluation mode.
+        model: name of a model of the package or in the cache; path of a ``.safetensors`` file, of a
+            folder with one, or of a training checkpoint; or a ``Model``, which is moved to the
+            device and put in evaluation mode.
         device: ``auto`` (the first of cuda, mps, cpu that is there), or the name of one.
         quality: ``fast``, ``balanced`` or ``best``; the options below override what it stands for.
         chunk: seconds that the model sees at once; what the model likes best where not given.
@@ -69,9 +69,12 @@ class Separator:
         shifts: passes over differently cut copies, whose average is returned; each costs one time.
         batch_size: chunks computed at once; halved on its own when memory runs out.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        wiener: iterations of the multichannel Wiener filter after a model that works on frames;
+            what the model says where 0.
 
     Raises:
-        UnmixError: for an unknown model, device, quality or precision, or an option out of range.
+        UnmixError: for an unknown model, device, quality or precision, an option out of range, or
+            one that the model has not.
     """
 
     def __init__(
@@ -85,13 +88,20 @@ class Separator:
         shifts: int | None = None,
         batch_size: int | None = None,
         precision: str | None = None,
+        wiener: int = 0,
     ) -> None:
         if quality not in QUALITIES:
             raise UnmixError(f"unknown quality {quality!r}; choose from {', '.join(QUALITIES)}")
         preset = QUALITIES[quality]
         self.device = choose_device(device)
-        self.model_name = "custom" if isinstance(model, Model) else name_of(model)
-        loaded = model if isinstance(model, Model) else load_model(model)
+        if isinstance(model, Model):
+            if wiener:
+                raise UnmixError("wiener is for models that are loaded; build this one with it")
+            self.model_name, loaded = "custom", model
+        else:
+            found = find_weights(model) or model
+            self.model_name = name_of(found)
+            loaded = load_model(found, settings={"wiener": wiener} if wiener else None)
         # Convolutions on the CPU are faster when their weights have the layout of their features.
         self._model = loaded.to(self.device).to(memory_format=torch.channels_last).eval()
         try:

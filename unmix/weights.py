@@ -7,7 +7,6 @@ so one file is a model. Nothing here runs code that a file contains.
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,57 +15,52 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .cache import WEIGHTS, sha256_of
 from .errors import ModelError
-from .manifest import DEFAULT, ModelEntry, find_model, list_models
-from .models import Model, build
-
-WEIGHTS = "weights.safetensors"
+from .manifest import DEFAULT, FoundWeights, find_weights
+from .models import Model, build, config_type
 
 
-def load_model(source: str | Path = DEFAULT, *, device: str | torch.device = "cpu") -> Model:
+def load_model(
+    source: str | Path | FoundWeights = DEFAULT,
+    *,
+    device: str | torch.device = "cpu",
+    settings: dict[str, Any] | None = None,
+) -> Model:
     """Return a model in evaluation mode.
 
     Args:
-        source: name of a model in ``list_models()``; or path of a ``.safetensors`` file, of a
-            folder with ``weights.safetensors``, or of a training checkpoint (``.ckpt``), whose
-            averaged weights are taken.
+        source: name of a model of the package or of one in the cache (see ``unmix models``), or
+            what ``find_weights`` found of it; or path of a ``.safetensors`` file, of a folder with
+            ``weights.safetensors``, or of a training checkpoint (``.ckpt``), whose averaged
+            weights are taken.
         device: where to put it.
+        settings: of the model, over those in the file, such as ``{"wiener": 1}``.
 
     Raises:
-        ModelError: for an unknown name, or a file that is missing, damaged, or no model of this
-            package.
+        ModelError: for an unknown name; a model that is not on this machine; a file that is
+            missing, damaged, or no model of this package; or settings that it has not.
     """
-    if entry := _released(source):
-        model = _load_weights(entry.weights, expected=entry.sha256)
-    elif (path := Path(source)).is_dir():
-        model = _load_weights(path / WEIGHTS)
+    found = source if isinstance(source, FoundWeights) else find_weights(source)
+    changed = settings or {}
+    if found:
+        model = _load_weights(found.path, changed, found)
+    elif (path := Path(str(source))).is_dir():
+        model = _load_weights(path / WEIGHTS, changed)
     elif path.suffix == ".ckpt":
-        model = _load_checkpoint(path)
+        model = _load_checkpoint(path, changed)
     else:
-        model = _load_weights(path)
+        model = _load_weights(path, changed)
     return model.to(device).eval()
 
 
-def name_of(source: str | Path) -> str:
-    """Return what to call a model: its name in the manifest, else that of its file or folder."""
-    if entry := _released(source):
-        return entry.name
-    path = Path(source)
+def name_of(source: str | Path | FoundWeights) -> str:
+    """Return what to call a model: its name, else that of its file or folder."""
+    found = source if isinstance(source, FoundWeights) else find_weights(source)
+    if found:
+        return found.name
+    path = Path(str(source))
     return path.parent.name if path.name == WEIGHTS else path.stem
-
-
-def _released(source: str | Path) -> ModelEntry | None:
-    """Return the manifest's entry; None for a path. A name wins over a file that has it.
-
-    Raises:
-        ModelError: for a bare word that names neither a model nor anything on disk.
-    """
-    if not isinstance(source, str):
-        return None
-    if source in (DEFAULT, *(entry.name for entry in list_models())):
-        return find_model(source)
-    bare = Path(source).name == source and not Path(source).suffix
-    return find_model(source) if bare and not Path(source).exists() else None
 
 
 def save_weights(
@@ -96,7 +90,7 @@ def save_weights(
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.contiguous() for name, value in state.items()}
         save_file(tensors, part, (metadata or {}) | held)
-        digest = sha256(part.read_bytes()).hexdigest()
+        digest = sha256_of(part)
         part.replace(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be written ({error})") from None
@@ -105,11 +99,11 @@ def save_weights(
     return digest
 
 
-def _load_weights(path: Path, expected: str | None = None) -> Model:
+def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | None = None) -> Model:
     if not path.is_file():
         raise ModelError(f"{path}: no such file of weights")
-    if expected and sha256(path.read_bytes()).hexdigest() != expected:
-        raise ModelError(f"{path}: does not match the manifest's sha256; reinstall the package")
+    if found and found.sha256 and sha256_of(path) != found.sha256:
+        raise ModelError(f"{path}: does not match its recorded sha256; {found.remedy}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -122,10 +116,10 @@ def _load_weights(path: Path, expected: str | None = None) -> Model:
         raise ModelError(
             f"{path}: says of no architecture; it was not written by this package"
         ) from None
-    return _assemble(architecture, config, state, path)
+    return _assemble(architecture, config, settings, state, path)
 
 
-def _load_checkpoint(path: Path) -> Model:
+def _load_checkpoint(path: Path, settings: dict[str, Any]) -> Model:
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint")
     try:
@@ -133,11 +127,20 @@ def _load_checkpoint(path: Path) -> Model:
         recipe, state = held["recipe"], held["average"]
     except Exception as error:
         raise ModelError(f"{path}: not a checkpoint of a training run ({error})") from None
-    return _assemble(recipe["architecture"], recipe["model"], state, path)
+    return _assemble(recipe["architecture"], recipe["model"], settings, state, path)
 
 
-def _assemble(architecture: str, config: object, state: dict[str, Tensor], path: Path) -> Model:
-    model = build(architecture, config, str(path))
+def _assemble(
+    architecture: str,
+    config: dict[str, Any],
+    settings: dict[str, Any],
+    state: dict[str, Tensor],
+    path: Path,
+) -> Model:
+    lacking = settings.keys() - config_type(architecture).model_fields.keys()
+    if lacking:
+        raise ModelError(f"{path}: a {architecture} has no setting {', '.join(sorted(lacking))}")
+    model = build(architecture, config | settings if settings else config, str(path))
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:

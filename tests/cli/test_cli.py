@@ -1,6 +1,5 @@
 """The command line as a whole: help, usage, models, and errors that are one line."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import pytest
 from unmix import __version__
 from unmix.audio import FORMATS
 from unmix.cli import _options, main
-from unmix.manifest import ModelEntry, Score
 
 Unmix = Callable[..., Any]
 VERBS = ("separate", "karaoke", "plot", "models", "train", "evaluate")
@@ -121,57 +119,3 @@ def test_what_is_run_under_nohup_outlives_its_terminal(unmix: Unmix) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     unmix("models")
     assert callable(signal.getsignal(signal.SIGHUP))
-
-
-ENTRIES = [
-    ModelEntry(
-        name=name,
-        summary="a model",
-        architecture="unet",
-        stems=("vocals", "accompaniment"),
-        sample_rate=44100,
-        audio_channels=2,
-        parameters=1000,
-        size=12_345_678,
-        sha256="0" * 64,
-        licence="MIT",
-        training_data=("noise",),
-        since="0.1.0",
-        scores=tuple(
-            Score(
-                dataset="musdb18-7",
-                split="dev",
-                stem=stem,
-                metric="museval SDR",
-                aggregation="median",
-                value=value,
-            )
-            for stem, value in (("vocals", 4.591), ("accompaniment", 8.68))
-        ),
-    )
-    for name in ("first", "second")
-]
-
-
-def test_models_are_listed_with_their_scores(unmix: Unmix, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unmix.manifest.list_models", lambda: ENTRIES)
-    outcome = unmix("models")
-    words = " ".join(outcome.out.split())
-    for word in (
-        "first (default) vocals, accompaniment 44.1 kHz 12.3 MB MIT",
-        "second musdb18-7/dev museval SDR, median 4.59 8.68",
-    ):
-        assert word in words
-    assert max(map(len, outcome.out.splitlines())) <= 80
-    listed = json.loads(unmix("models", "--json").out)["models"]
-    assert [entry["default"] for entry in listed] == [True, False]
-    assert listed[0]["scores"][0]["split"] == "dev"
-    assert ModelEntry(**{k: v for k, v in listed[1].items() if k != "default"}) == ENTRIES[1]
-
-
-def test_no_models_is_said(unmix: Unmix, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unmix.manifest.list_models", list)
-    outcome = unmix("models")
-    assert (outcome.code, outcome.out) == (0, "")
-    assert "no model" in outcome.err
-    assert json.loads(unmix("models", "--json").out) == {"models": []}

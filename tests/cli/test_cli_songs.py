@@ -51,6 +51,7 @@ def test_options_reach_separator_and_files(
     unmix: Unmix, folder: Path, quick: list[dict[str, object]]
 ) -> None:
     fine = ["--chunk", 5, "--overlap", 0.5, "--shifts", 2, "--batch-size", 3, "--precision", "fp32"]
+    fine += ["--wiener", 2]
     (folder / "some").mkdir()  # what the name means is for the weights to say
     outcome = unmix(
         *("separate", "music/a.wav", "-o", "out", "--stems", "vocals", "--format", "flac"),
@@ -69,6 +70,7 @@ def test_options_reach_separator_and_files(
             "shifts": 2,
             "batch_size": 3,
             "precision": "fp32",
+            "wiener": 2,
         }
     ]
 

@@ -96,6 +96,7 @@ def test_a_model_of_samples_trains_too(data: Path, tmp_path: Path, stems: list[s
     """One that consumes context and returns less than it is given."""
     small = {"depth": 3, "width": 8, "valid": True, "output_samples": 2000}
     model = {"sample_rate": 8000, "audio_channels": 1, "stems": stems} | small
+    model["difference_output"] = len(stems) > 1
     changes = {"steps": 60, "learning_rate": 3e-3, "validate_every": 60, "ema": 0.9}
     table = {"architecture": "wave-unet", "model": model, "train": TRAIN | changes}
     recipe = validate(Recipe, table, "test")

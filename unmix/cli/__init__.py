@@ -21,7 +21,8 @@ from ..errors import UnmixError
 from ._console import say_error
 from .evaluate import evaluate
 from .karaoke import karaoke
-from .models import models
+from .models import app as models
+from .models import architectures, download, import_, list_, path, verify
 from .plot import plot
 from .separate import separate
 from .train import train
@@ -44,8 +45,11 @@ def _help(verb: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-for _verb in (separate, karaoke, plot, models, train, evaluate):
+for _verb in (separate, karaoke, plot, train, evaluate):
     app.command(help=_help(_verb), epilog=_EXIT_CODES)(_verb)
+for _part in (list_, download, path, verify, import_, architectures):
+    models.command(_part.__name__.rstrip("_"), help=_help(_part), epilog=_EXIT_CODES)(_part)
+app.add_typer(models, name="models", epilog=_EXIT_CODES)
 
 
 def _show_version(wanted: bool) -> None:

@@ -156,6 +156,17 @@ PrecisionOption = Annotated[
     Precision | None,
     typer.Option(help="Numbers.", show_default="by quality", rich_help_panel=_FINE),
 ]
+WienerOption = Annotated[
+    int,
+    typer.Option(
+        metavar="COUNT",
+        min=0,
+        max=10,
+        help="Iterations of a Wiener filter over all stems and channels.",
+        show_default="the model's",
+        rich_help_panel=_FINE,
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of lines.")
 ]
@@ -202,6 +213,7 @@ def load_separator(
     shifts: int | None = None,
     batch_size: int | None = None,
     precision: Precision | None = None,
+    wiener: int = 0,
 ) -> Separator:
     """Load a model, with torch; takes a second or two."""
     from ..separator import Separator
@@ -215,4 +227,5 @@ def load_separator(
         shifts=shifts,
         batch_size=batch_size,
         precision=None if precision is None else precision.value,
+        wiener=wiener,
     )

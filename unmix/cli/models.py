@@ -1,78 +1,255 @@
-"""``unmix models``: what there is to separate with."""
+"""``unmix models``: what there is to separate with, and how more comes onto this machine."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import inspect
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from ._console import notes, print_json, results
+from ..errors import ModelError, UnmixError
+from . import _options as options
+from ._console import INTERRUPTED, notes, print_json, results, say_error, say_warning
 
-if TYPE_CHECKING:
-    from rich.console import JustifyMethod
-    from rich.table import Table
+app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
-    from ..manifest import ModelEntry
+_AllOption = Annotated[bool, typer.Option("--all", "-a", help="Those that can be downloaded, too.")]
 
 
+@app.callback(invoke_without_command=True)
 def models(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    context: typer.Context,
+    everything: _AllOption = False,
+    json: options.JsonOption = False,
 ) -> None:
-    """List the models that come with the package; the first is the default."""
-    from ..manifest import list_models
+    """List the models that there are, download and import those of others, and check them.
 
-    entries = list_models()
+    Without a command: list. The first model is the default.
+    """
+    if context.invoked_subcommand is None:
+        list_(everything, json)
+
+
+def list_(everything: _AllOption = False, json: options.JsonOption = False) -> None:
+    """List the models of the package and in the cache, with their scores and licences."""
+    from ._listing import listings, tables
+
+    listed, damaged = listings(everything)
+    for sentence in damaged:
+        say_warning(sentence)
     if json:
-        listed = [
-            {**entry.model_dump(mode="json"), "default": rank == 0}
-            for rank, entry in enumerate(entries)
-        ]
-        print_json({"models": listed})
-    elif entries:
-        for table in (_models(entries), _scores(entries)):
+        print_json({"models": [listing.document() for listing in listed]})
+    elif listed:
+        for table in tables(listed):
             results().print(table, soft_wrap=False)
+        if not everything:
+            notes().print("unmix models --all lists those to download, too.")
     else:
-        notes().print("This copy of unmix ships no model: name a file of weights with --model.")
+        notes().print("There is no model: unmix models --all lists those to download.")
 
 
-def _models(entries: list[ModelEntry]) -> Table:
-    table = _table("model", "stems", "rate", "size", "licence")
-    for rank, entry in enumerate(entries):
-        table.add_row(
-            f"{entry.name} (default)" if rank == 0 else entry.name,
-            ", ".join(entry.stems),
-            f"{entry.sample_rate / 1000:g} kHz",
-            f"{entry.size / 1e6:.1f} MB",
-            entry.licence,
-        )
-    return table
+def download(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="See unmix models --all.")],
+) -> None:
+    """Download models that others published, into the cache.
 
+    What is there already is left as it is. Interrupted or cut off, the same command goes on from
+    there.
+    """
+    from ..cache import in_cache
+    from ..downloading import download as fetch_model
 
-def _scores(entries: list[ModelEntry]) -> Table:
-    """Return a row for every way in which a model was measured, and a column for every stem."""
-    from ..stems import in_order
-
-    stems = in_order({score.stem for entry in entries for score in entry.scores})
-    table = _table("model", "measured on", "score (dB)", *stems)
-    for entry in entries:
-        rows: dict[tuple[str, str], dict[str, float]] = {}
-        for score in entry.scores:
-            way = f"{score.dataset}/{score.split}", f"{score.metric}, {score.aggregation}"
-            rows.setdefault(way, {})[score.stem] = score.value
-        for way, values in rows.items():
-            table.add_row(
-                entry.name, *way, *(f"{values[s]:.2f}" if s in values else "" for s in stems)
-            )
-    return table
-
-
-def _table(*names: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    texts = ("model", "stems", "licence", "measured on", "score (dB)")
+    failed = False
     for name in names:
-        justify: JustifyMethod = "left" if name in texts else "right"
-        table.add_column(name, justify=justify, no_wrap=name == "model")
-    return table
+        there = in_cache(name)
+        try:
+            with _Bar(name) as bar:
+                path = fetch_model(name, progress=bar.move)
+        except KeyboardInterrupt:
+            notes().print("Interrupted: the same command goes on from there.")
+            raise typer.Exit(INTERRUPTED) from None
+        except UnmixError as error:
+            failed = True
+            say_error(str(error))
+            continue
+        results().print(path)
+        if there and not bar.moved:
+            notes().print(f"{name}: there already")
+        else:
+            notes().print(
+                f"{name}: downloaded and converted; the download itself is removed. "
+                f"Use it: unmix separate SONG --model {name}"
+            )
+    raise typer.Exit(int(failed))
+
+
+def path(name: Annotated[str, typer.Argument(help="Of a model on this machine.")]) -> None:
+    """Print where the weights of a model are."""
+    from ..manifest import find_model, find_weights
+
+    found = find_weights(name)
+    if found is None:
+        find_model(name)
+    else:
+        results().print(found.path)
+
+
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="All, where none is given.")
+    ] = None,
+) -> None:
+    """Check that the weights on this machine are what was put there, by their sha256."""
+    from ..cache import cached_names, sha256_of
+    from ..manifest import find_model, find_weights, list_models
+
+    failed = False
+    for name in names or [*(entry.name for entry in list_models()), *cached_names()]:
+        try:
+            found = find_weights(name)
+            if found is None:
+                find_model(name)
+                continue
+            if not found.path.is_file():
+                raise ModelError(f"{found.path}: missing; {found.remedy}")
+            digest = sha256_of(found.path)
+            if found.sha256 and digest != found.sha256:
+                raise ModelError(
+                    f"{found.path}: damaged: expected the sha256 {found.sha256}, found {digest}; "
+                    f"{found.remedy}"
+                )
+        except UnmixError as error:
+            failed = True
+            say_error(str(error))
+            continue
+        if found.sha256:
+            results().print(f"{found.name}: as it should be")
+        else:
+            say_warning(f"{found.name}: no sha256 is on record; found {digest}")
+    raise typer.Exit(int(failed))
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="Foreign weights, or an archive with them.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="NAME", help="A published model or a recipe; see architectures."
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What to call the model.", show_default="as --as")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write here.", show_default="into the cache"
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Of the weights.", show_default="unknown")
+    ] = None,
+    stems: Annotated[
+        str, typer.Option(metavar="NAMES", help="That it estimates, with commas, in its order.")
+    ] = "",
+    overwrite: options.OverwriteOption = False,
+) -> None:
+    """Bring weights that others trained into this package's form.
+
+    Known are checkpoints of TensorFlow, PyTorch and Chainer for the architectures that unmix models
+    architectures lists. No code in the file is run. Every tensor must find its place.
+    """
+    from ..installing import import_model
+
+    if name and out:
+        raise typer.BadParameter("--name is for the cache: it and --out exclude each other")
+    done = import_model(
+        file,
+        form,
+        name=name,
+        out=out,
+        licence=licence,
+        stems=[stem.strip() for stem in stems.split(",") if stem.strip()],
+        overwrite=overwrite,
+    )
+    results().print(done.path)
+    for title, value in (
+        ("architecture", done.architecture),
+        ("stems", ", ".join(done.stems)),
+        ("parameters", f"{done.parameters:,}"),
+        ("sha256", done.sha256),
+        ("use it", f"unmix separate SONG --model {out or done.path.parent.name}"),
+    ):
+        notes().print(f"{title}: {value}")
+
+
+def architectures(json: options.JsonOption = False) -> None:
+    """List the kinds of networks that there are, their papers and their recipes."""
+    from ..config import read_toml
+    from ..models import config_type, names
+    from ..recipes import recipes
+
+    forms: dict[str, list[str]] = {}
+    for recipe, file in recipes().items():
+        forms.setdefault(read_toml(file)["architecture"], []).append(recipe)
+    listed = [
+        {"name": name, "about": _about(config_type(name)), "recipes": forms.get(name, [])}
+        for name in names()
+    ]
+    if json:
+        print_json({"architectures": listed})
+        return
+    for entry in listed:
+        results().print(f"{entry['name']}: {entry['about']}")
+        results().print(f"  recipes: {', '.join(entry['recipes']) or 'none'}")
+
+
+def _about(kind: type) -> str:
+    """Return how the file of a class begins: with the architecture and its paper."""
+    first, _, _ = (inspect.getdoc(sys.modules[kind.__module__]) or "").partition("\n\n")
+    return " ".join(first.split())
+
+
+class _Bar:
+    """Shows how much of a file is here, on a terminal; elsewhere nothing."""
+
+    def __init__(self, name: str) -> None:
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        console = notes()
+        self.moved = False
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._shown = self._progress if console.is_terminal else nullcontext()
+        self._task = self._progress.add_task(name, total=None)
+
+    def __enter__(self) -> _Bar:
+        self._shown.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.__exit__(None, None, None)
+
+    def move(self, done: int, total: int | None) -> None:
+        """Show the bytes that are here, and those of the file."""
+        self.moved = True
+        self._progress.update(self._task, completed=done, total=total)
+        if done == total:
+            self._progress.update(self._task, description="converting")

@@ -71,6 +71,7 @@ def separate(
     shifts: options.ShiftsOption = None,
     batch_size: options.BatchSizeOption = None,
     precision: options.PrecisionOption = None,
+    wiener: options.WienerOption = 0,
     recursive: options.RecursiveOption = False,
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw spectrograms beside the stems, as PNG.")
@@ -97,7 +98,7 @@ def separate(
 
         return StemWriter(
             separator=options.load_separator(
-                model, quality, device, chunk, overlap, shifts, batch_size, precision
+                model, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
             ),
             out=out,
             stems="all" if names == ["all"] else tuple(names),

@@ -1,6 +1,6 @@
-"""The Wave-U-Net of Stoller et al., "Wave-U-Net: A Multi-Scale Neural Network for End-to-End Audio
-Source Separation" (ISMIR 2018): a U-Net of one dimension, from samples to samples.
+"""The Wave-U-Net of Stoller et al., "Wave-U-Net: A Multi-Scale Neural Network" (ISMIR 2018).
 
+"... for End-to-End Audio Source Separation": a U-Net of one dimension, from samples to samples.
 Each level convolves and keeps every second sample; on the way up, samples are interpolated between
 each two, and the features of the same level join across. No spectrogram, no borrowed phase. Where
 ``valid`` is set nothing is padded: the network sees ``context`` samples more on either side than it

@@ -1,0 +1,139 @@
+"""Weights of others become a model of ours: in the cache, or in a file wherever one wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .cache import locked, record_sha256, sha256_of, weights_path
+from .errors import ModelError
+from .importing import Imported, import_weights
+from .manifest import DEFAULT, find_published, list_models
+from .unpacking import is_archive, unpack
+
+
+def import_model(
+    source: Path,
+    form: str,
+    *,
+    name: str | None = None,
+    out: Path | None = None,
+    licence: str | None = None,
+    stems: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Imported:
+    """Bring a file of foreign weights into the cache, or into a file.
+
+    Args:
+        source: the foreign file; the archive, where it was published in one.
+        form: name of a published model or of a recipe, which tells what the file itself does not.
+        name: what to call the model in the cache; as ``form`` where not given.
+        out: a ``.safetensors`` file to write instead.
+        licence: of the weights; where not given, that of the published model if the file is proven
+            to be its, else "unknown".
+        stems: what the model estimates, in its order, where ``form`` says otherwise.
+        overwrite: whether a model or file that is there already is replaced.
+
+    Raises:
+        ModelError: for a file that is missing, damaged or of something else, or a name that is
+            taken or impossible.
+        ConfigError: for an unknown form.
+    """
+    entry = find_published(form)
+    proven = entry is not None and source.is_file() and sha256_of(source) == entry.sha256
+    recipe, settings, file = (entry.recipe, entry.settings, entry.file) if entry else (form, {}, "")
+    known_licence, origin = (entry.licence, entry.url) if entry and proven else ("unknown", "")
+    name = name or (Path(form).stem if form.endswith(".toml") else form)
+    if out is None and name in (DEFAULT, *(model.name for model in list_models())):
+        raise ModelError(f"{name} is a model of the package: give yours another --name")
+    if out is not None and out.suffix != ".safetensors":
+        raise ModelError(f"{out}: must end in .safetensors")
+    target = out or weights_path(name)
+    if target.exists() and not overwrite:
+        raise ModelError(f"{target}: exists already; --overwrite replaces it")
+    if stems:
+        settings = {**settings, "stems": list(stems)}
+    if out is not None:
+        licence = licence or known_licence
+        return _convert(source, recipe, file, settings, out, licence, origin)
+    with locked(name):
+        return put_in_cache(
+            source,
+            name,
+            recipe,
+            file=file,
+            settings=settings,
+            licence=licence or known_licence,
+            origin=origin,
+        )
+
+
+def put_in_cache(
+    source: Path,
+    name: str,
+    recipe: str,
+    *,
+    file: str,
+    settings: Mapping[str, Any],
+    licence: str,
+    origin: str,
+) -> Imported:
+    """Convert weights into the cache, and note their hash; the caller holds the name's lock.
+
+    Args:
+        source: the foreign file, or an archive.
+        name: of the model.
+        recipe: see ``import_weights``.
+        file: what to take out of an archive, see ``unpack``.
+        settings: of the model, over the recipe's.
+        licence: of the weights.
+        origin: where they come from.
+
+    Raises:
+        ModelError: see ``import_weights`` and ``unpack``.
+    """
+    target = weights_path(name)
+    try:
+        # No note is better than one of an older file, should this end halfway.
+        record_sha256(target, None)
+        done = _convert(source, recipe, file, settings, target, licence, origin)
+        record_sha256(target, done.sha256)
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written ({error})") from None
+    return done
+
+
+def _convert(
+    source: Path,
+    recipe: str,
+    file: str,
+    settings: Mapping[str, Any],
+    out: Path,
+    licence: str,
+    origin: str,
+) -> Imported:
+    made = not out.parent.exists()
+    try:
+        if not (file and is_archive(source)):
+            return import_weights(
+                source, recipe, out, licence=licence, origin=origin, settings=dict(settings)
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".unmix-", dir=out.parent) as folder:
+            return import_weights(
+                unpack(source, file, Path(folder)),
+                recipe,
+                out,
+                licence=licence,
+                origin=origin or source.name,
+                settings=dict(settings),
+            )
+    except OSError as error:
+        raise ModelError(f"{out}: cannot be written ({error})") from None
+    finally:
+        if made:
+            with suppress(OSError):  # not empty: all went well
+                out.parent.rmdir()
