@@ -101,6 +101,7 @@ def test_a_sine_stands_in_its_bin() -> None:
     middle = stft(sine)[:, 16].abs()
     assert middle.argmax() == 100
     assert middle[100] == pytest.approx(256, rel=1e-6)  # half the sum of the window
+    assert stft.frequencies(44100)[100] == pytest.approx(4306.64, abs=0.01)
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(1024, 1024), (1024, 0), (1, 1), (1024, 1020)])

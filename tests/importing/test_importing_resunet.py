@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from unmix import load_model
 from unmix.errors import ModelError
@@ -198,3 +199,45 @@ def test_something_else_is_refused(
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(ModelError, match=rf"other\.pth: .*ByteDance's.*{reason}"):
         import_weights(tmp_path / "other.pth", recipe, tmp_path / "ours")
+
+
+def test_the_small_network_computes_what_its_names_say() -> None:
+    """There is no fixture of it: a level and a doubling, written out by their names."""
+    model, theirs = _theirs("mobilenet-subband")
+    for move in importers()["mobilenet-subband"].moves(model):
+        model.state_dict()[move.ours].copy_(move.change(theirs[move.theirs]))
+
+    def turn(features: Tensor, norm: str, convolution: str) -> Tensor:
+        statistics = (theirs[f"{norm}.{name}"] for name in ("running_mean", "running_var"))
+        features = F.batch_norm(
+            features, *statistics, theirs[f"{norm}.weight"], theirs[f"{norm}.bias"]
+        )
+        weight = theirs[f"{convolution}.weight"]
+        groups = len(weight) if weight.shape[-1] == 3 else 1
+        padding = weight.shape[-1] // 2
+        return F.conv2d(F.leaky_relu(features, 0.01), weight, padding=padding, groups=groups)
+
+    def block(features: Tensor, name: str) -> Tensor:
+        for half in "12":
+            branch = features
+            for part in "abc":
+                branch = turn(branch, f"{name}.bn{half}{part}", f"{name}.conv{half}{part}")
+            if half == "1" and f"{name}.shortcut.weight" in theirs:
+                weight, bias = (theirs[f"{name}.shortcut.{leaf}"] for leaf in ("weight", "bias"))
+                features = F.conv2d(features, weight, bias)
+            features = features + branch
+        return features
+
+    model.eval()
+    features = torch.randn(1, 6, 5, 8)  # theirs: [B, width, T, F]
+    skip = torch.randn(1, 4, 10, 16)
+    name = "decoder_block2"
+    with torch.inference_mode():
+        doubled = turn(F.interpolate(features, scale_factor=2.0), f"{name}.bn1", f"{name}.conv1")
+        expected = block(torch.cat([doubled, skip], 1), f"{name}.conv_block2")
+        level = model.decoder[0]  # type: ignore[index]
+        ours = level(features.transpose(2, 3), skip.transpose(2, 3))
+        torch.testing.assert_close(ours.transpose(2, 3), expected)
+        deepest = block(features, "conv_block3")
+        ours = model.bottleneck(features.transpose(2, 3))
+        torch.testing.assert_close(ours.transpose(2, 3), deepest)

@@ -65,6 +65,10 @@ class STFT(nn.Module):
         """Number of frequency bins F, from 0 Hz to half the sample rate."""
         return self.n_fft // 2 + 1
 
+    def frequencies(self, sample_rate: int) -> Tensor:
+        """Return the frequency ``[F]`` of every bin, in Hz."""
+        return torch.arange(self.bins, device=self.window.device) * (sample_rate / self.n_fft)
+
     def frame_count(self, length: int) -> int:
         """Return T for a signal of ``length`` samples."""
         if self.padding == "full":

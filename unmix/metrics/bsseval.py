@@ -145,8 +145,8 @@ def _figures(
 
 
 def _decibels(signal: Tensor, distortion: Tensor) -> Tensor:
-    energy = distortion.square().sum((-2, -1))
-    return 10 * torch.log10(signal.square().sum((-2, -1)) / energy)
+    ratio = signal.square().sum((-2, -1)) / distortion.square().sum((-2, -1))
+    return 10 * torch.log10(ratio)
 
 
 def _toeplitz(spectra: Tensor, taps: int, size: int) -> Tensor:
@@ -169,7 +169,8 @@ def _solve(gram: Tensor, cross: Tensor) -> Tensor:
     solution, info = torch.linalg.solve_ex(matrix, right)
     if info.item() or not solution.isfinite().all():
         solution = torch.linalg.lstsq(matrix.cpu(), right.cpu(), driver="gelsd").solution.to(right)
-    return solution.reshape(signals, taps, -1)
+    filters: Tensor = solution.reshape(signals, taps, -1)
+    return filters
 
 
 def _fast_length(length: int) -> int:

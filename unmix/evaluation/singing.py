@@ -1,0 +1,97 @@
+"""Singing voice separation by the protocol of MIR-1K's tables: GNSDR, GSIR and GSAR, in dB.
+
+As in Park et al., "Music Source Separation Using Stacked Hourglass Networks" (ISMIR 2018), after
+Huang et al., "Singing-Voice Separation from Monaural Recordings using Deep Recurrent Neural
+Networks" (ISMIR 2014): the mixture is the mean of both channels of a clip, figures are those of
+``bss_eval_sources`` over the whole clip at 16 kHz, the NSDR is the SDR less that of the mixture
+itself as the estimate, and the mean over clips is weighted by their length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..data import Track, find_tracks
+from ..metrics import bss_eval
+from ..stems import ACCOMPANIMENT, VOCALS
+
+Samples = NDArray[np.float32]
+#: Estimates of a mixture ``[C, N]`` at a sample rate in Hz, by stem.
+Separate = Callable[[Samples, int], dict[str, Samples]]
+
+#: Singers whose 175 clips are for training; the other 825 clips are for testing.
+TRAINING_SINGERS = ("abjones", "amy")
+SAMPLE_RATE = 16000
+STEMS = (VOCALS, ACCOMPANIMENT)
+
+
+@dataclass(frozen=True)
+class SingingScores:
+    """Means over clips, weighted by their length, in dB by stem."""
+
+    clips: int
+    seconds: float
+    gnsdr: dict[str, float]
+    gsir: dict[str, float]
+    gsar: dict[str, float]
+
+
+def score_singing(
+    separate: Separate,
+    data: Path,
+    *,
+    exclude: Sequence[str] = TRAINING_SINGERS,
+    every: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> SingingScores:
+    """Score a separation on clips that each have vocals and accompaniment.
+
+    Args:
+        separate: returns vocals and accompaniment of a mixture ``[1, N]`` at 16 kHz.
+        data: folder of clips, a folder each.
+        exclude: patterns of clips to leave out, by default the singers of the training set.
+        every: score every so manieth clip, for a quick look.
+        progress: called with the fraction of clips that is done.
+
+    Raises:
+        UnmixError: for a folder without clips.
+    """
+    clips = find_tracks(data, STEMS, exclude=exclude)[::every]
+    rows = []
+    for done, clip in enumerate(clips, 1):
+        rows.append(_score(clip, separate))
+        if progress:
+            progress(done / len(clips))
+    lengths = np.array([length for length, _ in rows], np.float64)
+    figures = np.stack([row for _, row in rows])  # [clip, figure, stem]
+    # Where a figure of a clip is not defined (silence), that clip does not count.
+    defined = np.isfinite(figures)
+    weights = lengths[:, None, None] * defined
+    means = (np.where(defined, figures, 0) * weights).sum(0) / weights.sum(0)
+    gnsdr, gsir, gsar = (dict(zip(STEMS, map(float, mean), strict=True)) for mean in means)
+    seconds = float(lengths.sum() / SAMPLE_RATE)
+    return SingingScores(len(clips), seconds, gnsdr=gnsdr, gsir=gsir, gsar=gsar)
+
+
+def _score(clip: Track, separate: Separate) -> tuple[int, NDArray[np.float64]]:
+    """Return a clip's length and its NSDR, SIR and SAR ``[3, S]``."""
+    length = min(clip.stems[stem].length_at(SAMPLE_RATE) for stem in STEMS)
+    # The mean of the channels is half their sum; both stems are halved with it.
+    halves = [clip.read(stem, 0, length, SAMPLE_RATE, 1) * np.float32(0.5) for stem in STEMS]
+    mixture = halves[0] + halves[1]
+    stems = separate(mixture, SAMPLE_RATE)
+    references = torch.from_numpy(np.stack(halves))
+    estimates = torch.from_numpy(np.stack([stems[stem] for stem in STEMS]))
+    ours = bss_eval(estimates=estimates, references=references, mode="sources")
+    floor = bss_eval(
+        estimates=torch.from_numpy(np.stack([mixture, mixture])),
+        references=references,
+        mode="sources",
+    )
+    return length, torch.cat([ours.sdr - floor.sdr, ours.sir, ours.sar], 1).T.numpy()

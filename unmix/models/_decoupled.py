@@ -1,0 +1,132 @@
+"""The journey of the networks of Kong et al. (ISMIR 2021): magnitudes to four maps for each bin.
+
+A U-Net on the mixture's magnitudes, each bin normalised by itself; the four maps correct magnitude
+and phase. Variants say what the stack of a level is made of, and how the decoder doubles.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..blocks.decoupled import MAPS, decoupled_frames, magnitude_of
+from ..frontends import SubbandSTFT
+from ._base import SpectrogramConfig, SpectrogramModel
+
+#: Share of a batch in the running statistics: the published batches are small.
+MOMENTUM = 0.01
+#: Slope of the activations for negative values.
+LEAK = 0.01
+
+
+class DecoupledConfig(SpectrogramConfig):
+    """Settings of networks that correct magnitude and phase apart."""
+
+    widths: tuple[int, ...] = Field(default=(32, 64, 128, 256, 384, 384), min_length=1)
+    """Feature maps of every level. Each halves the bins, and all but the last halve the frames."""
+    subbands: Literal[1, 4] = 1
+    """Bands that the mixture is split into first; ``n_fft`` and ``hop_length`` are then of a band,
+    in samples at a quarter of the rate."""
+    bounded: bool = False
+    """Whether what is added to a magnitude stays within [-1, 1]; any number otherwise."""
+
+
+class DecoupledModel(SpectrogramModel):
+    """Stacks of convolutions, average pooling, skips by concatenation; four maps for each bin."""
+
+    config: DecoupledConfig
+
+    def __init__(self, config: DecoupledConfig) -> None:
+        super().__init__(config)
+        if config.subbands > 1:
+            self.stft = SubbandSTFT(config.n_fft, config.hop_length, config.padding)
+        planes = config.audio_channels * config.subbands
+        widths = config.widths
+        # Bins and frames that become one.
+        self._pools = [(2, 2)] * (len(widths) - 1) + [(2, 1)]
+        self.norm = nn.BatchNorm2d(self.stft.bins // config.subbands, momentum=MOMENTUM)
+        self.encoder = nn.ModuleList(map(self.stack, [planes, *widths], widths))
+        self.bottleneck = self.middle(widths[-1])
+        self.decoder = nn.ModuleList(
+            _Level(self.doubling(wide, width, pool), self.stack(2 * width, width))
+            for wide, width, pool in zip(
+                [*widths[1:], widths[-1]], widths, self._pools, strict=True
+            )
+        )
+        self.last = self.stack(widths[0], widths[0])
+        self.head = nn.Conv2d(widths[0], len(config.stems) * planes * MAPS, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    @abstractmethod
+    def stack(self, width_in: int, width_out: int) -> nn.Module:
+        """Return the convolutions of a level."""
+
+    @abstractmethod
+    def middle(self, width: int) -> nn.Module:
+        """Return the convolutions below the last level."""
+
+    @abstractmethod
+    def doubling(self, width_in: int, width_out: int, factors: tuple[int, int]) -> nn.Module:
+        """Return what makes ``factors`` times as many bins and frames."""
+
+    def estimate_frames(self, frames: Tensor) -> Tensor:
+        """Return complex frames ``[B, S, C, F, T]`` of the stems in those ``[B, C, F, T]``."""
+        maps = self._maps(magnitude_of(frames))
+        return decoupled_frames(frames, maps, self.config.bounded)
+
+    def _maps(self, magnitude: Tensor) -> Tensor:
+        """Return ``[B, S, C, MAPS, F, T]``, with F the bins of all bands, of ``[B, C, F, T]``.
+
+        The highest bin of a band is not the network's: its maps are zero, and so is its estimate.
+        """
+        bands, count = self.config.subbands, magnitude.shape[-1]
+        planes = magnitude.unflatten(2, (bands, -1)).flatten(1, 2)  # [B, C * bands, F, T]
+        features = self.norm(planes.transpose(1, 2)).transpose(1, 2)[:, :, :-1]
+        bins = features.shape[2]
+        maps = self._trunk(self._pad(features))[:, :, :bins, :count]
+        maps = F.pad(maps, (0, 0, 0, 1))
+        stems_and_more = (len(self.stems), self.audio_channels, MAPS, bands)
+        split: Tensor = maps.unflatten(1, stems_and_more)
+        return split.flatten(4, 5)
+
+    def _trunk(self, features: Tensor) -> Tensor:
+        skips = []
+        for stack, pool in zip(self.encoder, self._pools, strict=True):
+            features = stack(features)
+            skips.append(features)
+            features = F.avg_pool2d(features, pool)
+        features = self.bottleneck(features)
+        for level in reversed(self.decoder):
+            features = level(features, skips.pop())
+        maps: Tensor = self.head(self.last(features))
+        return maps
+
+    def _pad(self, features: Tensor) -> Tensor:
+        """Zero-pad bins and frames to what the levels divide."""
+        bins, count = features.shape[-2:]
+        levels = len(self.config.widths)
+        padded = F.pad(features, (0, -count % 2 ** (levels - 1), 0, -bins % 2**levels))
+        # Convolutions on the CPU are faster on this layout.
+        return padded.contiguous(memory_format=torch.channels_last)
+
+
+class _Level(nn.Module):
+    """Double, join the skip, convolve."""
+
+    def __init__(self, doubling: nn.Module, stack: nn.Module) -> None:
+        super().__init__()
+        self.doubling = doubling
+        self.stack = stack
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        joined: Tensor = self.stack(torch.cat([self.doubling(features), skip], 1))
+        return joined

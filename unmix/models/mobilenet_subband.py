@@ -1,0 +1,70 @@
+"""The small sub-band network published with Kong et al.'s ResUNet: its U-Net, of separable layers.
+
+ByteDance's music_source_separation, 2021: a third of a million weights where the ResUNet has a
+hundred million. Every 3x3 convolution is split into one within each map and one across maps, as in
+Howard et al., "MobileNets" (2017); a level has two such blocks, and each adds what came in. Vocals
+7.2 dB, accompaniment 14.6 dB by the authors' measure.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ._decoupled import LEAK, MOMENTUM, DecoupledConfig, DecoupledModel
+from ._registry import register
+
+
+class MobileNetSubbandConfig(DecoupledConfig):
+    """Settings of the small network."""
+
+    widths: tuple[int, ...] = Field(default=(32, 64, 64, 64, 64, 64), min_length=1)
+    """Feature maps of every level. Each halves the bins, and all but the last halve the frames."""
+
+
+@register("mobilenet-subband", MobileNetSubbandConfig)
+class MobileNetSubband(DecoupledModel):
+    """Separable residual blocks; the decoder doubles by repeating."""
+
+    config: MobileNetSubbandConfig
+
+    def stack(self, width_in: int, width_out: int) -> nn.Sequential:
+        """Return two separable blocks, the first of which changes the width."""
+        return nn.Sequential(_Separable(width_in, width_out), _Separable(width_out, width_out))
+
+    def middle(self, width: int) -> nn.Sequential:
+        """Return the two blocks below the last level."""
+        return self.stack(width, width)
+
+    def doubling(self, width_in: int, width_out: int, factors: tuple[int, int]) -> nn.Sequential:
+        """Return normalisation, activation, a convolution across maps, and the repeating."""
+        return nn.Sequential(
+            nn.BatchNorm2d(width_in, momentum=MOMENTUM),
+            nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(width_in, width_out, 1, bias=False),
+            nn.Upsample(scale_factor=factors),
+        )
+
+
+class _Separable(nn.Module):
+    """Across maps, within maps, across maps, each after its normalisation; add what came in."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.BatchNorm2d(width_in),
+            nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(width_in, width_out, 1, bias=False),
+            nn.BatchNorm2d(width_out),
+            nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(width_out, width_out, 3, padding=1, groups=width_out, bias=False),
+            nn.BatchNorm2d(width_out),
+            nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(width_out, width_out, 1, bias=False),
+        )
+        same = width_in == width_out
+        self.shortcut = nn.Identity() if same else nn.Conv2d(width_in, width_out, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        total: Tensor = self.shortcut(features) + self.branch(features)
+        return total
