@@ -1,0 +1,122 @@
+"""python tools/family.py: measure every recipe, and write the family table of the README.
+
+Each recipe is built at full size with random weights (speed does not depend on them) and separates
+the song that ships with the project, looped, in chunks that do not overlap: the time is the
+network's and its transforms', at 32 bits. One device is measured in one run (``--device``); figures
+of the other that the README holds already stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from unmix import Separator
+from unmix.audio import read_audio
+from unmix.manifest import list_published
+from unmix.models import Model, build
+from unmix.recipes import find_architecture, recipes
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"
+START = "<!-- family: written by tools/family.py -->"
+END = "<!-- /family -->"
+HEADINGS = (
+    "recipe",
+    "paper",
+    "stems",
+    "parameters",
+    "CPU, s per minute",
+    "CUDA, s per minute",
+    "public weights",
+)
+COLUMNS = {"cpu": 4, "cuda": 5}
+
+
+def main() -> int:
+    """Read the arguments, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", choices=COLUMNS, default="cpu")
+    parser.add_argument("--seconds", type=float, default=20, help="of audio, at the least")
+    parser.add_argument("--runs", type=int, default=1, help="the median of them counts")
+    parser.add_argument("--only", nargs="+", metavar="RECIPE", help="leave the others as they are")
+    options = parser.parse_args()
+    rows = known_rows()
+    for name in track(options.only or list(recipes()), console=Console(stderr=True)):
+        if name.endswith("-finetune"):
+            continue  # the same network as the recipe it goes on from
+        rows[name] = row(name, options, rows.get(name))
+    write([rows[name] for name in recipes() if name in rows])
+    return 0
+
+
+def row(name: str, options: argparse.Namespace, before: list[str] | None) -> list[str]:
+    """Return the cells of a recipe, one of them measured now."""
+    recipe = find_architecture(name)
+    torch.manual_seed(0)
+    model = build(recipe.architecture, recipe.model).to(options.device)
+    cells = [
+        f"`{name}`",
+        paper(model),
+        ", ".join(model.stems),
+        f"{sum(parameter.numel() for parameter in model.parameters()):,}",
+        "",
+        "",
+        ", ".join(f"`{entry.name}`" for entry in list_published() if entry.recipe == name),
+    ]
+    for column in COLUMNS.values():
+        cells[column] = before[column] if before else ""
+    cells[COLUMNS[options.device]] = f"{seconds_per_minute(model, options):.3g}"
+    return cells
+
+
+def seconds_per_minute(model: Model, options: argparse.Namespace) -> float:
+    """Return how long a minute of audio takes, with nothing computed twice but the context."""
+    separator = Separator(model, device=options.device, overlap=0, precision="fp32", batch_size=1)
+    chunk = separator.settings.chunk
+    length = -(-round(options.seconds * model.sample_rate) // chunk) * chunk
+    samples, _ = read_audio(EXCERPT)
+    samples = samples[: model.audio_channels, np.arange(length) % samples.shape[1]]
+    separator.separate(samples[:, :chunk], model.sample_rate)  # the first run also fills caches
+    taken = []
+    for _ in range(options.runs):
+        began = time.perf_counter()
+        separator.separate(samples, model.sample_rate)
+        taken.append(time.perf_counter() - began)
+    return median(taken) * 60 / (length / model.sample_rate)
+
+
+def paper(model: Model) -> str:
+    """Return the first line of the model's file: whose idea it is."""
+    text = sys.modules[type(model).__module__].__doc__ or ""
+    return re.sub(r"\.$", "", text.partition("\n")[0])
+
+
+def known_rows() -> dict[str, list[str]]:
+    """Return the cells that the README holds, by recipe."""
+    table = README.read_text(encoding="utf-8").split(START, 1)[1].split(END, 1)[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    return {cells[0].strip("`"): cells for cells in rows if cells and cells[0].startswith("`")}
+
+
+def write(rows: list[list[str]]) -> None:
+    """Put the table between the README's two marks."""
+    lines = [HEADINGS, ["---"] * 3 + ["---:"] * 3 + ["---"], *rows]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    head, rest = README.read_text(encoding="utf-8").split(START, 1)
+    _, tail = rest.split(END, 1)
+    README.write_text(f"{head}{START}\n\n{table}\n\n{END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

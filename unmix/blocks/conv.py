@@ -1,0 +1,90 @@
+"""Convolutions with norm and activation, and the plain block of Ronneberger et al.'s U-Net."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from torch import nn
+
+from .norm import GroupNorm
+
+Norm = Literal["batch", "instance", "group"]
+Activation = Literal["relu", "leaky-relu", "gelu", "silu"]
+
+_ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky-relu": lambda: nn.LeakyReLU(inplace=True),
+    "gelu": nn.GELU,
+    "silu": lambda: nn.SiLU(inplace=True),
+}
+# Wu and He, "Group Normalization" (ECCV 2018), found little difference between 4 and 32 groups.
+_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class Style:
+    """The norm and the activation that all layers of a network share, and their place.
+
+    Attributes:
+        norm: ``batch``; ``instance``, over every feature map of every example on its own; or
+            ``group``, over up to eight groups of maps.
+        activation: what follows the norm.
+        preactivated: norm and activation come before the convolution (He et al., "Identity
+            Mappings in Deep Residual Networks", ECCV 2016) instead of after it.
+    """
+
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    preactivated: bool = False
+
+    def normalise(self, width: int) -> nn.Module:
+        """Return the norm of ``width`` feature maps."""
+        if self.norm == "batch":
+            return nn.BatchNorm2d(width)
+        return GroupNorm(width if self.norm == "instance" else math.gcd(width, _GROUPS), width)
+
+    def activate(self) -> nn.Module:
+        """Return the activation."""
+        return _ACTIVATIONS[self.activation]()
+
+    def around(self, layer: nn.Module, width_in: int, width_out: int) -> nn.Sequential:
+        """Return a layer with its norm and activation, in this style's order."""
+        if self.preactivated:
+            return nn.Sequential(self.normalise(width_in), self.activate(), layer)
+        return nn.Sequential(layer, self.normalise(width_out), self.activate())
+
+    def convolution(self, width_in: int, width_out: int, kernel: int = 3) -> nn.Sequential:
+        """Return a convolution that keeps the size, with norm and activation."""
+        return self.around(convolution(width_in, width_out, kernel), width_in, width_out)
+
+
+def convolution(width_in: int, width_out: int, kernel: int = 3) -> nn.Conv2d:
+    """Return a convolution that keeps the size; without a bias, which the norm would take away."""
+    return nn.Conv2d(width_in, width_out, kernel, padding=kernel // 2, bias=False)
+
+
+def change_width(width_in: int, width_out: int) -> nn.Module:
+    """Return a 1x1 convolution where the widths differ, nothing where they agree."""
+    return nn.Identity() if width_in == width_out else convolution(width_in, width_out, 1)
+
+
+class PlainBlock(nn.Sequential):
+    """3x3 convolutions one after another.
+
+    Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation" (MICCAI
+    2015), with the norms of later practice, and zero padding in place of shrinking maps.
+
+    Args:
+        width_in: feature maps in.
+        width_out: feature maps out.
+        layers: convolutions; 2 in the paper.
+        style: norm and activation.
+    """
+
+    def __init__(self, width_in: int, width_out: int, layers: int, style: Style) -> None:
+        widths = [width_in, *[width_out] * layers]
+        super().__init__(*(style.convolution(*pair) for pair in pairwise(widths)))

@@ -1,0 +1,32 @@
+"""The residual block of Zhang et al., "Road Extraction by Deep Residual U-Net" (IEEE GRSL 2018)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .conv import PlainBlock, Style, change_width
+
+
+class ResidualBlock(nn.Module):
+    """Convolutions beside a shortcut, which is 1x1 where the width changes.
+
+    Meant for a preactivated style, as in the paper: nothing then stands in the way between input
+    and output.
+
+    Args:
+        width_in: feature maps in.
+        width_out: feature maps out.
+        layers: convolutions; 2 in the paper.
+        style: norm and activation.
+    """
+
+    def __init__(self, width_in: int, width_out: int, layers: int, style: Style) -> None:
+        super().__init__()
+        self.shortcut = change_width(width_in, width_out)
+        self.body = PlainBlock(width_in, width_out, layers, style)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``[B, width_out, F, T]`` of features ``[B, width_in, F, T]``."""
+        body: Tensor = self.body(features)
+        shortcut: Tensor = self.shortcut(features)
+        return body + shortcut

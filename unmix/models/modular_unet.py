@@ -1,0 +1,266 @@
+"""The U-Net of Ronneberger et al. (MICCAI 2015) on spectrograms, with any block, skip and bottom.
+
+The blocks of the segmentation literature, and those of music separation that descend from them, are
+choices of the configuration; each names its paper where it is defined, in ``unmix.blocks``. The
+recipes ``modular-*`` are the combinations that have names, and some that have none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..blocks.axial import AxialTransformer
+from ..blocks.conv import Activation, Norm, PlainBlock, Style
+from ..blocks.dense import DenseBlock, dense_growth
+from ..blocks.multires import MultiResBlock, multires_widths
+from ..blocks.recurrent import RecurrentBlock
+from ..blocks.resample import Double, Halve, Pool, Repeat, fold_subbands, unfold_subbands
+from ..blocks.residual import ResidualBlock
+from ..blocks.skeleton import Parts, Skeleton
+from ..blocks.skips import Add, Concatenate, Convolved, Gated, Multiply, Skip
+from ..blocks.tfc_tdf import TfcTdfBlock
+from ..config import Settings
+from ..frontends.features import (
+    frequency_plane,
+    levelled_complex_as_channels,
+    levelled_magnitude,
+)
+from ._base import MaskModel, SpectrogramConfig
+from ._registry import register
+
+_BLOCKS = {
+    "plain": PlainBlock,
+    "residual": ResidualBlock,
+    "dense": DenseBlock,
+    "multires": MultiResBlock,
+    "recurrent": RecurrentBlock,
+}
+# Blocks whose papers put norm and activation before the convolution.
+_PREACTIVATED = ("residual", "tfc-tdf")
+# Below it a mask is as good as zero, and its phase no number to divide by.
+_LEAST_MASK = 1e-6
+
+
+class BlockSettings(Settings):
+    """What every level is made of."""
+
+    kind: Literal["plain", "residual", "dense", "multires", "recurrent", "tfc-tdf"] = "plain"
+    """Plain (Ronneberger et al.), residual (Zhang et al.), dense (Guan et al.), MultiRes (Ibtehaz
+    et al.), recurrent residual (Alom et al.) or TFC-TDF (Kim et al.)."""
+    layers: int = Field(default=2, ge=1)
+    """Layers of a block, as its paper counts them."""
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    tdf_factor: int = Field(default=8, ge=1)
+    """How much narrower the layers over frequency are in between; of ``tfc-tdf`` only."""
+
+
+class BottleneckSettings(Settings):
+    """What follows the deepest block."""
+
+    kind: Literal["block", "axial"] = "block"
+    """Nothing but that block, or a transformer over frames and bins (Ho et al.)."""
+    layers: int = Field(default=2, ge=1)
+    """Layers of the transformer."""
+    heads: int = Field(default=4, ge=1)
+    """Attention maps of each, side by side."""
+
+
+class ResamplingSettings(Settings):
+    """How levels halve and double."""
+
+    down: Literal["conv", "pool"] = "conv"
+    """A 2x2 convolution, which also widens, or the maximum of 2x2."""
+    up: Literal["transposed", "repeat"] = "transposed"
+    """A 2x2 transposed convolution, or repeated values and a 3x3 one."""
+
+
+class FeatureSettings(Settings):
+    """What the network sees of the mixture."""
+
+    kind: Literal["magnitude", "complex"] = "magnitude"
+    """Magnitudes, or real and imaginary parts as channels."""
+    exponent: float = Field(default=0.5, gt=0, le=1)
+    """Compression of the magnitudes, once levelled; 1 for none."""
+    frequency_plane: bool = True
+    """Whether a plane with each bin's position joins them."""
+    subbands: int = Field(default=1, ge=1)
+    """Bands of bins folded into channels (Liu et al., Interspeech 2020)."""
+
+
+class ModularUNetConfig(SpectrogramConfig):
+    """Settings of the modular U-Net."""
+
+    width: int = Field(default=16, ge=1)
+    """Feature maps of the first level."""
+    growth: Literal["double", "linear"] = "double"
+    """Whether a level has twice as many as the one above, or ``width`` more."""
+    depth: int = Field(default=4, ge=1)
+    """Halvings of time and frequency."""
+    block: BlockSettings = BlockSettings()
+    skip: Literal["concat", "add", "multiply", "attention", "respath", "nested"] = "concat"
+    """How the decoder meets the encoder's features: concatenation, sum, product, an attention gate
+    (Oktay et al.), residual units on the way (Ibtehaz et al.), or a triangle of nodes (Zhou et al.;
+    the licence and the patent claim of the authors' own implementation are the user's to check)."""
+    bottleneck: BottleneckSettings = BottleneckSettings()
+    resampling: ResamplingSettings = ResamplingSettings()
+    features: FeatureSettings = FeatureSettings()
+    mask: Literal["ratio", "complex", "bounded-complex"] = "ratio"
+    """In [0, 1]; any complex number; or a complex one of magnitude below 1: tanh of what the
+    network says, its phase as it is (Choi et al., "Phase-aware Speech Enhancement with Deep Complex
+    U-Net", ICLR 2019)."""
+
+    @property
+    def widths(self) -> list[int]:
+        """Feature maps of every level, the deepest last."""
+        levels = range(self.depth + 1)
+        if self.growth == "double":
+            return [self.width * 2**level for level in levels]
+        return [self.width * (level + 1) for level in levels]
+
+    @property
+    def bins(self) -> int:
+        """Bins of the first level: of a sub-band, without the one at 0 Hz, padded."""
+        step = 1 << self.depth
+        return math.ceil(self.n_fft // 2 / (self.features.subbands * step)) * step
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.n_fft // 2 < self.features.subbands * 2 ** (self.depth + 1):
+            raise ValueError(
+                f"{self.n_fft // 2} bins in {self.features.subbands} sub-bands are too few to be "
+                f"halved {self.depth} times: choose a smaller depth or a larger n_fft"
+            )
+        if self.mask != "ratio" and self.features.kind == "magnitude":
+            raise ValueError(
+                f"a mask that is {self.mask} turns phases, and magnitudes do not tell them: choose "
+                'features.kind = "complex" or mask = "ratio"'
+            )
+        for width in self.widths:
+            if self.block.kind == "dense":
+                dense_growth(width, self.block.layers)
+            if self.block.kind == "multires":
+                multires_widths(width, self.block.layers)
+        pair = 2 * self.bottleneck.heads
+        if self.bottleneck.kind == "axial" and self.widths[-1] % pair:
+            raise ValueError(
+                f"{self.bottleneck.heads} attention heads need a deepest width that is a multiple "
+                f"of {pair}, not {self.widths[-1]}"
+            )
+        return self
+
+
+@register("modular-unet", ModularUNetConfig)
+class ModularUNet(MaskModel):
+    """A skeleton with the chosen parts, between levelled features and a mask per stem."""
+
+    config: ModularUNetConfig
+    levelled = True
+
+    def __init__(self, config: ModularUNetConfig) -> None:
+        super().__init__(config)
+        features, channels = config.features, config.audio_channels
+        planes = (2 if features.kind == "complex" else 1) * channels + features.frequency_plane
+        masks = (1 if config.mask == "ratio" else 2) * len(config.stems) * channels
+        self.skeleton = Skeleton(
+            features.subbands * planes, config.widths, config.bins, _parts(config)
+        )
+        self.head = nn.Conv2d(config.width, features.subbands * masks, 1)
+
+    def predict_mask(self, frames: Tensor) -> Tensor:
+        """Return the mask ``[B, S, C, F, T]`` of complex frames ``[B, C, F, T]``.
+
+        The bin at 0 Hz is not the network's: it has no voice in it, and its mask is zero.
+        """
+        logits = self._run(self._features(frames[:, :, 1:])).float()
+        logits = F.pad(logits, (0, 0, 1, 0), value=-torch.inf if self._is_ratio else 0.0)
+        logits = logits.unflatten(1, (len(self.stems), self.audio_channels, -1))
+        if self._is_ratio:
+            return torch.sigmoid(logits.squeeze(3))
+        mask = torch.complex(logits[:, :, :, 0], logits[:, :, :, 1])
+        return _bounded(mask) if self.config.mask == "bounded-complex" else mask
+
+    @property
+    def _is_ratio(self) -> bool:
+        return self.config.mask == "ratio"
+
+    def _features(self, frames: Tensor) -> Tensor:
+        """Return levelled planes of complex frames ``[B, C, F, T]``."""
+        settings = self.config.features
+        if settings.kind == "complex":
+            features = levelled_complex_as_channels(frames, settings.exponent)
+        else:
+            features = levelled_magnitude(frames, settings.exponent)
+        if settings.frequency_plane:
+            features = torch.cat([features, frequency_plane(features)], 1)
+        return features
+
+    def _run(self, features: Tensor) -> Tensor:
+        """Return logits ``[B, masks, F, T]`` of features ``[B, planes, F, T]``."""
+        bins, count = features.shape[-2:]
+        subbands = self.config.features.subbands
+        lacking = (0, -count % 2**self.config.depth, 0, subbands * self.config.bins - bins)
+        folded = fold_subbands(F.pad(features, lacking), subbands)
+        # Convolutions on the CPU are a third faster on this layout.
+        folded = folded.contiguous(memory_format=torch.channels_last)
+        logits = self.head(self.skeleton(folded))
+        return unfold_subbands(logits, subbands)[..., :bins, :count]
+
+
+def _bounded(mask: Tensor) -> Tensor:
+    """Return complex numbers of the same phase, magnitude m brought to tanh(m)."""
+    parts = torch.view_as_real(mask)
+    magnitude = parts.square().sum(-1, keepdim=True).clamp(min=_LEAST_MASK**2).sqrt()
+    return torch.view_as_complex(parts * (torch.tanh(magnitude) / magnitude))
+
+
+def _parts(config: ModularUNetConfig) -> Parts:
+    settings = config.block
+    style = Style(settings.norm, settings.activation, settings.kind in _PREACTIVATED)
+
+    def block(width_in: int, width_out: int, bins: int) -> nn.Module:
+        if settings.kind == "tfc-tdf":
+            factor = settings.tdf_factor
+            return TfcTdfBlock(width_in, width_out, settings.layers, style, bins, factor)
+        return _BLOCKS[settings.kind](width_in, width_out, settings.layers, style)
+
+    def down(width_in: int, width_out: int) -> Halve | Pool:
+        pools = config.resampling.down == "pool"
+        return Pool(width_in) if pools else Halve(width_in, width_out, style)
+
+    def up(width_in: int, width_out: int) -> nn.Module:
+        repeats = config.resampling.up == "repeat"
+        return (Repeat if repeats else Double)(width_in, width_out, style)
+
+    def skip(width: int, below: int, across: int) -> Skip:
+        choices: dict[str, Callable[[], Skip]] = {
+            "concat": Concatenate,
+            "nested": lambda: Concatenate(across),
+            "add": Add,
+            "multiply": Multiply,
+            "attention": lambda: Gated(width, style),
+            "respath": lambda: Convolved(width, below, style),
+        }
+        return choices[config.skip]()
+
+    def bottleneck(width: int) -> nn.Module:
+        if config.bottleneck.kind == "block":
+            return nn.Identity()
+        return AxialTransformer(width, config.bottleneck.layers, config.bottleneck.heads)
+
+    return Parts(
+        style=style,
+        block=block,
+        down=down,
+        up=up,
+        skip=skip,
+        bottleneck=bottleneck,
+        nested=config.skip == "nested",
+    )
