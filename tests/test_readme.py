@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unmix.cli import app
+from unmix.recipes import recipes
 
 ROOT = Path(__file__).parents[1]
 #: Verbs that have verbs of their own.
@@ -60,6 +61,15 @@ def test_the_models_table_is_the_manifests() -> None:
     written = README.split(release["START"])[1].split(release["END"])[0]
     assert written.strip() == release["models_table"]().strip()
     assert written.count("| `") >= 1
+
+
+def test_the_family_table_has_every_recipe() -> None:
+    family = runpy.run_path(str(ROOT / "tools" / "family.py"))
+    rows = family["known_rows"]()
+    assert set(rows) == {name for name in recipes() if not name.endswith("-finetune")}
+    for name, cells in rows.items():
+        assert cells[1] == family["form"](recipes()[name])
+        assert float(cells[family["COLUMNS"]["cpu"]]) > 0
 
 
 def test_continuous_integration_runs_its_command() -> None:

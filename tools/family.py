@@ -9,8 +9,6 @@ of the other that the README holds already stay.
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -33,7 +31,7 @@ START = "<!-- family: written by tools/family.py -->"
 END = "<!-- /family -->"
 HEADINGS = (
     "recipe",
-    "paper",
+    "paper and form",
     "stems",
     "parameters",
     "CPU, s per minute",
@@ -67,7 +65,7 @@ def row(name: str, options: argparse.Namespace, before: list[str] | None) -> lis
     model = build(recipe.architecture, recipe.model).to(options.device)
     cells = [
         f"`{name}`",
-        paper(model),
+        form(recipes()[name]),
         ", ".join(model.stems),
         f"{sum(parameter.numel() for parameter in model.parameters()):,}",
         "",
@@ -96,10 +94,14 @@ def seconds_per_minute(model: Model, options: argparse.Namespace) -> float:
     return median(taken) * 60 / (length / model.sample_rate)
 
 
-def paper(model: Model) -> str:
-    """Return the first line of the model's file: whose idea it is."""
-    text = sys.modules[type(model).__module__].__doc__ or ""
-    return re.sub(r"\.$", "", text.partition("\n")[0])
+def form(path: Path) -> str:
+    """Return the recipe's first sentence: whose idea it is, and in which form."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        lines.append(line.removeprefix("#").strip())
+        if line.endswith("."):
+            break
+    return " ".join(lines).removesuffix(".")
 
 
 def known_rows() -> dict[str, list[str]]:
