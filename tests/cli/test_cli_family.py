@@ -1,4 +1,4 @@
-"""``unmix separate --model``: every recipe, at random weights, on a real song, from file to files."""
+"""``separate --model``: every recipe, at random weights, on a real song, from file to files."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -128,7 +128,7 @@ def _some(names: list[str], between: str = ", ") -> str:
 
 
 def _files(source: Path) -> list[Path]:
-    """Return the files of a file, of a folder, or of a TensorFlow checkpoint named by its prefix."""
+    """Return the files of a file, of a folder, or of a TensorFlow prefix."""
     if source.is_dir():
         return sorted(path for path in source.iterdir() if path.is_file())
     if source.is_file():
