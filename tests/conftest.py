@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,14 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Training has the processor treat denormals as zero, for good; other tests compare them."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,10 @@ def test_a_device_that_is_not_there_is_a_sentence(name: str) -> None:
 def test_precision_by_name() -> None:
     cpu = torch.device("cpu")
     assert choose_precision("auto", cpu) in ("fp32", "bf16")
-    assert choose_precision("fp16", cpu) == "fp16"
+    assert choose_precision("bf16", cpu) == "bf16"
+    assert choose_precision("fp16", torch.device("cuda")) == "fp16"
+    with pytest.raises(UnmixError, match="do not compute in fp16; choose bf16 or fp32"):
+        choose_precision("fp16", cpu)
     with pytest.raises(UnmixError, match="choose from auto, fp32, bf16, fp16"):
         choose_precision("fp8", cpu)
 

@@ -30,7 +30,7 @@ from unmix.models import build
 from unmix.recipes import find_architecture, recipes
 from unmix.recording import stems_of
 from unmix.training.config import read_recipe
-from unmix.unpacking import unpack
+from unmix.unpacking import RoomError, check_room, unpack
 
 # 48 of the pieces that are written at once: halves of halves of it are whole pieces.
 CONTENT = np.random.default_rng(0).bytes(48 << 16)
@@ -392,8 +392,7 @@ def test_a_model_is_downloaded_converted_and_loaded(
     assert path == cache / "models" / "spleeter-2stems" / "weights.safetensors"
     assert recorded_sha256(path) == sha256(path.read_bytes()).hexdigest()
     assert {p.name for p in path.parent.iterdir()} == {path.name, "weights.sha256"}
-    left = {p.name for p in downloads_folder().iterdir()}
-    assert left <= {"spleeter-2stems.lock"}
+    assert not list(downloads_folder().iterdir())
     model = load_model("spleeter-2stems")
     assert model.stems == ("vocals", "accompaniment")
     # What is there is not downloaded again; what is damaged is.
@@ -446,7 +445,49 @@ def test_what_is_no_model_is_removed_and_said(net: Net, publish: Publish, cache:
         ):
             download("spleeter-2stems")
     assert not (cache / "models" / "spleeter-2stems").exists()
-    assert {p.suffix for p in downloads_folder().iterdir()} <= {".lock"}
+    assert not list(downloads_folder().iterdir())
+
+
+def test_without_a_network_it_says_how_else_to_come_by_it(publish: Publish) -> None:
+    url = "http://127.0.0.1:9/2stems.tar.gz"
+    publish(_entry(Net(), url=url))
+    with pytest.raises(ModelError, match="cannot be reached: is there a network") as caught:
+        download("spleeter-2stems")
+    said = f"or fetch {url} elsewhere, then `unmix models import FILE --as spleeter-2stems`"
+    assert str(caught.value).endswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_models_of_one_file_that_are_asked_for_together_share_its_download(
+    net: Net, publish: Publish, checkpoint: dict[str, bytes | str]
+) -> None:
+    net.files["2stems.tar.gz"] = _tar(checkpoint)
+    names = ["one", "two", "three"]
+    publish(*(_entry(net, name=name) for name in names))
+    for number, name in enumerate(names, 1):
+        download(name, then=names[number:])
+        load_model(name)
+    assert len(net.asked) == 1
+    assert not list(downloads_folder().iterdir())
+
+
+def test_a_disk_that_is_full_when_unpacking_does_not_cost_the_download(
+    net: Net,
+    publish: Publish,
+    checkpoint: dict[str, bytes | str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net.files["2stems.tar.gz"] = _tar(checkpoint)
+    publish(_entry(net))
+    packed = len(net.files["2stems.tar.gz"])
+    with monkeypatch.context() as patch:
+        usage = shutil.disk_usage("/")._replace(free=3 * packed)
+        patch.setattr("shutil.disk_usage", lambda _: usage)
+        patch.setattr("unmix.unpacking.check_room", lambda folder, size: check_room(folder, 9e99))
+        with pytest.raises(ModelError, match="the disk is full"):
+            download("spleeter-2stems")
+    load_model(download("spleeter-2stems"))
+    assert len(net.asked) == 1
 
 
 def test_an_interrupted_conversion_does_not_cost_the_download(
@@ -475,6 +516,7 @@ def test_models_by_hand_say_what_to_do(net: Net, publish: Publish) -> None:
         download("spleeter-2stems")
     assert "\n" not in str(caught.value)
     assert net.asked == []
+    assert not downloads_folder().exists()
 
 
 def test_unknown_names_list_the_choices(net: Net, publish: Publish) -> None:
@@ -565,6 +607,26 @@ def test_links_and_damage_are_refused(tmp_path: Path) -> None:
         unpack(archive, "model", folder)
     archive.write_bytes(_zip({"readme": b""}))
     with pytest.raises(ModelError, match="expected model in it, found readme"):
+        unpack(archive, "model", folder)
+
+
+@pytest.mark.parametrize("pack", [_tar, _zip])
+def test_what_would_fill_the_disk_is_not_unpacked(
+    tmp_path: Path, pack: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, folder = tmp_path / "archive", tmp_path / "out"
+    folder.mkdir()
+    members = {"other": bytes(5000), "model.a": bytes(600), "model.b": bytes(500)}
+    archive.write_bytes(pack(members))
+    with monkeypatch.context() as patch:
+        patch.setattr("unmix.unpacking._MOST", 1000)
+        with pytest.raises(ModelError, match=r"model in it has .* GB or more, unpacked; at most"):
+            unpack(archive, "model", folder)
+        patch.setattr("unmix.unpacking._MOST", 1100)
+        unpack(archive, "model", folder)
+    usage = shutil.disk_usage("/")._replace(free=599)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(RoomError, match="the disk is full"):
         unpack(archive, "model", folder)
 
 

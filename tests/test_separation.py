@@ -116,6 +116,28 @@ def test_memory_that_never_suffices_is_an_error() -> None:
         _separate(Identity(most=0), [_noise(500)], SeparationSettings(chunk=100))
 
 
+def test_what_overflows_sixteen_bits_is_computed_in_thirty_two() -> None:
+    class Overflowing(Identity):
+        def forward(self, mixture: Tensor) -> Tensor:
+            estimates = super().forward(mixture)
+            return estimates / 0 if torch.is_autocast_enabled("cpu") else estimates
+
+    mixture = _noise(500)
+    options = SeparationSettings(chunk=100, precision="bf16")
+    np.testing.assert_allclose(_separate(Overflowing(), [mixture], options)[0], mixture, atol=1e-6)
+
+
+@pytest.mark.parametrize("step", [1, 7, 64])
+def test_chunks_start_on_the_models_grid(step: int) -> None:
+    options = SeparationSettings(chunk=100, overlap=0.3, step=step)
+    assert options.hop % step == 0
+    assert 0 < options.hop <= 100
+    mixture = _noise(777)
+    np.testing.assert_allclose(_separate(Identity(), [mixture], options)[0], mixture, atol=1e-6)
+    with pytest.raises(ValueError, match="at least 128 samples"):
+        SeparationSettings(chunk=100, step=128)
+
+
 def test_refuses_other_channels_and_settings() -> None:
     with pytest.raises(ValueError, match=r"expected samples \[2, n\]"):
         _separate(Identity(), [np.zeros((3, 50), np.float32)], SeparationSettings(chunk=10))

@@ -1,9 +1,30 @@
 """Stems come in one order everywhere."""
 
-from unmix.stems import in_order
+import pytest
+
+from unmix.stems import completed, in_order
 
 
 def test_vocals_first_strangers_last_by_name() -> None:
     names = ["piano", "other", "accompaniment", "guitar", "bass", "vocals", "drums"]
     expected = ("vocals", "accompaniment", "drums", "bass", "other", "guitar", "piano")
     assert in_order(names) == in_order(reversed(names)) == expected
+
+
+@pytest.mark.parametrize(
+    ("estimates", "stems"),
+    [
+        (("vocals",), ("vocals", "accompaniment")),
+        (("accompaniment",), ("vocals", "accompaniment")),
+        (("accompaniment", "vocals"), ("vocals", "accompaniment")),
+        (
+            ("drums", "bass", "other", "vocals"),
+            ("vocals", "accompaniment", "drums", "bass", "other"),
+        ),
+        (("bass", "drums"), ("drums", "bass", "residual")),
+    ],
+)
+def test_what_remains_completes_the_estimates(
+    estimates: tuple[str, ...], stems: tuple[str, ...]
+) -> None:
+    assert completed(estimates) == stems

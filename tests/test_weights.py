@@ -252,7 +252,12 @@ def test_settings_go_over_those_in_the_file(saved: Path) -> None:
     assert load_model(saved).config.model_dump()["wiener"] == 0
     assert load_model(saved, settings={"wiener": 2}).config.model_dump()["wiener"] == 2
     assert Separator(saved, wiener=3).model.config.model_dump()["wiener"] == 3
-    with pytest.raises(ModelError, match="a unet has no setting nonsense"):
+    filtered = saved.with_name("filtered.safetensors")
+    model = load_model(saved, settings={"wiener": 2})
+    save_weights(filtered, "unet", model.config.model_dump(), model.state_dict(), licence="none")
+    assert Separator(filtered).model.config.model_dump()["wiener"] == 2
+    assert Separator(filtered, wiener=0).model.config.model_dump()["wiener"] == 0
+    with pytest.raises(ModelError, match="unet has no setting nonsense"):
         load_model(saved, settings={"nonsense": 1})
 
 
@@ -262,7 +267,7 @@ def test_the_wiener_filter_is_for_models_that_have_it(model: Model, tmp_path: Pa
     path = tmp_path / "wave.safetensors"
     waves = build(recipe.architecture, config)
     save_weights(path, recipe.architecture, config, waves.state_dict(), licence="none")
-    with pytest.raises(UnmixError, match="a wave-unet has no setting wiener"):
+    with pytest.raises(UnmixError, match="wave-unet has no setting wiener"):
         Separator(path, wiener=1)
     with pytest.raises(UnmixError, match="build this one with it"):
         Separator(model, wiener=1)

@@ -51,11 +51,16 @@ def main() -> int:
     options = parser.parse_args()
     rows = known_rows()
     for name in track(options.only or list(recipes()), console=Console(stderr=True)):
-        if name.endswith("-finetune"):
-            continue  # the same network as the recipe it goes on from
+        if not of_the_family(name):
+            continue
         rows[name] = row(name, options, rows.get(name))
     write([rows[name] for name in recipes() if name in rows])
     return 0
+
+
+def of_the_family(name: str) -> bool:
+    """Return whether a recipe is a form of its own, and not a use of another one's network."""
+    return not name.endswith("-finetune") and not name.startswith("mir1k-")
 
 
 def row(name: str, options: argparse.Namespace, before: list[str] | None) -> list[str]:

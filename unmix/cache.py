@@ -7,7 +7,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -66,14 +66,18 @@ def weights_path(name: str) -> Path:
     Raises:
         ModelError: for a name that cannot be that of a folder on every platform.
     """
-    if not _NAME.fullmatch(name) or name.endswith((*_ENDINGS, ".")):
+    if not _can_be_named(name):
         raise ModelError(f"{name!r} cannot be a model's name: use letters, digits, - _ + and .")
     return cache_folder() / "models" / name / WEIGHTS
 
 
+def _can_be_named(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and not name.endswith((*_ENDINGS, "."))
+
+
 def in_cache(name: str) -> Path | None:
     """Return the weights of a model in the cache; None where it holds none of that name."""
-    if not _NAME.fullmatch(name) or name.endswith((*_ENDINGS, ".")):
+    if not _can_be_named(name):
         return None
     path = weights_path(name)
     return path if path.is_file() else None
@@ -153,7 +157,8 @@ def locked(name: str) -> Iterator[None]:
     folder = downloads_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock")
+        file = folder / f"{name}.lock"
+        lock = FileLock(file)
         lock.acquire()
     except (OSError, NotImplementedError) as error:
         raise ModelError(
@@ -162,4 +167,7 @@ def locked(name: str) -> Iterator[None]:
     try:
         yield
     finally:
+        # Who waits for it sees that it is gone, and makes a new one. Windows removes none in use.
+        with suppress(OSError):
+            file.unlink()
         lock.release()

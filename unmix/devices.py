@@ -44,8 +44,10 @@ def choose_precision(name: str, device: torch.device) -> str:
     them.
 
     Raises:
-        UnmixError: for an unknown precision.
+        UnmixError: for an unknown precision, or one that the device does not compute in.
     """
+    if name == "fp16" and device.type == "cpu":
+        raise UnmixError("processors do not compute in fp16; choose bf16 or fp32")
     if name in _TYPES:
         return name
     if name != "auto":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from .cache import (
@@ -15,17 +15,17 @@ from .cache import (
     weights_path,
 )
 from .errors import ModelError
-from .fetching import Progress, fetch
+from .fetching import Progress, UnreachedError, fetch
 from .installing import put_in_cache
 from .manifest import PublishedModel, find_published, list_models, list_published
-from .unpacking import is_archive
+from .unpacking import RoomError, check_room, is_archive
 
 # Bytes on the disk while a download becomes a model, of those downloaded: an archive lies there
 # unpacked too, and weights may be packed.
 _ROOM = 2.5
 
 
-def download(name: str, *, progress: Progress | None = None) -> Path:
+def download(name: str, *, progress: Progress | None = None, then: Sequence[str] = ()) -> Path:
     """Bring a model that others published into the cache, and return the file of its weights.
 
     The file is downloaded, checked where its hash is known, converted, and removed. What is in the
@@ -35,23 +35,32 @@ def download(name: str, *, progress: Progress | None = None) -> Path:
         name: of the model, see ``unmix models --all``.
         progress: called after each piece with the bytes that are here and, where it is known,
             those of the file. What it raises ends the download.
+        then: the models that are downloaded next: one from the same file is handed it on.
 
     Raises:
         ModelError: for an unknown name, a model that can only be fetched by hand, and whatever the
             net, the file or the disk does: in one sentence that says what to do.
     """
     entry = _find(name)
+    if entry.by_hand:
+        if path := _undamaged(name):
+            return path
+        raise ModelError(f"{name} cannot be downloaded by itself: {entry.by_hand}")
     with locked(name):
         if path := _undamaged(name):
             return path
-        if entry.by_hand:
-            raise ModelError(f"{name} cannot be downloaded by itself: {entry.by_hand}")
-        file = downloads_folder() / f"{name}.download"
-        _check_room(file.parent, entry.size)
+        file = _download_of(name)
+        check_room(file.parent, _ROOM * (entry.size or 0))
         # A hash says more than a size, and a size from hearsay must not refuse the right file.
         size = None if entry.sha256 else entry.size
-        fetch(entry.url, file, size=size, sha256=entry.sha256, progress=progress)
-        _check_room(file.parent, file.stat().st_size)
+        try:
+            fetch(entry.url, file, size=size, sha256=entry.sha256, progress=progress)
+        except UnreachedError as error:
+            raise ModelError(
+                f"{error}; or fetch {entry.url} elsewhere, then "
+                f"`unmix models import FILE --as {name}`"
+            ) from None
+        check_room(file.parent, _ROOM * file.stat().st_size)
         try:
             if entry.file and not is_archive(file):
                 raise ModelError("not an archive")
@@ -64,13 +73,32 @@ def download(name: str, *, progress: Progress | None = None) -> Path:
                 licence=entry.licence,
                 origin=entry.url,
             )
+        except RoomError:
+            raise  # nothing is wrong with the file
         except ModelError as error:
             file.unlink(missing_ok=True)
             raise ModelError(
                 f"{entry.url}: what it gives is not {name}, and was removed: {error}"
             ) from None
-        file.unlink(missing_ok=True)
+        # Kept for nobody in particular, it would lie there for ever.
+        if heir := _heir(entry.url, then):
+            file.replace(_download_of(heir))
+        else:
+            file.unlink(missing_ok=True)
         return done.path
+
+
+def _download_of(name: str) -> Path:
+    return downloads_folder() / f"{name}.download"
+
+
+def _heir(url: str, names: Sequence[str]) -> str | None:
+    """Return the first model that comes from the same file, and is not here yet."""
+    for name in names:
+        entry = find_published(name)
+        if entry and entry.url == url and not entry.by_hand and not in_cache(name):
+            return name
+    return None
 
 
 def _find(name: str) -> PublishedModel:
@@ -88,12 +116,3 @@ def _undamaged(name: str) -> Path | None:
     path = in_cache(name)
     recorded = recorded_sha256(weights_path(name))
     return None if path and recorded and sha256_of(path) != recorded else path
-
-
-def _check_room(folder: Path, size: int | None) -> None:
-    free = shutil.disk_usage(folder).free
-    if size and free < _ROOM * size:
-        raise ModelError(
-            f"{folder}: the disk is full: {_ROOM * size / 1e6:.0f} MB are needed, "
-            f"{free / 1e6:.0f} MB are free; make room, or set UNMIX_CACHE to another folder"
-        )

@@ -27,6 +27,10 @@ _TIMEOUTS = (15, 60)
 _ATTEMPTS = 4
 
 
+class UnreachedError(ModelError):
+    """The net did not give the file; from elsewhere it may be had."""
+
+
 class _CutError(Exception):
     """The connection ended before the file did."""
 
@@ -53,7 +57,8 @@ def fetch(
         progress: called after each piece; what it raises ends the download.
 
     Raises:
-        ModelError: in one sentence that says what to do.
+        UnreachedError: for what the net does, in one sentence that says what to do.
+        ModelError: for what the file or the disk does, likewise.
     """
     transfer = _Transfer(target.with_name(f"{target.name}.part"), size, sha256, progress)
     known = f"sha256:{sha256}" if sha256 else None
@@ -94,12 +99,12 @@ class _Transfer:
                 break
             except _CutError:
                 if attempt == _ATTEMPTS - 1:
-                    raise ModelError(
+                    raise UnreachedError(
                         f"{url}: the connection broke after {self._held() / 1e6:.1f} MB, which are "
                         "kept: the same command goes on from there"
                     ) from None
             except requests.RequestException as error:
-                raise ModelError(_unreached(url, error)) from None
+                raise UnreachedError(_unreached(url, error)) from None
         self._part.replace(output_file)
         self._note.unlink(missing_ok=True)
 
@@ -155,13 +160,13 @@ class _Transfer:
                 "published, and bring it in with unmix models import"
             )
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise ModelError(f"{url}: the server answers {status} {response.reason}; try later")
+            raise UnreachedError(f"{url}: the server answers {status} {response.reason}; try later")
         if url.startswith("https:") and not response.url.startswith("https:"):
             raise ModelError(
                 f"{url}: leads to {response.url}, which is not encrypted; not followed"
             )
         if response.headers.get("Content-Type", "").startswith("text/html"):
-            raise ModelError(
+            raise UnreachedError(
                 f"{url}: gives a web page, not a file: look at it in a browser; "
                 "your network may ask you to log in"
             )

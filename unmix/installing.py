@@ -10,8 +10,9 @@ from typing import Any
 
 from .cache import locked, record_sha256, sha256_of, weights_path
 from .errors import ModelError
-from .importing import Imported, import_weights
+from .importing import Imported, import_weights, importers
 from .manifest import DEFAULT, find_published, list_models
+from .recipes import find_architecture
 from .unpacking import is_archive, unpack
 
 
@@ -43,8 +44,13 @@ def import_model(
         ConfigError: for an unknown form.
     """
     entry = find_published(form)
-    proven = entry is not None and source.is_file() and sha256_of(source) == entry.sha256
     recipe, settings, file = (entry.recipe, entry.settings, entry.file) if entry else (form, {}, "")
+    try:
+        _check_source(source, recipe)
+        known = entry.sha256 if entry and source.is_file() else None
+        proven = known is not None and sha256_of(source) == known
+    except OSError as error:
+        raise ModelError(f"{source}: cannot be read ({error})") from None
     known_licence, origin = (entry.licence, entry.url) if entry and proven else ("unknown", "")
     name = name or (Path(form).stem if form.endswith(".toml") else form)
     if out is None and name in (DEFAULT, *(model.name for model in list_models())):
@@ -106,6 +112,29 @@ def put_in_cache(
     return done
 
 
+def _check_source(source: Path, recipe: str) -> None:
+    """Refuse what is nowhere, or can be no weights, before anything is written.
+
+    Raises:
+        ModelError: saying what was expected.
+        ConfigError: for an unknown recipe.
+    """
+    importer = importers().get(find_architecture(recipe).architecture)
+    # A file may be an archive; and a recipe without an importer is refused where one is needed.
+    if source.is_file() or importer is None:
+        return
+    if not all(path.is_file() for path in importer.files(source)):
+        kind = "neither a file nor a folder" if source.exists() else "no such file"
+        kind = "a folder, not a file" if source.is_dir() else kind
+        raise ModelError(f"{source}: {kind}; expected {importer.what}")
+
+
+def _expected(recipe: str) -> str:
+    """Return what the foreign weights of a recipe are."""
+    importer = importers().get(find_architecture(recipe).architecture)
+    return importer.what if importer else "foreign weights"
+
+
 def _convert(
     source: Path,
     recipe: str,
@@ -124,7 +153,7 @@ def _convert(
         out.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unmix-", dir=out.parent) as folder:
             return import_weights(
-                unpack(source, file, Path(folder)),
+                unpack(source, file, Path(folder), _expected(recipe)),
                 recipe,
                 out,
                 licence=licence,

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .cache import cached_names, in_cache, recorded_sha256, weights_path
+from .cache import WEIGHTS, cached_names, in_cache, recorded_sha256, weights_path
 from .config import Settings, SettingsT, read_toml, validate
 from .errors import ModelError
 
@@ -55,7 +55,7 @@ class ModelEntry(Settings):
     @property
     def weights(self) -> Path:
         """The file with the weights."""
-        return pretrained() / self.name / "weights.safetensors"
+        return pretrained() / self.name / WEIGHTS
 
 
 class Manifest(Settings):

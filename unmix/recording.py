@@ -13,26 +13,17 @@ import numpy as np
 from .audio import Resampler, channel_groups
 from .models import Model
 from .separation import Samples, Separation, SeparationSettings
-from .stems import ACCOMPANIMENT, VOCALS, in_order
-
-#: What remains of a mixture after all estimates of a model that does not estimate vocals.
-RESIDUAL = "residual"
+from .stems import ACCOMPANIMENT, VOCALS, completed, remainder_name
 
 
 def stems_of(model: Model) -> tuple[str, ...]:
     """Return the stems that a recording is split into: the model's, and what remains."""
-    return in_order({*model.stems, remainder_of(model)})
+    return completed(model.stems)
 
 
 def remainder_of(model: Model) -> str:
-    """Return the name of what is the mixture minus the estimates, so that the stems sum to it.
-
-    It is the accompaniment, even of a model with an estimate of its own, which does not count: the
-    sum is exact, and holds what the model cannot see.
-    """
-    if VOCALS in model.stems:
-        return ACCOMPANIMENT
-    return VOCALS if ACCOMPANIMENT in model.stems else RESIDUAL
+    """Return the name of what is the mixture minus the estimates, so that the stems sum to it."""
+    return remainder_name(model.stems)
 
 
 class Recording:

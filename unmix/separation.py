@@ -34,17 +34,21 @@ class SeparationSettings:
     """Chunks computed at once; halved when memory runs out."""
     precision: str = "fp32"
     """``fp32``, ``bf16`` or ``fp16``."""
+    step: int = 1
+    """Samples that the starts of chunks are multiples of, so that all are cut on one grid."""
 
     def __post_init__(self) -> None:
-        if min(self.chunk, self.shifts, self.batch_size) < 1:
-            raise ValueError("chunk, shifts and batch_size must be at least 1")
+        if min(self.chunk, self.shifts, self.batch_size, self.step) < 1:
+            raise ValueError("chunk, shifts, batch_size and step must be at least 1")
+        if self.step > self.chunk:
+            raise ValueError(f"chunk must be at least {self.step} samples for this model")
         if not 0 <= self.overlap < 1:
             raise ValueError(f"overlap must be at least 0 and below 1, got {self.overlap}")
 
     @property
     def hop(self) -> int:
         """Samples from the start of one chunk to the start of the next."""
-        return max(1, round(self.chunk * (1 - self.overlap)))
+        return max(self.step, round(self.chunk * (1 - self.overlap)) // self.step * self.step)
 
 
 def separate_blocks(
@@ -228,13 +232,19 @@ class _Pass:
                 torch.cuda.empty_cache()
 
     def _compute(self, batch: torch.Tensor) -> Samples:
+        estimates = self._run(batch, self._settings.precision)
+        if self._settings.precision != "fp32" and not estimates.isfinite().all():
+            estimates = self._run(batch, "fp32")  # what overflows 16 bits need not overflow 32
+        # Silence in, silence out, whatever biases a network has.
+        estimates = estimates * batch.any(-1).any(-1)[:, None, None, None]
+        # Samples near the largest float overflow on the way: what is no number estimates nothing.
+        return estimates.nan_to_num(0.0, 0.0, 0.0).numpy()
+
+    def _run(self, batch: torch.Tensor, precision: str) -> torch.Tensor:
         with (
             torch.inference_mode(),
             flushed_denormals(),
-            autocast(self._device, self._settings.precision),
+            autocast(self._device, precision),
         ):
-            estimates = self._model(batch.to(self._device))
-        # Silence in, silence out, whatever biases a network has.
-        estimates = estimates.float().cpu() * batch.any(-1).any(-1)[:, None, None, None]
-        # Samples near the largest float overflow on the way: what is no number estimates nothing.
-        return estimates.nan_to_num(0.0, 0.0, 0.0).numpy()  # type: ignore[no-any-return]
+            estimates: torch.Tensor = self._model(batch.to(self._device))
+            return estimates.float().cpu()

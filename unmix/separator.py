@@ -69,8 +69,8 @@ class Separator:
         shifts: passes over differently cut copies, whose average is returned; each costs one time.
         batch_size: chunks computed at once; halved on its own when memory runs out.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        wiener: iterations of the multichannel Wiener filter after a model that works on frames;
-            what the model says where 0.
+        wiener: iterations of the multichannel Wiener filter after a model that works on frames,
+            0 for none; as the model says where not given.
 
     Raises:
         UnmixError: for an unknown model, device, quality or precision, an option out of range, or
@@ -88,25 +88,26 @@ class Separator:
         shifts: int | None = None,
         batch_size: int | None = None,
         precision: str | None = None,
-        wiener: int = 0,
+        wiener: int | None = None,
     ) -> None:
         if quality not in QUALITIES:
             raise UnmixError(f"unknown quality {quality!r}; choose from {', '.join(QUALITIES)}")
         preset = QUALITIES[quality]
         self.device = choose_device(device)
         if isinstance(model, Model):
-            if wiener:
+            if wiener is not None:
                 raise UnmixError("wiener is for models that are loaded; build this one with it")
             self.model_name, loaded = "custom", model
         else:
             found = find_weights(model) or model
             self.model_name = name_of(found)
-            loaded = load_model(found, settings={"wiener": wiener} if wiener else None)
+            loaded = load_model(found, settings=None if wiener is None else {"wiener": wiener})
         # Convolutions on the CPU are faster when their weights have the layout of their features.
         self._model = loaded.to(self.device).to(memory_format=torch.channels_last).eval()
         try:
             self._settings = SeparationSettings(
-                chunk=_chunk(loaded) if chunk is None else round(chunk * loaded.sample_rate),
+                chunk=_chunk(loaded, chunk),
+                step=loaded.step,
                 overlap=preset.overlap if overlap is None else overlap,
                 shifts=preset.shifts if shifts is None else shifts,
                 batch_size=_batch_size(self.device.type) if batch_size is None else batch_size,
@@ -291,13 +292,20 @@ def _blocks(samples: Samples) -> Iterator[Samples]:
         yield samples[:, start : start + _BLOCK]
 
 
-def _chunk(model: Model) -> int:
-    """Return how many samples to estimate at once.
+def _chunk(model: Model, seconds: float | None) -> int:
+    """Return how many samples to estimate at once, of a length that suits the model.
 
     A model that consumes context does that work again for every chunk: one that is much longer
     than the context wastes little.
     """
-    return max(model.chunk, 4 * model.context)
+    if seconds is None:
+        wanted = max(model.chunk, 4 * model.context)
+    else:
+        wanted = round(seconds * model.sample_rate)
+    if model.step == 1:
+        return wanted
+    chunk = model.chunk + -(-(wanted - model.chunk) // model.step) * model.step
+    return max(chunk, model.step + chunk % model.step)
 
 
 def _batch_size(device: str) -> int:

@@ -90,6 +90,8 @@ def save_weights(
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.contiguous() for name, value in state.items()}
         save_file(tensors, part, (metadata or {}) | held)
+        _sort_header(part)
+        part.chmod(0o644)  # safetensors makes files that nobody else can read
         digest = sha256_of(part)
         part.replace(path)
     except (OSError, SafetensorError) as error:
@@ -97,6 +99,23 @@ def save_weights(
     finally:
         part.unlink(missing_ok=True)
     return digest
+
+
+def _sort_header(path: Path) -> None:
+    """Put the header of a safetensors file in order, so that one model has one hash.
+
+    The library writes the metadata in the order of a hash table, another one each time.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        # The data begin where they began: a header may end in spaces.
+        if len(text) > size:
+            raise OSError(f"the header of {path.name} has grown from {size} to {len(text)} bytes")
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | None = None) -> Model:
@@ -139,7 +158,7 @@ def _assemble(
 ) -> Model:
     lacking = settings.keys() - config_type(architecture).model_fields.keys()
     if lacking:
-        raise ModelError(f"{path}: a {architecture} has no setting {', '.join(sorted(lacking))}")
+        raise ModelError(f"{path}: {architecture} has no setting {', '.join(sorted(lacking))}")
     model = build(architecture, config | settings if settings else config, str(path))
     try:
         model.load_state_dict(state, strict=True)

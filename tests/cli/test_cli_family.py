@@ -45,8 +45,7 @@ def test_every_recipe_separates_a_song(unmix: Unmix, song: Path, name: str, tmp_
         read_audio(tmp_path / "song" / f"{stem}.wav")[0] for stem in ("vocals", "accompaniment")
     )
     assert vocals.shape == accompaniment.shape == mixture.shape
-    loudest = max(np.abs(vocals).max(), np.abs(accompaniment).max())
-    if loudest < 0.98:  # else all stems were lowered by one gain, and the outcome says so
+    if "lowered" not in outcome.err:  # by one gain, so that no stem clips
         np.testing.assert_allclose(vocals + accompaniment, mixture, atol=1e-4)
     else:
-        assert "gain" in outcome.err or "lowered" in outcome.err
+        assert max(np.abs(vocals).max(), np.abs(accompaniment).max()) > 0.95

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -78,6 +79,7 @@ def test_help_fits_a_terminal_and_says_the_exit_codes(unmix: Unmix, command: str
     assert max(map(len, outcome.out.splitlines())) <= 80
     assert "Exit codes: 0 all done, 1 something failed, 2 wrong usage" in outcome.out
     assert f"│ {command}" in unmix("models", "--help").out
+    assert not {"{file}", "{name}", "{NAME...}..."} & set(outcome.out.split())
 
 
 @pytest.mark.parametrize("command", [[], ["list"]])
@@ -93,7 +95,13 @@ def test_models_are_listed_with_their_scores(
     ):
         assert words in _words(outcome.out)
     assert max(map(len, outcome.out.splitlines())) <= 80
-    assert outcome.err == "unmix models --all lists those to download, too.\n"
+    for entry in list_published():
+        assert f" {entry.name} " in outcome.out
+    for words in ("unet-16khz (by hand)", "To download: unmix models download NAME"):
+        assert words in _words(outcome.out)
+    [last] = outcome.err.splitlines()
+    for words in ("unmix models --all", "unmix models architectures"):
+        assert words in last
     outcome = unmix("models", *command, "--json")
     assert outcome.err == ""
     listed = json.loads(outcome.out)["models"]
@@ -107,8 +115,9 @@ def test_models_are_listed_with_their_scores(
 def test_no_models_is_said(unmix: Unmix, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unmix.manifest.list_models", list)
     outcome = unmix("models")
-    assert (outcome.code, outcome.out) == (0, "")
-    assert "no model" in outcome.err
+    assert outcome.code == 0
+    assert "no model on this machine" in outcome.err
+    assert "spleeter-2stems" in outcome.out
     assert json.loads(unmix("models", "--json").out) == {"models": []}
 
 
@@ -135,7 +144,7 @@ def test_weights_of_others_come_in_and_are_used(
     assert (outcome.code, outcome.out) == (0, f"{weights}\n")
     for line in (
         "architecture: unet",
-        "stems: vocals",
+        "stems: vocals, accompaniment",
         f"sha256: {sha256(weights.read_bytes()).hexdigest()}",
         "use it: unmix separate SONG --model unet-16khz",
     ):
@@ -148,6 +157,9 @@ def test_weights_of_others_come_in_and_are_used(
         "to settle",
     )
     assert listed["path"] == str(weights)
+    # As of every other model: what a recording is split into, which is more than the estimates.
+    assert listed["stems"] == ["vocals", "accompaniment"]
+    assert "unet-16khz vocals, accompaniment 16 kHz" in _words(unmix("models").out)
     assert "In the cache" in unmix("models").out
     assert " unet-16khz " not in unmix("models", "--all").out.partition("by hand")[2]
     outcome = unmix("separate", excerpt, "-m", "unet-16khz", "-o", tmp_path / "out", "--json")
@@ -159,8 +171,9 @@ def test_imports_have_a_name_or_a_file_of_their_own(
     unmix: Unmix, chainer: Path, cache: Path, tmp_path: Path
 ) -> None:
     said = ("models", "import", chainer, "--as", "unet-16khz")
-    assert unmix(*said, "--name", "mine", "--stems", "accompaniment").code == 0
-    assert json.loads(unmix("models", "--json").out)["models"][1]["stems"] == ["accompaniment"]
+    for stem, stems in (("drums", ["drums", "residual"]), ("vocals", ["vocals", "accompaniment"])):
+        assert unmix(*said, "--name", "mine", "--stems", stem, "--overwrite").code == 0
+        assert json.loads(unmix("models", "--json").out)["models"][1]["stems"] == stems
     assert unmix(*said, "--name", "mine").code == 1
     assert unmix(*said, "--name", "mine", "--overwrite").code == 0
     out = tmp_path / "sub" / "file.safetensors"
@@ -179,17 +192,28 @@ def test_imports_have_a_name_or_a_file_of_their_own(
         assert sentence in _words(outcome.err.replace("│", " "))
 
 
-def test_what_cannot_be_imported_leaves_nothing(unmix: Unmix, excerpt: Path, cache: Path) -> None:
+def test_what_cannot_be_imported_leaves_nothing(
+    unmix: Unmix, chainer: Path, excerpt: Path, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "above" / "below").mkdir(parents=True)
+    (tmp_path / "above" / "below" / "model.index").touch()
     for file, form, sentence in (
-        (excerpt, "unet-16khz", "expected a Chainer archive"),
-        (excerpt.with_name("nothing"), "unet-16khz", "no such file"),
+        (excerpt.with_name("nothing"), "unet-16khz", "no such file; expected a Chainer archive"),
         (excerpt, "nonsense", "unknown recipe"),
+        (tmp_path / "above", "spleeter-2stems", "found no .index file"),
+        (tmp_path / "above", "unet-16khz", "a folder, not a file; expected a Chainer"),
+        (Path(os.devnull), "spleeter-2stems", "not a TensorFlow checkpoint"),
+        (Path(os.devnull), "unet-16khz", "neither a file nor a folder; expected a Chainer"),
+        # From here on the file must be read to see that it is wrong.
+        (excerpt, "unet-16khz", "expected a Chainer archive"),
+        (chainer, "spleeter-2stems", "expected model in it (a TensorFlow checkpoint of Spleeter"),
     ):
+        assert not cache.exists() or file in (excerpt, chainer)
         outcome = unmix("models", "import", file, "--as", form)
         assert (outcome.code, outcome.out) == (1, "")
         assert len(outcome.errors) == len(outcome.err.splitlines()) == 1
         assert sentence in outcome.err
-    assert not list(cache.rglob("*.safetensors"))
+    assert not [path for path in cache.rglob("*") if path.is_file()]
     assert unmix("models", "verify", "unet-16khz").code == 1
 
 

@@ -24,6 +24,12 @@ def test_imports_what_torchaudio_saves(tmp_path: Path) -> None:
         assert torch.equal(ours(mixture), theirs(mixture))
 
 
+def test_other_files_are_told_what_was_expected(tmp_path: Path) -> None:
+    (tmp_path / "text.pt").write_text("nonsense")
+    with pytest.raises(ModelError, match=r"expected the weights of torchaudio's Hybrid Demucs"):
+        import_weights(tmp_path / "text.pt", "hybrid-demucs", tmp_path / "w.safetensors")
+
+
 def test_other_sources_are_refused(tmp_path: Path) -> None:
     theirs = HDemucs(["vocals", "other"], channels=8, nfft=1024, depth=5)
     torch.save(theirs.state_dict(), tmp_path / "two.pt")

@@ -12,7 +12,7 @@ from unmix.errors import ConfigError, ModelError
 from unmix.importing import import_weights, importers
 from unmix.importing._tensor_bundle import read_bundle
 from unmix.models import build
-from unmix.recipes import find_architecture
+from unmix.recipes import find_architecture, recipes
 
 CHECKPOINTS = {
     "wave-unet-m4": ("M4", "baseline_stereo", "baseline_stereo-186093", 3),
@@ -110,7 +110,7 @@ def test_what_is_no_wave_unet_is_refused(shared: Path, tmp_path: Path) -> None:
     text.write_text("not weights\n" * 99)
     with pytest.raises(ModelError, match=r"notes\.index: not the index of a TensorFlow checkpoint"):
         import_weights(text, "wave-unet-m4", out)
-    with pytest.raises(ModelError, match=r"gone\.index: no such file; expected a TensorFlow"):
+    with pytest.raises(ModelError, match=r"gone\.index: no such TensorFlow checkpoint: expected"):
         import_weights(tmp_path / "gone.index", "wave-unet-m4", out)
     assert not out.exists()
 
@@ -128,3 +128,29 @@ def test_a_truncated_file_is_refused(shared: Path, tmp_path: Path, part: str, sh
     with pytest.raises(ModelError, match=rf"full_44KHz-236118\.{part}: not the "):
         import_weights(copy, "wave-unet-m5", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("tag", "fitting"),
+    [
+        ("M4", ["wave-unet-m4"]),
+        ("M5", ["wave-unet-m5", "wave-unet-m5-highsr"]),
+        ("M6", ["wave-unet-m6"]),
+    ],
+)
+def test_a_form_that_contradicts_the_file_is_refused(
+    shared: Path, tmp_path: Path, tag: str, fitting: list[str]
+) -> None:
+    """Every file under every form: what shapes tell must agree, and a sentence says what fits."""
+    [index] = (shared / "parity_tf" / f"waveunet_{tag}_reduced").rglob("*.index")
+    for form in (name for name in recipes() if name.startswith("wave-unet-m")):
+        out = tmp_path / f"{form}.safetensors"
+        if form in fitting:
+            assert import_weights(index, form, out).architecture == "wave-unet"
+            continue
+        # Another number of stems shows in the tensors alone.
+        other_stems = (form == "wave-unet-m6") != (tag == "M6")
+        with pytest.raises(ModelError, match=r"conv1d_2|" + f"it fits .*{fitting[0]}") as refused:
+            import_weights(index, form, out)
+        assert other_stems or " where " in str(refused.value)
+        assert not out.exists()

@@ -141,14 +141,64 @@ def test_separates_a_recording(
     np.testing.assert_allclose(sum(stems[part] for part in parts), mixture, atol=1e-6)
 
 
+def test_chunks_meet_without_a_seam(smoke_model: Model) -> None:
+    """A model that consumes context estimates a recording in chunks as it does as a whole."""
+    if smoke_model.context == 0:
+        pytest.skip("consumes no context")
+    if type(smoke_model).__name__ == "StridedWaveUNet":
+        pytest.skip("its group norms look at the whole chunk")
+    separator = Separator(smoke_model, device="cpu", precision="fp32")
+    length = 4 * separator.settings.chunk + 17
+    mixture = 0.1 * torch.randn(smoke_model.audio_channels, length)
+    stems = separator.separate(mixture.numpy(), smoke_model.sample_rate)
+    # After the end as many zeros as fill the last chunk.
+    context, after = smoke_model.context, separator.settings.chunk
+    whole = torch.nn.functional.pad(mixture, (context, context + after))
+    with torch.inference_mode():
+        expected = smoke_model(whole[None])[0, :, :, :length]
+    vocals = expected[smoke_model.stems.index(VOCALS)].numpy()
+    np.testing.assert_allclose(stems[VOCALS], vocals, atol=1e-5)
+
+
+def test_sixteen_bits_are_close(smoke_model: Model, excerpt: Path) -> None:
+    """Every architecture runs in what ``auto`` may choose; errors are those of the precision."""
+    song, rate = read_audio(excerpt)
+    mixture = song[:, 400000:406000]
+    full = separated(smoke_model, mixture, rate)[VOCALS]
+    separator = Separator(smoke_model, device="cpu", precision="bf16")
+    half = separator.separate(mixture, rate)[VOCALS]
+    assert np.abs(half - full).mean() < 0.1 * np.abs(mixture).mean()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_number_of_audio_channels(recipe: Recipe, channels: int) -> None:
+    model = build(recipe.architecture, recipe.model | recipe.smoke | {"audio_channels": channels})
+    mixture = 0.1 * torch.randn(1, channels, _length(model))
+    with torch.inference_mode():
+        estimates = model.eval()(mixture)
+    assert estimates.shape == (1, len(model.stems), channels, mixture.shape[-1] - 2 * model.context)
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_the_gpu_agrees(smoke_model: Model) -> None:
-    mixture = 0.1 * torch.randn(2, smoke_model.audio_channels, _length(smoke_model))
-    with torch.inference_mode():
-        here = smoke_model(mixture)
-        there = smoke_model.to("cuda")(mixture.to("cuda")).cpu()
-    torch.testing.assert_close(there, here, atol=1e-3, rtol=1e-2)
+@pytest.mark.parametrize("wiener", [None, 1])
+def test_the_gpu_agrees(smoke_model: Model, excerpt: Path, wiener: int | None) -> None:
+    """Through the separator: the GPU's stems are the processor's, and they sum to the recording."""
+    if wiener and not isinstance(smoke_model, SpectrogramModel):
+        pytest.skip("masks no frames")
+    if wiener:
+        settings = smoke_model.config.model_copy(update={"wiener": wiener})
+        twin = type(smoke_model)(settings)
+        twin.load_state_dict(smoke_model.state_dict())
+        smoke_model = twin.eval()
+    song, rate = read_audio(excerpt)
+    mixture = song[:, 400000:406000]
+    here = separated(smoke_model, mixture, rate)[VOCALS]
+    there = Separator(smoke_model, device="cuda", precision="fp32").separate(mixture, rate)
+    np.testing.assert_allclose(there[VOCALS], here, atol=1e-3)
+    automatic = Separator(smoke_model, device="cuda", precision="auto").separate(mixture, rate)
+    total = automatic[VOCALS] + automatic[ACCOMPANIMENT]
+    np.testing.assert_allclose(total, mixture, atol=1e-6)
 
 
 def separated(

@@ -263,7 +263,7 @@ def test_chunks_leave_no_seam(upsampling: str) -> None:
     whole = vocals(10001)
     for chunk in (33, 1025, 4001):
         np.testing.assert_allclose(vocals(chunk), whole, rtol=0, atol=1e-6)
-    assert np.abs(vocals(1026) - whole).max() > 1e-3  # decimation keeps other samples
+    assert np.abs(vocals(4001, 1) - whole[:, 1:]).max() > 1e-3  # decimation keeps other samples
 
 
 def test_the_context_is_used_and_is_enough() -> None:

@@ -33,6 +33,7 @@ class Listing:
     form: str
     """Its architecture; or its recipe, where it is still to be fetched."""
     stems: tuple[str, ...]
+    """What a recording is split into."""
     sample_rate: int
     """Hz."""
     size: int | None
@@ -42,17 +43,18 @@ class Listing:
     more: dict[str, Any]
     """What else stands in its JSON document."""
 
+    @property
+    def here(self) -> bool:
+        """Whether it is on this machine."""
+        return self.where in (PACKAGE, CACHE)
+
     def document(self) -> dict[str, Any]:
         """Return it as plain values."""
         return {**self.more, "where": self.where, "default": self.default}
 
 
-def listings(everything: bool) -> tuple[list[Listing], list[str]]:
-    """Return what there is, and a sentence for every file in the cache that is damaged.
-
-    Args:
-        everything: whether to list what others published and is not in the cache.
-    """
+def listings() -> tuple[list[Listing], list[str]]:
+    """Return what there is, and a sentence for every file in the cache that is damaged."""
     from ..cache import cached_names, read_cached
     from ..errors import ModelError
     from ..manifest import list_models, list_published
@@ -66,10 +68,8 @@ def listings(everything: bool) -> tuple[list[Listing], list[str]]:
             listed.append(_cached(read_cached(name), published.get(name)))
         except ModelError as error:
             damaged.append(str(error))
-    if everything:
-        away = [_published(entry) for name, entry in published.items() if name not in here]
-        listed += sorted(away, key=lambda listing: listing.where == HAND)
-    return listed, damaged
+    away = [_published(entry) for name, entry in published.items() if name not in here]
+    return listed + sorted(away, key=lambda listing: listing.where == HAND), damaged
 
 
 def _packaged(entry: ModelEntry, default: bool) -> Listing:
@@ -88,9 +88,11 @@ def _packaged(entry: ModelEntry, default: bool) -> Listing:
 
 
 def _cached(model: CachedModel, entry: PublishedModel | None) -> Listing:
+    from ..stems import completed
+
     # Weights of a user's own may have the name of a published model.
     own = entry if entry and model.origin == entry.url else None
-    stems = own.stems if own else model.stems
+    stems = completed(model.stems)
     return Listing(
         name=model.name,
         where=CACHE,
@@ -141,6 +143,15 @@ def tables(listed: Sequence[Listing]) -> list[Table]:
             if any(listing.scores for listing in here):
                 made.append(_scores(here))
     return made
+
+
+def outline(listed: Sequence[Listing]) -> Table:
+    """Return the table of what is not on this machine: little more than the names."""
+    table = _table("model", "stems", title="To download: unmix models download NAME")
+    for listing in listed:
+        name = f"{listing.name} (by hand)" if listing.where == HAND else listing.name
+        table.add_row(name, ", ".join(listing.stems))
+    return table
 
 
 def _models(listed: Sequence[Listing], title: str) -> Table:

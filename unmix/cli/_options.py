@@ -157,12 +157,12 @@ PrecisionOption = Annotated[
     typer.Option(help="Numbers.", show_default="by quality", rich_help_panel=_FINE),
 ]
 WienerOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         metavar="COUNT",
         min=0,
         max=10,
-        help="Iterations of a Wiener filter over all stems and channels.",
+        help="Iterations of a Wiener filter over all stems and channels; 0: none.",
         show_default="the model's",
         rich_help_panel=_FINE,
     ),
@@ -213,7 +213,7 @@ def load_separator(
     shifts: int | None = None,
     batch_size: int | None = None,
     precision: Precision | None = None,
-    wiener: int = 0,
+    wiener: int | None = None,
 ) -> Separator:
     """Load a model, with torch; takes a second or two."""
     from ..separator import Separator

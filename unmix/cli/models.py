@@ -16,7 +16,11 @@ from ._console import INTERRUPTED, notes, print_json, results, say_error, say_wa
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
-_AllOption = Annotated[bool, typer.Option("--all", "-a", help="Those that can be downloaded, too.")]
+_AllOption = Annotated[
+    bool, typer.Option("--all", "-a", help="Sizes, licences, scores of those to download, too.")
+]
+
+_MORE = "More: unmix models --all (licences, scores); unmix models architectures (networks)."
 
 
 @app.callback(invoke_without_command=True)
@@ -34,25 +38,32 @@ def models(
 
 
 def list_(everything: _AllOption = False, json: options.JsonOption = False) -> None:
-    """List the models of the package and in the cache, with their scores and licences."""
-    from ._listing import listings, tables
+    """List the models of the package and in the cache, with their scores and licences.
 
-    listed, damaged = listings(everything)
+    Below them stand the names of those that can be downloaded; --json has these with --all only.
+    """
+    from ._listing import listings, outline, tables
+
+    listed, damaged = listings()
     for sentence in damaged:
         say_warning(sentence)
+    told = [listing for listing in listed if everything or listing.here]
     if json:
-        print_json({"models": [listing.document() for listing in listed]})
-    elif listed:
-        for table in tables(listed):
-            results().print(table, soft_wrap=False)
-        if not everything:
-            notes().print("unmix models --all lists those to download, too.")
-    else:
-        notes().print("There is no model: unmix models --all lists those to download.")
+        print_json({"models": [listing.document() for listing in told]})
+        return
+    if not any(listing.here for listing in listed):
+        notes().print("There is no model on this machine.")
+    shown = tables(told)
+    if len(told) < len(listed):
+        shown.append(outline([listing for listing in listed if listing not in told]))
+    for table in shown:
+        results().print(table, soft_wrap=False)
+    if not everything:
+        notes().print(_MORE)
 
 
 def download(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="See unmix models --all.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="See unmix models --all.")],
 ) -> None:
     """Download models that others published, into the cache.
 
@@ -63,11 +74,11 @@ def download(
     from ..downloading import download as fetch_model
 
     failed = False
-    for name in names:
+    for number, name in enumerate(names, 1):
         there = in_cache(name)
         try:
             with _Bar(name) as bar:
-                path = fetch_model(name, progress=bar.move)
+                path = fetch_model(name, progress=bar.move, then=names[number:])
         except KeyboardInterrupt:
             notes().print("Interrupted: the same command goes on from there.")
             raise typer.Exit(INTERRUPTED) from None
@@ -86,7 +97,9 @@ def download(
     raise typer.Exit(int(failed))
 
 
-def path(name: Annotated[str, typer.Argument(help="Of a model on this machine.")]) -> None:
+def path(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a model on this machine.")],
+) -> None:
     """Print where the weights of a model are."""
     from ..manifest import find_model, find_weights
 
@@ -99,7 +112,7 @@ def path(name: Annotated[str, typer.Argument(help="Of a model on this machine.")
 
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="All, where none is given.")
+        list[str] | None, typer.Argument(metavar="NAME", help="All, where none is given.")
     ] = None,
 ) -> None:
     """Check that the weights on this machine are what was put there, by their sha256."""
@@ -133,7 +146,9 @@ def verify(
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="Foreign weights, or an archive with them.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Foreign weights, or an archive with them.")
+    ],
     form: Annotated[
         str,
         typer.Option(
@@ -141,7 +156,8 @@ def import_(
         ),
     ],
     name: Annotated[
-        str | None, typer.Option(help="What to call the model.", show_default="as --as")
+        str | None,
+        typer.Option(metavar="NAME", help="What to call the model.", show_default="as --as"),
     ] = None,
     out: Annotated[
         Path | None,
@@ -163,6 +179,7 @@ def import_(
     architectures lists. No code in the file is run. Every tensor must find its place.
     """
     from ..installing import import_model
+    from ..stems import completed
 
     if name and out:
         raise typer.BadParameter("--name is for the cache: it and --out exclude each other")
@@ -178,7 +195,7 @@ def import_(
     results().print(done.path)
     for title, value in (
         ("architecture", done.architecture),
-        ("stems", ", ".join(done.stems)),
+        ("stems", ", ".join(completed(done.stems))),
         ("parameters", f"{done.parameters:,}"),
         ("sha256", done.sha256),
         ("use it", f"unmix separate SONG --model {out or done.path.parent.name}"),

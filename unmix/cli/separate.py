@@ -71,7 +71,7 @@ def separate(
     shifts: options.ShiftsOption = None,
     batch_size: options.BatchSizeOption = None,
     precision: options.PrecisionOption = None,
-    wiener: options.WienerOption = 0,
+    wiener: options.WienerOption = None,
     recursive: options.RecursiveOption = False,
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw spectrograms beside the stems, as PNG.")

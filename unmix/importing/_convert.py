@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+from ..config import validate
 from ..errors import ConfigError, ModelError
-from ..models import Model, build
-from ..recipes import find_architecture
+from ..models import Model, build, config_type
+from ..recipes import find_architecture, recipes
 from ..weights import save_weights
 from ._registry import Importer, Tensors, importers
 
@@ -64,13 +64,20 @@ def import_weights(
             f"{name}: no foreign weights are known for {recipe.architecture}; "
             f"there are importers for {', '.join(sorted(importers()))}"
         )
-    if not _files(source):
+    files = importer.files(source)
+    if not all(path.is_file() for path in files):
         raise ModelError(f"{source}: no such file; expected {importer.what}")
     theirs = importer.read(source)
     told = _told(importer, theirs, source)
-    model = build(recipe.architecture, recipe.model | told | (settings or {}), str(source))
+    wanted = recipe.model | (settings or {})
+    _compare(told, wanted, importer, name, source)
+    # Of the stems a file may tell the number alone: their names are the recipe's.
+    sizes = {
+        key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
+    }
+    model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source))
     _load(model, importer, theirs, source)
-    metadata = {"origin": origin or source.name, "origin_sha256": _hash(source)}
+    metadata = {"origin": origin or source.name, "origin_sha256": _hash(files)}
     digest = save_weights(
         out,
         recipe.architecture,
@@ -91,6 +98,38 @@ def _told(importer: Importer, theirs: Tensors, source: Path) -> dict[str, Any]:
             f"{source}: not {importer.what}: {error} not found among its {len(theirs)} tensors "
             f"({_some(sorted(theirs))})"
         ) from None
+
+
+def _compare(
+    told: dict[str, Any], wanted: dict[str, Any], importer: Importer, name: str, source: Path
+) -> None:
+    """Refuse a file that tells otherwise than the recipe what is no matter of size."""
+    if importer.free is None:
+        return
+    architecture = find_architecture(name).architecture
+    facts = {key: value for key, value in told.items() if key not in importer.free}
+    here = _facts(architecture, wanted)
+    faults = [
+        f"{key} {value} where {name} has {here[key]}"
+        for key, value in facts.items()
+        if value != here[key]
+    ]
+    if not faults:
+        return
+    fitting = [
+        other
+        for other in recipes()
+        if (choice := find_architecture(other)).architecture == architecture
+        and facts.items() <= _facts(architecture, choice.model).items()
+    ]
+    hint = f"; it fits {', '.join(fitting)}" if fitting else ""
+    raise ModelError(f"{source}: {importer.what}, but with {', '.join(faults)}{hint}")
+
+
+def _facts(architecture: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of a model, and of its stems the number."""
+    config = validate(config_type(architecture), settings, architecture).model_dump()
+    return config | {"stems": len(config["stems"])}
 
 
 def _load(model: Model, importer: Importer, theirs: Tensors, source: Path) -> None:
@@ -124,22 +163,15 @@ def _load(model: Model, importer: Importer, theirs: Tensors, source: Path) -> No
 def _some(names: list[str], between: str = ", ") -> str:
     """Return the first few names, and how many more there are."""
     more = len(names) - _LISTED
-    return between.join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    listed = between.join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    # The names are a stranger's, and terminals obey some characters.
+    return "".join(letter if letter.isprintable() else "?" for letter in listed)
 
 
-def _files(source: Path) -> list[Path]:
-    """Return the files of a file, of a folder, or of a TensorFlow prefix."""
-    if source.is_dir():
-        return sorted(path for path in source.iterdir() if path.is_file())
-    if source.is_file():
-        return [source]
-    return sorted(source.parent.glob(f"{glob.escape(source.name)}.*"))
-
-
-def _hash(source: Path) -> str:
+def _hash(files: list[Path]) -> str:
     """Return the sha256 of a file; of several, that of their names and hashes."""
     digests = []
-    for path in _files(source):
+    for path in files:
         with path.open("rb") as file:
             digests.append((path.name, file_digest(file, "sha256").hexdigest()))
     if len(digests) == 1:

@@ -46,7 +46,8 @@ class Importer:
     Raises ModelError, in a sentence that names the file and says what was expected.
     """
     settings: Callable[[Tensors], dict[str, Any]]
-    """Returns the settings of the model that the tensors' shapes tell, such as widths.
+    """Returns the settings of the model that the tensors' shapes tell, such as widths; of the stems
+    it may be their number.
 
     Raises KeyError or IndexError where tensors that every such file has are missing.
     """
@@ -54,6 +55,11 @@ class Importer:
     """Returns where every tensor of a model comes from."""
     ignored: Callable[[str], bool] = lambda name: False
     """Says of a foreign name whether it is of no use here: optimizer slots, say."""
+    free: frozenset[str] | None = None
+    """The settings that a file may have otherwise than the recipe, such as widths; whatever else
+    it tells must be as the recipe has it. None for all, where a file tells everything."""
+    files: Callable[[Path], list[Path]] = lambda path: [path]
+    """Returns the files that ``read`` reads. Raises ModelError where they are not there."""
 
 
 _IMPORTERS: dict[str, Importer] = {}

@@ -7,6 +7,7 @@ numbers. The entries are protocol buffers, of which the few fields that matter a
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,6 +82,20 @@ def read_bundle(path: Path) -> dict[str, Tensor]:
         name = f"{prefix}.data-{shard:05d}-of-{shards:05d}"
         tensors |= _read_shard(index.with_name(name), [e for e in entries if e.shard == shard])
     return {entry.name: tensors[entry.name] for entry in entries}
+
+
+def bundle_files(path: Path) -> list[Path]:
+    """Return the files of a checkpoint: its index, then its data.
+
+    Args:
+        path: as for ``read_bundle``.
+
+    Raises:
+        ModelError: where there is none.
+    """
+    index = _find(path)
+    prefix = glob.escape(index.name.removesuffix(_INDEX))
+    return [index, *sorted(index.parent.glob(f"{prefix}.data-*"))]
 
 
 def _find(path: Path) -> Path:

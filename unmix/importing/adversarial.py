@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..models import Model
 from ._registry import Importer, Move, Tensors, register_importer
-from ._tensor_bundle import read_bundle
+from ._tensor_bundle import bundle_files, read_bundle
 
 _SCOPE = "separator/"
 _SLOTS = ("/Adam", "/Adam_1")
@@ -50,8 +50,10 @@ register_importer(
     Importer(
         what="a TensorFlow checkpoint of AdversarialAudioSeparation (its .index file)",
         read=read_bundle,
+        files=bundle_files,
         settings=_settings,
         moves=_moves,
+        free=frozenset({"width", "depth"}),
         # The critics, their learning rates, the step: all that is not the separator's.
         ignored=lambda name: not name.startswith(_SCOPE) or name.endswith(_SLOTS),
     ),

@@ -16,7 +16,8 @@ _OURS = "network."
 
 
 def _read(path: Path) -> Tensors:
-    return {name: value for name, value in read_torch(path).items() if isinstance(value, Tensor)}
+    held = read_torch(path, _WHAT)
+    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:

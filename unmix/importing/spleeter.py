@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..models import Model
 from ._registry import Importer, Move, Tensors, register_importer
-from ._tensor_bundle import read_bundle
+from ._tensor_bundle import bundle_files, read_bundle
 
-_WHAT = "a TensorFlow checkpoint of Spleeter with as many instruments as the recipe has stems"
+_WHAT = "a TensorFlow checkpoint of Spleeter (its folder or .index file)"
 _LEVELS = 6
 _NORM = {
     "weight": "gamma",
@@ -29,7 +29,10 @@ _TRAINING = re.compile(r"global_step|.*/Adam(_\d+)?|(.*/)?beta[12]_power(_\d+)?"
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
     biases = [tensors[_numbered("conv2d", level) + "/bias"] for level in range(_LEVELS)]
-    return {"widths": [len(bias) for bias in biases]}
+    instruments = 0
+    while _numbered("conv2d", 7 * instruments + _LEVELS) + "/kernel" in tensors:
+        instruments += 1
+    return {"widths": [len(bias) for bias in biases], "stems": instruments}
 
 
 def _moves(model: Model) -> list[Move]:
@@ -84,8 +87,10 @@ register_importer(
     Importer(
         what=_WHAT,
         read=read_bundle,
+        files=bundle_files,
         settings=_settings,
         moves=_moves,
+        free=frozenset({"widths"}),
         ignored=lambda name: _TRAINING.fullmatch(name) is not None,
     ),
 )

@@ -61,4 +61,13 @@ def _layer(ours: str, convolution: str, norm: str) -> list[Move]:
     return moves
 
 
-register_importer("unet", Importer(what=_WHAT, read=read_chainer, settings=_settings, moves=_moves))
+register_importer(
+    "unet",
+    Importer(
+        what=_WHAT,
+        read=read_chainer,
+        settings=_settings,
+        moves=_moves,
+        free=frozenset({"widths"}),
+    ),
+)

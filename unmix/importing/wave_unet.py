@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..models import Model
 from ._registry import Importer, Move, Tensors, register_importer
-from ._tensor_bundle import read_bundle
+from ._tensor_bundle import bundle_files, read_bundle
 
 _SCOPE = "separator/"
 _SLOTS = ("/Adam", "/Adam_1")
@@ -75,8 +75,10 @@ register_importer(
     Importer(
         what="a TensorFlow checkpoint of the Wave-U-Net (its .index file or folder)",
         read=read_bundle,
+        files=bundle_files,
         settings=_settings,
         moves=_moves,
+        free=frozenset({"width"}),
         ignored=_ignored,
     ),
 )

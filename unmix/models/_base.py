@@ -96,6 +96,15 @@ class Model(nn.Module, ABC):
         """Samples consumed, and not returned, on each side of the mixture."""
         return 0
 
+    @property
+    def step(self) -> int:
+        """Samples that chunks should be apart by, or a multiple, to be cut on the same grid.
+
+        A network that decimates keeps other samples of a chunk that starts elsewhere. Chunks that
+        are longer than ``chunk`` by a multiple of it suit the network too.
+        """
+        return 1
+
     @abstractmethod
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``."""

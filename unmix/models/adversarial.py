@@ -86,6 +86,11 @@ class AdversarialSeparator(Model):
         """The frames that the network consumes, and half a window, in samples."""
         return (self.network.context + self._cut) * self.config.hop_length
 
+    @property
+    def step(self) -> int:
+        """Samples for one of the deepest frames."""
+        return self.config.hop_length << self.config.depth
+
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``."""
         length = mixture.shape[-1] - 2 * self.context

@@ -110,7 +110,12 @@ class WaveUNet(Model):
         #   estimates = (T - merge) * 2^depth + merge
         #   mixture = (T + 2 * filter - 3) * 2^depth - filter + 2
         size, merge = self.config.filter_size, self.config.merge_filter_size
-        return ((2 * size + merge - 3) * self._step - size - merge + 2) // 2
+        return ((2 * size + merge - 3) * self.step - size - merge + 2) // 2
+
+    @property
+    def step(self) -> int:
+        """Samples for one of the deepest frames."""
+        return 1 << self.config.depth
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``.
@@ -148,15 +153,10 @@ class WaveUNet(Model):
             features = F.leaky_relu(convolve(torch.cat([skip, features], 1)), _LEAK)
         return features
 
-    @property
-    def _step(self) -> int:
-        """Samples for one of the deepest frames."""
-        return 1 << self.config.depth
-
     def _possible(self, length: int) -> int:
         """Return the shortest estimates, of ``length`` samples or more, that the levels make."""
         lost = self.config.merge_filter_size if self.config.valid else 0
-        return lost + -(-(length - lost) // self._step) * self._step
+        return lost + -(-(length - lost) // self.step) * self.step
 
     def _convolution(self, width_in: int, width_out: int, size: int) -> nn.Conv1d:
         padding = 0 if self.config.valid else size // 2

@@ -78,11 +78,15 @@ class StridedWaveUNet(Model):
         """What the valid convolutions consume on each side."""
         reach = self.config.kernel // 2
         context = reach
-        for _ in range(
-            self.config.depth - 1
-        ):  # two convolutions on the way down, two on the way up
+        # Two convolutions on the way down, two on the way up.
+        for _ in range(self.config.depth - 1):
             context = self.config.stride * context + 4 * reach
         return context
+
+    @property
+    def step(self) -> int:
+        """Samples for one of the deepest frames."""
+        return int(self.config.stride ** (self.config.depth - 1))
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``.
