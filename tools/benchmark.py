@@ -1,4 +1,5 @@
-"""python tools/benchmark.py speed|memory: how fast a song is separated, and in how much memory.
+"""python tools/benchmark.py speed|memory|train: how fast a song is separated, in how much memory,
+and how fast a recipe trains.
 
 Figures of one run belong together: machines differ, and the same machine differs from hour to hour.
 """
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -22,9 +24,16 @@ from rich.table import Table
 
 from unmix import Separator
 from unmix.audio import AudioWriter, OutputFormat, open_audio, read_audio
-from unmix.devices import autocast, flushed_denormals
+from unmix.data import STEMS, CorpusConfig
+from unmix.devices import autocast, choose_device, flushed_denormals
 from unmix.manifest import DEFAULT
+from unmix.models import Model, build
+from unmix.recipes import find_recipe
 from unmix.separator import QUALITIES
+from unmix.training.batches import batches
+from unmix.training.config import TrainConfig, read_recipe
+from unmix.training.rehearsal import rehearse
+from unmix.training.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"
@@ -32,7 +41,7 @@ EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"
 
 def main() -> int:
     """Read the arguments, measure, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     verbs = parser.add_subparsers(required=True)
     speed_parser = verbs.add_parser("speed", help="seconds of audio per second of work")
     speed_parser.add_argument(
@@ -51,6 +60,19 @@ def main() -> int:
         one.add_argument(
             "--folder", type=Path, help="for temporary files; needs room for long ones"
         )
+    train_parser = verbs.add_parser(
+        "train", help="training steps per second, and the loader's share"
+    )
+    train_parser.add_argument("recipes", nargs="+", metavar="RECIPE")
+    train_parser.add_argument("--data", type=Path, help="noise is trained on where not given")
+    train_parser.add_argument("--steps", type=int, default=5, help="to measure")
+    train_parser.add_argument("--batch-size", type=int, help="instead of the recipe's")
+    train_parser.add_argument("--precision", help="instead of the recipe's")
+    train_parser.add_argument("--compile", action="store_true")
+    train_parser.add_argument("--workers", type=int, default=2)
+    train_parser.add_argument("--device", default="auto")
+    train_parser.add_argument("--folder", type=Path, help="for temporary files")
+    train_parser.set_defaults(measure=train)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         options.measure(options, Path(folder))
@@ -137,6 +159,89 @@ def memory(options: argparse.Namespace, folder: Path) -> None:
     Console().print(table)
 
 
+def train(options: argparse.Namespace, folder: Path) -> None:
+    """Measure steps without loading, loading without steps, and how much of the loader they need.
+
+    A share of 100 % or more means that the steps wait for the loader: give it more workers, or pack
+    the corpus.
+    """
+    device = choose_device(options.device).type
+    table = Table(title=f"Training on {place(device)}, {options.workers} workers")
+    headings = ("precision", "items a step", "steps/s", "items/s", "loader, items/s", "its share")
+    table.add_column("recipe")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for name in options.recipes:
+        run = run_of(name, options, folder, device)
+        step = rehearse(run, options.steps)
+        items = run.train.batch_size * run.train.accumulate
+        loaded = loader_speed(run, step.item_seconds)
+        table.add_row(
+            name,
+            step.precision,
+            str(items),
+            f"{1 / step.step_seconds:.2f}",
+            f"{items / step.step_seconds:.1f}",
+            f"{loaded:.1f}",
+            f"{100 * items / step.step_seconds / loaded:.0f} %",
+        )
+    Console().print(table)
+
+
+def run_of(name: str, options: argparse.Namespace, folder: Path, device: str) -> Run:
+    """Return a run of a recipe on its own data, or on noise."""
+    recipe = read_recipe(find_recipe(name))
+    changes = {"batch_size": options.batch_size, "precision": options.precision}
+    changes = {key: value for key, value in changes.items() if value}
+    if options.data is None or recipe.train is None:
+        stem = find_recipe(name).stem
+        corpus = CorpusConfig(path=stem, vocals=1, accompaniment=1, coherent=1)
+        changes |= {"corpora": (corpus,), "validation": ()}
+        model = build(recipe.architecture, recipe.model)
+        write_noise(folder / stem / "track", model)
+    config = recipe.train or TrainConfig(steps=1000, corpora=changes["corpora"])
+    config = config.model_copy(update=changes | {"compile": options.compile})
+    return Run(
+        recipe=recipe.model_copy(update={"train": config}),
+        train=config,
+        data=options.data if "corpora" not in changes else folder,
+        out=folder / "out",
+        workers=options.workers,
+        device=device,
+    )
+
+
+def write_noise(folder: Path, model: Model) -> None:
+    """Write a track of a minute, with every stem that any recipe has."""
+    random = np.random.default_rng(0)
+    stems = {*STEMS, *model.stems} - {"accompaniment", "mixture"}
+    for stem in sorted(stems):
+        samples = random.normal(0, 0.1, (model.audio_channels, 60 * model.sample_rate))
+        folder.mkdir(parents=True, exist_ok=True)
+        with AudioWriter(
+            folder / f"{stem}.wav",
+            sample_rate=model.sample_rate,
+            channels=model.audio_channels,
+            format=OutputFormat.parse("wav"),
+        ) as writer:
+            writer.write(samples.astype(np.float32))
+
+
+def loader_speed(run: Run, item_seconds: float) -> float:
+    """Return items per second of the loader alone, for about ten seconds."""
+    batch = run.train.batch_size
+    ahead = 4 * max(run.workers, 1)  # what the workers load before the first is asked for
+    count = max(3 * ahead, round(10 * max(run.workers, 1) / (batch * item_seconds)))
+    config = run.train.model_copy(update={"steps": count, "accumulate": 1})
+    run = replace(run, train=config)
+    model = build(run.recipe.architecture, run.recipe.model)
+    stream = batches(run, model, torch.device("cpu"))
+    next(stream)
+    began = time.perf_counter()
+    loaded = sum(batch for _ in stream)
+    return loaded / (time.perf_counter() - began)
+
+
 def looped(song: Path, seconds: float, path: Path) -> Path:
     """Write a song, over and over, as 16-bit WAV of so many seconds; return where."""
     with open_audio(song) as reader:
@@ -175,7 +280,12 @@ def timed(work: Callable[[], object]) -> float:
 
 def machine(separator: Separator) -> str:
     """Return what was measured on."""
-    if separator.device.type == "cuda":
+    return place(separator.device.type)
+
+
+def place(device: str) -> str:
+    """Return what a kind of device is here."""
+    if device == "cuda":
         return torch.cuda.get_device_name()
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 

@@ -13,7 +13,7 @@ from unmix.audio import FORMATS
 from unmix.cli import _options, main
 
 Unmix = Callable[..., Any]
-VERBS = ("separate", "karaoke", "plot", "models", "train", "evaluate")
+VERBS = ("separate", "karaoke", "plot", "models", "data", "train", "evaluate")
 
 
 def test_version(unmix: Unmix) -> None:
@@ -48,13 +48,13 @@ def test_choices_are_those_of_the_rooms() -> None:
 
     assert tuple(_options.Format) == FORMATS
     assert tuple(_options.Quality) == tuple(QUALITIES)
-    assert all(choose_precision(name, _cpu()) for name in _options.Precision)
+    assert all(choose_precision(name, _gpu()) for name in _options.Precision if name != "auto")
 
 
-def _cpu() -> Any:
+def _gpu() -> Any:
     import torch
 
-    return torch.device("cpu")
+    return torch.device("cuda")
 
 
 @pytest.mark.parametrize(

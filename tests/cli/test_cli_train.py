@@ -1,7 +1,8 @@
-"""``train`` and ``evaluate``: devices, interrupts, logs and tables; no model is trained."""
+"""``train`` and ``evaluate``: devices, interrupts, logs and tables."""
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from unmix.cli.train import _Display
-from unmix.training.loop import Run
+from unmix.training.run import Run
 
 Unmix = Callable[..., Any]
 MakeSong = Callable[..., Path]
@@ -44,6 +45,7 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(
     def stop(run: Run, *_: object) -> None:
         devices.append(run.device)
         if saved:
+            run.out.mkdir()
             run.last.touch()
         raise KeyboardInterrupt
 
@@ -57,22 +59,84 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(
     assert devices == ["cpu"]
 
 
-def test_steps_that_a_resumed_run_repeats_are_logged_once(tmp_path: Path) -> None:
-    for first, last in ((1, 45), (26, 60)):  # stopped at 45, resumed from the checkpoint of 25
-        with _Display(Console(quiet=True), tmp_path, 60) as display:
-            for step in range(first, last + 1):
-                display.step(step, float(first), 1e-3, 1.0)
-                if step % 20 == 0:
-                    display.validated(step, {"vocals": float(first)})
-        if first == 1:
-            with (tmp_path / "log.csv").open("a") as log:
-                log.write("5")  # cut in the middle of a row
-    with (tmp_path / "log.csv").open() as log:
-        rows = list(csv.DictReader(log))
-    assert [row["step"] for row in rows] == ["10", "20", "30", "40", "50", "60"]
-    assert [row["loss"] for row in rows] == ["1.000000"] * 2 + ["26.000000"] * 4
-    scores = (tmp_path / "scores.csv").read_text().split()
-    assert scores == ["step,vocals", "20,1.0000", "40,26.0000", "60,26.0000"]
+@pytest.fixture
+def recipe(tmp_path: Path, make_song: MakeSong) -> Path:
+    """A recipe of a small model, beside a folder ``data`` with a track."""
+    for stem in ("vocals", "accompaniment"):
+        (tmp_path / "data" / "songs" / "one").mkdir(parents=True, exist_ok=True)
+        song = tmp_path / "data" / "songs" / "one" / f"{stem}.wav"
+        make_song(song, seconds=2.0, sample_rate=8000, peak=0.3)
+    path = tmp_path / "small.toml"
+    path.write_text(
+        """
+        architecture = "unet"
+        [model]
+        sample_rate = 8000
+        n_fft = 128
+        hop_length = 32
+        frames = 16
+        width = 2
+        depth = 2
+        [train]
+        steps = 20
+        batch_size = 1
+        validate_every = 10
+        validation = ["songs"]
+        [[train.corpora]]
+        path = "songs"
+        vocals = 1
+        accompaniment = 1
+        coherent = 1
+        """
+    )
+    return path
+
+
+def test_a_recipe_and_a_folder_become_a_model_with_logs(
+    unmix: Unmix, recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    options = ("--data", tmp_path / "data", "-o", out, "--workers", 0, "--device", "cpu")
+    outcome = unmix("train", recipe, *options, "--tensorboard")
+    assert outcome.code == 0, outcome.err
+    last = out / "last.ckpt"
+    assert f"Trained: {last}." in outcome.err
+    assert "(mean whole-track SDR)" in outcome.err
+    with (out / "log.csv").open() as log:
+        assert [row["step"] for row in csv.DictReader(log)] == ["10", "20"]
+    scores = (out / "scores.csv").read_text().splitlines()
+    assert scores[0] == "step,vocals,accompaniment"
+    assert [row.split(",")[0] for row in scores[1:]] == ["10", "20"]
+    assert list((out / "tensorboard").glob("events.*"))
+    again = unmix("train", recipe, *options, "--resume", "--steps", 30)
+    assert again.code == 0, again.err
+    with (out / "log.csv").open() as log:
+        assert [row["step"] for row in csv.DictReader(log)] == ["10", "20", "30"]
+
+
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
+    unmix: Unmix, recipe: Path, tmp_path: Path, tree: Callable[[Path], object]
+) -> None:
+    before = tree(tmp_path)
+    options = ("--data", tmp_path / "data", "-o", tmp_path / "run", "--device", "cpu")
+    outcome = unmix("train", recipe, *options, "--dry-run")
+    assert outcome.code == 0, outcome.err
+    lines = dict(line.split(maxsplit=1) for line in outcome.out.splitlines())
+    names = ("model", "parameters", "checkpoint", "memory", "computes", "step", "loading", "all")
+    assert tuple(lines) == names
+    assert lines["model"] == "unet: vocals"
+    assert lines["all"].startswith("20 steps, about 0:")
+    assert tree(tmp_path) == before
+
+
+def test_the_bar_bears_a_step_that_was_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+    console = Console(stderr=True)
+    with _Display(console, 3) as display:
+        for step, loss in enumerate((1.0, math.nan, 1.0), 1):
+            display.step(step, loss, 1e-3, 1.0)
+    error = capfd.readouterr().err
+    assert "step 2: left out, its loss is no number" in error
+    assert "loss 1.0000" in error
 
 
 def test_scores_are_a_table_or_json_and_nothing_else(

@@ -1,14 +1,128 @@
-"""Networks this small are slower on many threads than on one."""
+"""What the tests of training share: small tracks, small recipes, and somebody who listens."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
+import soundfile
 import torch
+
+from unmix.config import validate
+from unmix.training.config import Recipe, training_of
+from unmix.training.run import Run
+
+UNET = {
+    "sample_rate": 8000,
+    "n_fft": 128,
+    "hop_length": 32,
+    "frames": 32,
+    "width": 4,
+    "depth": 2,
+}
+#: A model of samples, which consumes context.
+WAVE = {
+    "sample_rate": 8000,
+    "audio_channels": 1,
+    "depth": 3,
+    "width": 8,
+    "valid": True,
+    "output_samples": 2000,
+}
+TRAIN = {
+    "steps": 30,
+    "batch_size": 2,
+    "warmup": 5,
+    "precision": "32-true",
+    "validate_every": 10,
+    "checkpoint_minutes": 1000,
+    "corpora": [{"path": "songs", "vocals": 1, "accompaniment": 1, "coherent": 1}],
+}
+MakeRun = Callable[..., Run]
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
+    """Networks this small are slower on many threads than on one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+class Log:
+    """Remembers what the loop says; stops it after some steps where told to."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.losses: list[float] = []
+        self.rates: list[float] = []
+        self.scores: list[dict[str, float]] = []
+        self.stop_at = stop_at
+
+    def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
+        self.losses.append(loss)
+        self.rates.append(learning_rate)
+        if step == self.stop_at:
+            raise KeyboardInterrupt
+
+    def validated(self, step: int, scores: dict[str, float]) -> None:
+        self.scores.append(scores)
+
+    def saved(self, path: Path) -> None:
+        assert path.is_file()
+
+
+@pytest.fixture(scope="session")
+def log() -> type[Log]:
+    return Log
+
+
+@pytest.fixture(scope="session")
+def songs_of_sines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two songs of 2 s with four stems, a sine each, in the folder ``songs`` of a data folder."""
+    data = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for song in range(2):
+        folder = data / "songs" / str(song)
+        folder.mkdir(parents=True)
+        for stem, frequency in (("vocals", 440), ("drums", 150), ("bass", 60), ("other", 900)):
+            samples = 0.2 * np.sin(2 * np.pi * frequency * np.arange(16000) / 8000)
+            samples += 0.001 * random.standard_normal(16000)
+            soundfile.write(folder / f"{stem}.wav", samples, 8000)
+    return data
+
+
+@pytest.fixture
+def make_run(songs_of_sines: Path, tmp_path: Path) -> MakeRun:
+    """Make a run of a small model, in the folder ``out`` of ``tmp_path``.
+
+    What is given by name goes into the recipe's table [train].
+    """
+
+    def make(
+        out: str = "out",
+        *,
+        architecture: str = "unet",
+        model: dict[str, Any] | None = None,
+        resume: bool = False,
+        init: str | None = None,
+        **changes: Any,
+    ) -> Run:
+        settings = (WAVE if architecture == "wave-unet" else UNET) | (model or {})
+        table = {"architecture": architecture, "model": settings, "train": TRAIN | changes}
+        recipe = validate(Recipe, table, "test")
+        return Run(
+            recipe=recipe,
+            train=training_of(recipe, "test"),
+            data=songs_of_sines,
+            out=tmp_path / out,
+            workers=0,
+            device="cpu",
+            resume=resume,
+            init=init,
+        )
+
+    return make

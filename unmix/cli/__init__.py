@@ -19,6 +19,10 @@ import typer
 from .._version import __version__
 from ..errors import UnmixError
 from ._console import say_error
+from .data import app as data
+from .data import list_ as list_data
+from .data import pack
+from .data import verify as verify_data
 from .evaluate import evaluate
 from .karaoke import karaoke
 from .models import app as models
@@ -49,6 +53,9 @@ for _verb in (separate, karaoke, plot, train, evaluate):
     app.command(help=_help(_verb), epilog=_EXIT_CODES)(_verb)
 for _part in (list_, download, path, verify, import_, architectures):
     models.command(_part.__name__.rstrip("_"), help=_help(_part), epilog=_EXIT_CODES)(_part)
+for _work in (list_data, pack, verify_data):
+    data.command(_work.__name__.rstrip("_"), help=_help(_work), epilog=_EXIT_CODES)(_work)
+app.add_typer(data, name="data", epilog=_EXIT_CODES)
 app.add_typer(models, name="models", epilog=_EXIT_CODES)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +18,13 @@ from rich.progress import (
 
 from ..errors import UnmixError
 from . import _options as options
-from ._console import INTERRUPTED, notes
+from ._console import INTERRUPTED, clock, notes, results
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..training.config import Recipe
+    from ..training.run import Listener, Run
+    from ..training.validation import TrackValidator
 
 
 def train(
@@ -46,13 +47,22 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read excerpts.")] = 2,
     device: options.DeviceOption = "auto",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves, pictures and sounds too.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Do two steps, say what all would take, write nothing."),
+    ] = False,
 ) -> None:
-    """Train a model from a recipe; stop it whenever you like, --resume goes on."""
+    """Train a model from a recipe; stop it whenever you like, --resume goes on.
+
+    On several GPUs or machines, start it with torchrun: torchrun --nproc-per-node 4 -m unmix train
+    RECIPE ...
+    """
     from ..recipes import find_recipe
     from ..training.config import read_recipe, training_of
-    from ..training.loop import Run
-    from ..training.loop import train as run_training
-    from ..training.validation import TrackValidator
+    from ..training.run import Run
 
     path = find_recipe(recipe)
     loaded = read_recipe(path)
@@ -61,7 +71,7 @@ def train(
         update={name: value for name, value in changed.items() if value is not None}
     )
     run = Run(
-        recipe=_with(loaded, config),
+        recipe=loaded.model_copy(update={"train": config}),
         train=config,
         data=data,
         out=out or Path("runs") / path.stem,
@@ -70,16 +80,69 @@ def train(
         resume=resume,
         init=init,
     )
-    validator = TrackValidator([data / folder for folder in config.validation])
+    if dry_run:
+        _rehearse(run)
+    else:
+        _train(run, tensorboard)
+
+
+def _train(run: Run, tensorboard: bool) -> None:
+    """Train, and show how it goes; where there are several processes, the first one shows."""
+    from ..training.distributed import leads
+    from ..training.logs import CsvLog, Several
+    from ..training.loop import train as run_training
+    from ..training.tensorboard import TensorBoardLog
+
     console = notes()
+    console.quiet = not leads()
+    validator = _validator(run)
+    board = TensorBoardLog(run.out / "tensorboard", validator) if tensorboard and leads() else None
+    validate = board if board and validator else validator
     try:
-        with _Display(console, run.out, config.steps) as display:
-            last = run_training(run, display, validator if config.validation else None)
+        with _Display(console, run.train.steps) as display:
+            told: list[Listener] = [display, CsvLog(run.out), *([board] if board else [])]
+            last = run_training(run, Several(told), validate)
     except KeyboardInterrupt:
         there = f"--resume goes on from {run.last}" if run.last.exists() else "nothing to --resume"
         console.print(f"Interrupted: {there}.")
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        if board:
+            board.close()
     console.print(f"Trained: {last}. Try it: unmix separate SONG --model {last}")
+
+
+def _validator(run: Run) -> TrackValidator | None:
+    from ..config import validate
+    from ..models import config_type
+    from ..training.validation import TrackValidator
+
+    recipe = run.recipe
+    if not run.train.validation:
+        return None
+    stems = validate(config_type(recipe.architecture), recipe.model, "table [model]").stems
+    return TrackValidator([run.data / folder for folder in run.train.validation], stems)
+
+
+def _rehearse(run: Run) -> None:
+    """Print what a run would take."""
+    from ..training.rehearsal import rehearse, run_seconds
+
+    found = rehearse(run)
+    config, mib = run.train, 2**20
+    items = config.batch_size * config.accumulate
+    lines = {
+        "model": f"{found.architecture}: {', '.join(found.stems)}",
+        "parameters": f"{found.parameters:,}",
+        "checkpoint": f"{found.checkpoint_bytes / mib:.0f} MiB",
+        "memory": f"{found.memory_bytes / mib:.0f} MiB",
+        "computes": f"on {found.device}, {found.precision}",
+        "step": f"{found.step_seconds:.3g} s for {items} items; loss {found.loss:.4f} at first",
+        "loading": f"{found.item_seconds:.3g} s an item, in each of {run.workers} processes",
+        "all": f"{config.steps} steps, about {clock(run_seconds(found, run))} without validation",
+    }
+    for name, text in lines.items():
+        results().print(f"{name:<11} {text}")
 
 
 def _kind(name: str) -> str:
@@ -99,18 +162,12 @@ def _kind(name: str) -> str:
     return device.type
 
 
-def _with(recipe: Recipe, train: object) -> Recipe:
-    return recipe.model_copy(update={"train": train})
-
-
 class _Display:
-    """Draws a progress bar, and writes what it is told to ``log.csv`` and ``scores.csv``.
+    """Draws a progress bar."""
 
-    A run that goes on repeats the steps since its checkpoint: what was logged of them is replaced.
-    """
+    def __init__(self, console: Console, steps: int) -> None:
+        from ..training.logs import MovingLoss
 
-    def __init__(self, console: Console, out: Path, steps: int) -> None:
-        self._out = out
         self._progress = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),
@@ -122,12 +179,10 @@ class _Display:
             console=console,
             speed_estimate_period=300,
         )
-        self._task = self._progress.add_task("train", total=steps, loss=float("nan"), rate=0.0)
-        self._loss: float | None = None
-        self._begun: set[str] = set()
+        self._task = self._progress.add_task("train", total=steps, loss=math.nan, rate=0.0)
+        self._loss = MovingLoss()
 
     def __enter__(self) -> _Display:
-        self._out.mkdir(parents=True, exist_ok=True)
         self._progress.start()
         return self
 
@@ -135,44 +190,17 @@ class _Display:
         self._progress.stop()
 
     def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
-        """Move the bar; log every tenth step. The loss shown is a moving average."""
-        self._loss = loss if self._loss is None else 0.98 * self._loss + 0.02 * loss
-        self._progress.update(self._task, completed=step, loss=self._loss, rate=items_per_second)
-        if step % 10 == 0:
-            row = {"loss": f"{self._loss:.6f}", "learning_rate": f"{learning_rate:.3e}"}
-            row["items_per_second"] = f"{items_per_second:.2f}"
-            self._append("log.csv", step, row)
+        """Move the bar; the loss shown is a moving average."""
+        if math.isnan(loss):
+            self._progress.console.print(f"step {step}: left out, its loss is no number")
+        self._loss.add(loss)
+        shown = self._loss.value
+        self._progress.update(self._task, completed=step, loss=shown, rate=items_per_second)
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
-        """Print and log scores."""
+        """Print scores."""
         text = ", ".join(f"{stem} {value:.2f} dB" for stem, value in scores.items())
         self._progress.console.print(f"step {step}: {text} (mean whole-track SDR)")
-        row = {stem: f"{value:.4f}" for stem, value in scores.items()}
-        self._append("scores.csv", step, row)
 
     def saved(self, path: Path) -> None:
         """Say nothing: checkpoints are written every few minutes."""
-
-    def _append(self, name: str, step: int, row: dict[str, str]) -> None:
-        path = self._out / name
-        if name not in self._begun:
-            self._begun.add(name)
-            header = ["step", *row]
-            kept = [r for r in _rows(path) if len(r) == len(header) and _step(r) < step]
-            with path.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([header, *kept])
-        with path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([step, *row.values()])
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """Return the rows of an earlier run's log, without the header."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))[1:]
-
-
-def _step(row: list[str]) -> float:
-    """Return the step that a row tells of; infinity where the row is damaged."""
-    return int(row[0]) if row[0].isdecimal() else float("inf")

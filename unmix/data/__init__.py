@@ -1,17 +1,27 @@
 """Tracks and the random mixtures that are made of them."""
 
-from .corpora import Corpus, CorpusConfig, open_corpus
-from .folders import find_tracks
+from .corpora import STEMS, Corpus, CorpusConfig, open_corpus
+from .folders import Contents, Skipped, find_tracks, read_folder
+from .packed import verify_packed
+from .packing import pack
 from .sampling import MixingConfig, RandomMixtures
 from .tracks import StemFile, Track
+from .unpaired import UnpairedExcerpts
 
 __all__ = [
+    "STEMS",
+    "Contents",
     "Corpus",
     "CorpusConfig",
     "MixingConfig",
     "RandomMixtures",
+    "Skipped",
     "StemFile",
     "Track",
+    "UnpairedExcerpts",
     "find_tracks",
     "open_corpus",
+    "pack",
+    "read_folder",
+    "verify_packed",
 ]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .tracks import Samples, StemFile, mix
+from ..errors import AudioError
+from .tracks import SILENCE, Samples, StemFile, Term, mix, signed
 
 # An excerpt quieter than this is drawn again a few times: half of a vocal track can be silence.
 _SILENCE = 10 ** (-45 / 20)
@@ -25,7 +26,7 @@ class ExcerptReader:
     length: int
 
     def __call__(
-        self, stems: Sequence[Sequence[StemFile]], speed: float, random: Generator
+        self, stems: Sequence[Sequence[Term]], speed: float, random: Generator
     ) -> list[Samples]:
         """Return one excerpt per stem, all from the same place, preferably with sound in the first.
 
@@ -33,16 +34,28 @@ class ExcerptReader:
             stems: for each stem, the files that sum to it; all of one track.
             speed: 1.1 plays ten per cent faster and higher.
             random: decides the place.
+
+        Raises:
+            AudioError: for a file that cannot be read, or a first one without any sound.
         """
-        files = {file.path: file for parts in stems for file in parts}
-        first = stems[0][0]
+        first = stems[0][0].file
         span = round(self.length * speed)
         for _ in range(_TRIES):
             start = self._start(first, span, random)
-            if rms(self._read(first, start, span)) > _SILENCE:
+            samples = self._read(first, start, span)
+            if rms(samples) > _SILENCE:
                 break
-        read = {path: self._read(file, start, span) for path, file in files.items()}
-        return [_stretch(mix(read[file.path] for file in parts), self.length) for parts in stems]
+        else:
+            if float(np.abs(samples).max(initial=0)) < SILENCE and first.is_silent():
+                raise AudioError(f"{first.path} is silent from beginning to end: leave it out")
+        read = {first: samples}
+        for term in (term for terms in stems for term in terms):
+            if term.file not in read:
+                read[term.file] = self._read(term.file, start, span)
+        return [
+            _stretch(mix(signed(read[term.file], term.sign) for term in terms), self.length)
+            for terms in stems
+        ]
 
     def _start(self, file: StemFile, span: int, random: Generator) -> int:
         """Return where to cut; below zero where the file is too short, to place it anywhere."""
@@ -71,5 +84,6 @@ def _stretch(samples: Samples, length: int) -> Samples:
     position = np.linspace(0, samples.shape[1] - 1, length)
     left = np.minimum(position.astype(np.int64), samples.shape[1] - 2)
     share = (position - left).astype(np.float32)
-    stretched: Samples = samples[:, left] * (1 - share) + samples[:, left + 1] * share
+    # `take` is five times as fast as an index of this length, and the same.
+    stretched: Samples = samples.take(left, 1) * (1 - share) + samples.take(left + 1, 1) * share
     return stretched

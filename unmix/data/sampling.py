@@ -10,7 +10,7 @@ for, so a corpus of any size trains in the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -22,9 +22,11 @@ from torch.utils.data import Dataset
 from ..config import Settings
 from ..errors import ConfigError
 from ..stems import ACCOMPANIMENT, VOCALS
-from .corpora import Corpus, CorpusConfig
+from .corpora import Corpus
+from .drawing import CorpusDraw, Drawing
 from .excerpts import ExcerptReader, rms
-from .tracks import Samples, Track
+from .rows import Part, Rows
+from .tracks import Samples, mix
 
 # Added to levels before they are divided: silence is not brought up to the level of music.
 _FLOOR = 1e-4
@@ -45,11 +47,15 @@ class MixingConfig(Settings):
     """Range of the vocals' level against the accompaniment's."""
     speed: float = Field(default=0.0, ge=0, lt=0.5)
     """Largest relative change of playing speed, which moves pitch and formants with it."""
+    by_duration: bool = False
+    """Whether a track is drawn as often as it is long; else as often as any other of its corpus."""
 
 
 class RandomMixtures(Dataset[dict[str, Tensor]]):
-    """Items ``{"references": [2, C, N], "band": []}``: vocals, accompaniment, and Hz up to which
-    they hold.
+    """Items ``{"references": [S, C, N], "band": []}``: stems, and Hz up to which they hold.
+
+    The rows are the stems in their order; where these are not the whole mixture, one more row is
+    all the rest of it.
 
     Args:
         corpora: what to draw from.
@@ -59,6 +65,7 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         length: N, samples.
         seed: another one gives another stream.
         items: nominal length of the stream.
+        stems: those of the model.
     """
 
     def __init__(
@@ -71,108 +78,82 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         length: int,
         seed: int,
         items: int,
+        stems: tuple[str, ...] = (VOCALS, ACCOMPANIMENT),
     ) -> None:
         self._config = config
-        self._excerpt = ExcerptReader(sample_rate, channels, length)
-        self._seed = seed
         self._items = items
-        self._vocals = _Draw(corpora, lambda c: c.vocals, VOCALS)
-        self._accompaniment = _Draw(corpora, lambda c: c.accompaniment, ACCOMPANIMENT)
-        self._coherent = _Draw(corpora, lambda c: c.coherent, VOCALS, ACCOMPANIMENT)
+        self._rows = Rows.of(stems)
+        reader = ExcerptReader(sample_rate, channels, length)
+        self._drawing = Drawing(reader, seed, config.speed)
+        backing, by_duration = self._rows.backing, config.by_duration
+        self._vocals = CorpusDraw(corpora, lambda c: c.vocals, [Part(VOCALS)], by_duration)
+        self._backing = CorpusDraw(corpora, lambda c: c.accompaniment, backing, by_duration)
+        self._coherent = CorpusDraw(
+            corpora, lambda c: c.coherent, [Part(VOCALS), *backing], by_duration
+        )
         if self._coherent.empty and config.coherent:
             raise ConfigError("mixing.coherent is above 0, but no corpus has a weight `coherent`")
-        if (self._vocals.empty or self._accompaniment.empty) and config.coherent < 1:
+        if (self._vocals.empty or self._backing.empty) and config.coherent < 1:
             raise ConfigError("no corpus has a weight for `vocals`, or none for `accompaniment`")
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The names of the rows of ``references``."""
+        return self._rows.names
 
     def __len__(self) -> int:
         return self._items
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """Return item ``index``: the same one whoever asks, in whatever order."""
-        random = np.random.default_rng((self._seed, index))
-        if random.random() < self._config.coherent:
-            vocals, accompaniment, band = self._song(random)
-        else:
-            vocals, accompaniment, band = self._pair(random)
+        return self._drawing.item(index, self._item)
+
+    def _item(self, random: Generator) -> dict[str, Tensor]:
+        song = random.random() < self._config.coherent
+        vocals, backing, band = self._song(random) if song else self._pair(random)
         draw = random.random()
         if draw < self._config.without_vocals:
             vocals = np.zeros_like(vocals)
         elif draw > 1 - self._config.without_accompaniment:
-            accompaniment = np.zeros_like(accompaniment)
-        references = np.stack([vocals, accompaniment])
+            backing = [np.zeros_like(samples) for samples in backing]
         return {
-            "references": torch.from_numpy(references),
+            "references": torch.from_numpy(self._rows.stack(vocals, backing)),
             "band": torch.tensor(band, dtype=torch.float32),
         }
 
-    def _song(self, random: Generator) -> tuple[Samples, Samples, float]:
-        """Return both stems of one song at one time, as they were mixed."""
+    def _song(self, random: Generator) -> tuple[Samples, list[Samples], float]:
+        """Return all stems of one song at one time, as they were mixed."""
         corpus, track = self._coherent(random)
-        stems, speed = self._read(track, (VOCALS, ACCOMPANIMENT), random)
-        return stems[0], stems[1], _band(corpus, speed)
+        parts = [Part(VOCALS), *self._rows.backing]
+        (vocals, *backing), band = self._drawing.read(corpus, track, parts, random)
+        return vocals, backing, band
 
-    def _pair(self, random: Generator) -> tuple[Samples, Samples, float]:
+    def _pair(self, random: Generator) -> tuple[Samples, list[Samples], float]:
         """Return vocals and accompaniment that never met, at a random level."""
         corpus, track = self._vocals(random)
-        (vocals,), speed = self._read(track, (VOCALS,), random)
-        accompaniment, band = self._draw_accompaniment(random)
+        (vocals,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random)
+        backing, narrower = self._draw_backing(random)
         level = random.uniform(*self._config.vocals_level)
-        gain = _gain(level) * (rms(accompaniment) + _FLOOR) / (rms(vocals) + _FLOOR)
-        return vocals * np.float32(gain), accompaniment, min(band, _band(corpus, speed))
+        gain = _gain(level) * (rms(mix(backing)) + _FLOOR) / (rms(vocals) + _FLOOR)
+        return vocals * np.float32(gain), backing, min(narrower, band)
 
-    def _draw_accompaniment(self, random: Generator) -> tuple[Samples, float]:
-        corpus, track = self._accompaniment(random)
-        if len(track.parts(ACCOMPANIMENT)) == 1 or random.random() >= self._config.remix:
-            (samples,), speed = self._read(track, (ACCOMPANIMENT,), random)
-            return samples, _band(corpus, speed)
-        parts, bands = [], []
-        for name in track.parts(ACCOMPANIMENT):
-            other = corpus.draw(name, random)
-            (part,), speed = self._read(other, (name,), random)
-            parts.append(part * np.float32(_gain(random.uniform(-4.0, 4.0))))
-            bands.append(_band(corpus, speed))
-        return np.sum(parts, axis=0, dtype=np.float32), min(bands)
-
-    def _read(
-        self, track: Track, stems: tuple[str, ...], random: Generator
-    ) -> tuple[list[Samples], float]:
-        """Return the stems of a track at one random place, and the speed they are played at."""
-        speed = 1.0 + self._config.speed * random.uniform(-1.0, 1.0)
-        files = [[track.stems[name] for name in track.parts(stem)] for stem in stems]
-        excerpts = self._excerpt(files, speed, random)
-        if random.random() < 0.5:  # left and right are each other's
-            excerpts = [np.ascontiguousarray(samples[::-1]) for samples in excerpts]
-        return excerpts, speed
-
-
-class _Draw:
-    """Draws a track: first a corpus by weight, then any of its tracks that have the stems."""
-
-    def __init__(
-        self, corpora: Sequence[Corpus], weight: Callable[[CorpusConfig], float], *stems: str
-    ) -> None:
-        self._corpora = [corpus for corpus in corpora if weight(corpus.config)]
-        weights = np.array([weight(corpus.config) for corpus in self._corpora])
-        self._shares = weights / weights.sum() if len(weights) else weights
-        self._tracks = [corpus.having(*stems) for corpus in self._corpora]
-        for corpus, tracks in zip(self._corpora, self._tracks, strict=True):
-            if not tracks:
-                raise ConfigError(
-                    f"corpus {corpus.config.path}: no track has {' and '.join(stems)}"
-                )
-
-    @property
-    def empty(self) -> bool:
-        return not self._corpora
-
-    def __call__(self, random: Generator) -> tuple[Corpus, Track]:
-        chosen = int(random.choice(len(self._corpora), p=self._shares))
-        tracks = self._tracks[chosen]
-        return self._corpora[chosen], tracks[int(random.integers(len(tracks)))]
-
-
-def _band(corpus: Corpus, speed: float) -> float:
-    return corpus.config.band * speed if corpus.config.band else float("inf")
+    def _draw_backing(self, random: Generator) -> tuple[list[Samples], float]:
+        """Return the accompaniment in parts: of one song, or every file of another song."""
+        corpus, track = self._backing(random)
+        files = [part.files(track) for part in self._rows.backing]
+        apart = all(files) and sum(map(len, files)) > 1
+        if not apart or random.random() >= self._config.remix:
+            return self._drawing.read(corpus, track, self._rows.backing, random)
+        backing, bands = [], []
+        for names in files:
+            parts = []
+            for name in names:
+                other = corpus.draw(name, random, by_duration=self._config.by_duration)
+                (samples,), band = self._drawing.read(corpus, other, [Part(name)], random)
+                parts.append(samples * np.float32(_gain(random.uniform(-4.0, 4.0))))
+                bands.append(band)
+            backing.append(mix(parts))
+        return backing, min(bands)
 
 
 def _gain(decibels: float) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..audio import probe
 from ..data import Track, find_tracks
 from ..errors import UnmixError
 from ..manifest import DEFAULT
@@ -75,7 +74,7 @@ def evaluate(
 def score_track(track: Track, separate: Separate, stems: Sequence[str]) -> list[TrackScore]:
     """Return the scores of one track's stems, at the rate and channels it is stored in."""
     first = next(iter(track.stems.values()))
-    rate, channels = first.sample_rate, probe(first.path).channels
+    rate, channels = first.sample_rate, first.channels
     references = {
         stem: track.read(stem, 0, first.length, rate, channels)
         for stem in (VOCALS, ACCOMPANIMENT, *stems)

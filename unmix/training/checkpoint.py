@@ -15,12 +15,15 @@ from ..errors import UnmixError
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write ``state`` beside ``path`` and put it in its place when whole.
 
-    A run that is killed, or a disk that is full, leaves the previous checkpoint as it was.
+    A run that is killed, a disk that is full, or a machine that loses its power leaves the previous
+    checkpoint as it was. What a killed run leaves beside it, the next one writes over.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.part")
     try:
         torch.save(state, temporary)
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         raise UnmixError(

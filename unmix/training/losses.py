@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Self
+
 import torch
 from torch import Tensor
 
@@ -10,54 +13,201 @@ from .config import LossConfig
 
 # Added to the mixture's level: the loss of silence is finite.
 _SILENCE = 1e-4
+# Of the mixture's level, added to magnitudes before their logarithm: what is 60 dB below counts
+# little, and a silent reference is at a finite distance from everything.
+_LOG_FLOOR = 1e-3
+
+
+class Sound:
+    """Something heard, as samples and as frames: what is not given is computed when asked for.
+
+    Args:
+        stft: the transform between the two.
+        samples: real ``[..., N]``.
+        frames: complex ``[..., F, T]``, of ``length`` samples.
+        length: N, where there are no samples.
+    """
+
+    def __init__(
+        self,
+        stft: STFT,
+        samples: Tensor | None = None,
+        frames: Tensor | None = None,
+        length: int | None = None,
+    ) -> None:
+        if samples is None and (frames is None or length is None):
+            raise ValueError("needs samples, or frames and their length in samples")
+        self.stft = stft
+        self._given = (samples, frames)
+        self._length = length
+
+    @property
+    def stems(self) -> int:
+        """Length of axis 1."""
+        samples, frames = self._given
+        given = frames if samples is None else samples
+        assert given is not None
+        return given.shape[1]
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """Real ``[..., N]``."""
+        samples, frames = self._given
+        if samples is None:
+            assert frames is not None
+            assert self._length is not None
+            samples = self.stft.inverse(frames, self._length)
+        return samples
+
+    @cached_property
+    def frames(self) -> Tensor:
+        """Complex ``[..., F, T]``."""
+        samples, frames = self._given
+        if frames is None:
+            assert samples is not None
+            frames = self.stft(samples)
+        return frames
+
+    def with_rest_of(self, mixture: Sound) -> Self:
+        """Return these stems, on axis 1, and what remains of the mixture ``[B, C, ...]``."""
+        samples, frames = self._given
+        if samples is not None:
+            samples = _with_rest(samples, mixture.samples)
+        if frames is not None:
+            frames = _with_rest(frames, mixture.frames)
+        return type(self)(self.stft, samples, frames, self._length)
+
+    def within(self, band: Tensor | None) -> Sound:
+        """Return what there is of it in the band, weights ``[B, F]`` of the bins of all stems."""
+        if band is None:
+            return self
+        length = self._length or self.samples.shape[-1]
+        return Sound(self.stft, frames=self.frames * _of_frames(band), length=length)
 
 
 def separation_loss(
-    estimates: Tensor,
-    references: Tensor,
-    mixture: Tensor,
-    weight: Tensor,
-    stft: STFT,
+    estimates: Sound,
+    references: Sound,
+    mixture: Sound,
+    band: Tensor | None,
     config: LossConfig,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Return the weighted sum of the terms, a scalar.
 
     Args:
-        estimates: complex frames ``[B, S, C, F, T]``.
-        references: samples ``[B, S, C, N]``, or one stem more: what remains of the mixture,
-            compared with the mixture minus all estimates.
-        mixture: complex frames ``[B, C, F, T]``.
-        weight: ``[B, F]``, 1 in the band that the references know, 0 above.
-        stft: the transform that made the frames.
+        estimates: of the stems, axes B, S, C first.
+        references: likewise; or one stem more: the rest of the mixture, which is compared with the
+            mixture minus all estimates.
+        mixture: axes B, C first.
+        band: ``[B, F]``, 1 for the bins that the references know, 0 above; None where they know
+            all.
         config: weights of the terms.
+        weights: of the references' stems, ``[S]``; all 1 where not given.
     """
-    if references.shape[1] == estimates.shape[1] + 1:
-        residual = mixture.unsqueeze(1) - estimates.sum(1, keepdim=True)
-        estimates = torch.cat([estimates, residual], 1)
-    band = weight[:, None, None, :, None]
-    truth = stft(references)
-    loss = estimates.real.new_zeros(())
-    level = mixture.abs().mean((1, 2, 3)) + _SILENCE
+    if references.stems == estimates.stems + 1:
+        estimates = estimates.with_rest_of(mixture)
+    share = None if weights is None else weights[:, None]
+    loss = references.samples.new_zeros(())
     if config.magnitude:
-        distance = (estimates.abs() - truth.abs()).abs() * band
-        loss = loss + config.magnitude * relative(distance, level)
+        distance = _weighted(estimates.frames.abs() - references.frames.abs(), band).abs()
+        loss = loss + config.magnitude * _mean(distance, _level(mixture.frames, config), share)
     if config.complex:
-        distance = (estimates - truth).abs() * band
-        loss = loss + config.complex * relative(distance, level)
-    if config.waveform:
-        length = references.shape[-1]
-        difference = stft.inverse((estimates - truth) * band, length)
-        level = stft.inverse(mixture, length).abs().mean((1, 2)) + _SILENCE
-        loss = loss + config.waveform * relative(difference.abs(), level)
+        distance = _weighted(estimates.frames - references.frames, band).abs()
+        loss = loss + config.complex * _mean(distance, _level(mixture.frames, config), share)
+    if config.waveform or config.waveform_squared:
+        difference = _difference(estimates, references, band)
+        level = _level(mixture.samples, config)
+        if config.waveform:
+            loss = loss + config.waveform * _mean(difference.abs(), level, share)
+        if config.waveform_squared:
+            level = _power(mixture.samples, config)
+            squares = difference.square()
+            loss = loss + config.waveform_squared * _mean(squares, level, share)
+    if config.multi_resolution:
+        distance = multi_resolution(
+            estimates.within(band).samples,
+            references.within(band).samples,
+            mixture.samples,
+            config.resolutions,
+        )
+        loss = loss + config.multi_resolution * _mean(distance, None, share)
     return loss
 
 
-def relative(distance: Tensor, level: Tensor) -> Tensor:
-    """Return the mean of ``[B, ...]`` distances, each item divided by its level ``[B]``."""
-    return (distance.flatten(1).mean(1) / level).mean()
+def multi_resolution(
+    estimates: Tensor, references: Tensor, mixture: Tensor, resolutions: tuple[int, ...]
+) -> Tensor:
+    """Return how far magnitudes lie apart under several windows, ``[B, S, 1]``.
+
+    The spectral convergence and the distance of log magnitudes of Yamamoto et al., "Parallel
+    WaveGAN" (ICASSP 2020), averaged over windows, with one change: what they divide by is the
+    mixture's, not the reference's, which may be silent. Both are relative to the mixture's level by
+    their nature, so ``LossConfig.relative`` changes nothing in them.
+
+    Args:
+        estimates: samples ``[B, S, C, N]``.
+        references: likewise.
+        mixture: samples ``[B, C, N]``.
+        resolutions: lengths of the windows in samples.
+    """
+    total = estimates.new_zeros(estimates.shape[:2])
+    for n_fft in resolutions:
+        stft = STFT(n_fft, n_fft // 4).to(estimates.device)
+        found, wanted = stft(estimates).abs(), stft(references).abs()
+        whole = stft(mixture).abs().unsqueeze(1)
+        axes = (2, 3, 4)
+        convergence = torch.linalg.vector_norm(found - wanted, dim=axes) / (
+            torch.linalg.vector_norm(whole, dim=axes) + _SILENCE
+        )
+        floor = _LOG_FLOOR * whole.mean(axes, keepdim=True) + _SILENCE
+        ratio = (found + floor).log() - (wanted + floor).log()
+        total = total + convergence + ratio.abs().mean(axes)
+    return (total / len(resolutions)).unsqueeze(-1)
 
 
 def band_weight(band: Tensor, stft: STFT, sample_rate: int) -> Tensor:
     """Return ``[B, F]``: 1 for bins at or below ``band`` Hz ``[B]``, 0 above."""
     bins = torch.arange(stft.bins, device=band.device) * (sample_rate / stft.n_fft)
     return (bins <= band.unsqueeze(1)).float()
+
+
+def _with_rest(stems: Tensor, mixture: Tensor) -> Tensor:
+    rest = mixture.unsqueeze(1) - stems.sum(1, keepdim=True)
+    return torch.cat([stems, rest], 1)
+
+
+def _difference(estimates: Sound, references: Sound, band: Tensor | None) -> Tensor:
+    """Return the samples of the error within the band."""
+    if band is None:
+        return estimates.samples - references.samples
+    error = (estimates.frames - references.frames) * _of_frames(band)
+    return Sound(estimates.stft, frames=error, length=references.samples.shape[-1]).samples
+
+
+def _weighted(frames: Tensor, band: Tensor | None) -> Tensor:
+    return frames if band is None else frames * _of_frames(band)
+
+
+def _of_frames(band: Tensor) -> Tensor:
+    return band[:, None, None, :, None]
+
+
+def _level(mixture: Tensor, config: LossConfig) -> Tensor | None:
+    """Return the mean magnitude of each item ``[B]``; None where distances are plain."""
+    if not config.relative:
+        return None
+    return mixture.abs().mean(tuple(range(1, mixture.ndim))) + _SILENCE
+
+
+def _power(mixture: Tensor, config: LossConfig) -> Tensor | None:
+    """Return the mean square of each item's samples ``[B]``; None likewise."""
+    return mixture.square().mean((1, 2)) + _SILENCE**2 if config.relative else None
+
+
+def _mean(distance: Tensor, level: Tensor | None, share: Tensor | None) -> Tensor:
+    """Return the mean of ``[B, S, ...]`` distances, each item's divided by its level ``[B]``."""
+    if share is not None:
+        distance = distance.flatten(2) * share
+    each = distance.flatten(1).mean(1)
+    return (each if level is None else each / level).mean()

@@ -8,39 +8,63 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.precision import Precision
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from .._version import __version__
 from ..models import Model
 from .average import MovingAverage
-from .config import Recipe
+from .config import Recipe, TrainConfig
+from .optimisation import Schedule
 
 
 class State:
-    """Model, average, optimizer, schedule and random numbers: what a checkpoint holds."""
+    """Model, average, optimizer, schedule and random numbers: what a checkpoint holds.
+
+    Args:
+        model: as it is built, not as it is wrapped.
+        average: of its weights.
+        optimizer: of its weights.
+        schedule: of the optimizer's learning rate.
+        precision: what scales losses, where 16-bit floats need that.
+    """
 
     def __init__(
         self,
         model: Model,
         average: MovingAverage,
         optimizer: Any,
-        schedule: LambdaLR,
+        schedule: Schedule,
+        precision: Precision,
     ) -> None:
         self.model = model
         self.average = average
         self.step = 0
+        #: Steps left out because their loss or gradient was no number: in all, and the last ones.
+        self.skipped = self.skipped_in_a_row = 0
+        #: The last step after which the model was scored.
+        self.validated = 0
         #: Whether every part has done the same number of steps.
         self.whole = True
         self._schedule = schedule
-        self._parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+        self._parts = {
+            "model": model,
+            "optimizer": optimizer,
+            "schedule": schedule,
+            "precision": precision,
+        }
         self._best = -math.inf
+        self._in_vain = 0
         self._random = _random_state()
 
     @property
     def learning_rate(self) -> float:
         """Of the next step."""
-        return float(self._schedule.get_last_lr()[0])
+        return self._schedule.learning_rate
+
+    def finished(self, config: TrainConfig) -> bool:
+        """Whether all steps are done, or too many validations have brought nothing better."""
+        return self.step >= config.steps or 0 < config.patience <= self._in_vain
 
     @contextlib.contextmanager
     def advancing(self) -> Iterator[None]:
@@ -50,16 +74,40 @@ class State:
         """
         self.whole = False
         yield
-        self._schedule.step()
         self.average.update(self.model)
-        self._random = _random_state()
-        self.step += 1
-        self.whole = True
+        self.skipped_in_a_row = 0
+        self._advance()
 
-    def improves(self, score: float) -> bool:
-        """Return whether a score is the best so far, and remember it if it is."""
+    def skip(self, buffers: list[Tensor]) -> None:
+        """Count a step whose batch is left out, and give the model its buffers back."""
+        self.whole = False
+        for buffer, kept in zip(self.model.buffers(), buffers, strict=True):
+            buffer.copy_(kept)
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        self._advance()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[Model]:
+        """Lend the model with the averaged weights, ready to separate."""
+        self.whole = False
+        own = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.state)
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            self.model.load_state_dict(own)
+            self.model.train()
+            self.whole = True
+
+    def judge(self, score: float) -> bool:
+        """Remember that the model was scored; return whether the score is the best so far."""
         better = score > self._best
         self._best = max(score, self._best)
+        self._in_vain = 0 if better else self._in_vain + 1
+        self._schedule.validated(self.step, better)
+        self.validated = self.step
         return better
 
     def dump(self, recipe: Recipe) -> dict[str, Any]:
@@ -68,6 +116,8 @@ class State:
             "average": self.average.state,
             "updates": self.average.updates,
             "step": self.step,
+            "skipped": [self.skipped, self.skipped_in_a_row],
+            "validated": [self.validated, self._in_vain],
             "best": self._best,
             "random": self._random,
             "recipe": recipe.model_dump(mode="json"),
@@ -80,9 +130,18 @@ class State:
             part.load_state_dict(state[name])
         self.average.load(state["average"], state["updates"])
         self.step, self._best, self._random = state["step"], state["best"], state["random"]
+        self.skipped, self.skipped_in_a_row = state["skipped"]
+        self.validated, self._in_vain = state["validated"]
+        self._schedule.to(self.step)
         torch.set_rng_state(self._random[0])
         for device, generator in enumerate(self._random[1:]):
             torch.cuda.set_rng_state(generator, device)
+
+    def _advance(self) -> None:
+        self.step += 1
+        self._schedule.to(self.step)
+        self._random = _random_state()
+        self.whole = True
 
 
 def _random_state() -> list[Tensor]:

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from ..data import Track, find_tracks
+from ..data import STEMS, Track, find_tracks
+from ..data.tracks import MIXTURE
+from ..errors import UnmixError
 from ..metrics import sdr
 from ..models import Model
 from ..separator import Separator
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
+from ..stems import ACCOMPANIMENT, VOCALS
+
+# Seconds of the excerpt that is shown and played.
+_SHOWN = 8.0
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A recording with what was mixed, at a model's rate."""
+
+    mixture: Samples
+    """``[C, N]``."""
+    references: dict[str, Samples]
+    """The stems that are known, by name, ``[C, N]`` each."""
 
 
 class TrackValidator:
@@ -20,14 +39,12 @@ class TrackValidator:
 
     Args:
         folders: of tracks with a file per stem.
+        stems: names of files that are stems beside the usual ones: the model's.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._tracks = [
-            track
-            for folder in folders
-            for track in find_tracks(folder, (VOCALS, ACCOMPANIMENT, *INSTRUMENTS))
-        ]
+    def __init__(self, folders: Sequence[Path], stems: Sequence[str] = ()) -> None:
+        names = tuple(dict.fromkeys((*STEMS, *stems)))
+        self._tracks = [track for folder in folders for track in find_tracks(folder, names)]
 
     def __call__(self, model: Model) -> dict[str, float]:
         """Return the mean over tracks of the SDR in dB, by stem; silent references are left out."""
@@ -36,21 +53,30 @@ class TrackValidator:
         for track in self._tracks:
             for stem, value in _scores(separator, track).items():
                 scores.setdefault(stem, []).append(value)
+        if not scores:
+            raise UnmixError(
+                f"no track for validation has sound in one of {', '.join(separator.stems)}"
+            )
         return {stem: float(np.mean(values)) for stem, values in scores.items()}
+
+    def example(self, model: Model) -> Example:
+        """Return the excerpt of the first track where the model's first stem is loudest."""
+        whole = _read(self._tracks[0], model, model.stems)
+        stem = next(iter(whole.references.values()), whole.mixture)
+        span = min(round(_SHOWN * model.sample_rate), stem.shape[1])
+        energy = np.concatenate([[0.0], np.cumsum(np.square(stem, dtype=np.float64).sum(0))])
+        start = int(np.argmax(energy[span:] - energy[: len(energy) - span]))
+        cut = slice(start, start + span)
+        return Example(
+            whole.mixture[:, cut],
+            {name: samples[:, cut] for name, samples in whole.references.items()},
+        )
 
 
 def _scores(separator: Separator, track: Track) -> dict[str, float]:
-    rate, channels = separator.model.sample_rate, separator.model.audio_channels
-    length = next(iter(track.stems.values())).length_at(rate)
-    references = {
-        stem: track.read(stem, 0, length, rate, channels)
-        for stem in separator.stems
-        if track.parts(stem)
-    }
-    mixture = np.sum(
-        [track.read(stem, 0, length, rate, channels) for stem in (VOCALS, ACCOMPANIMENT)], axis=0
-    )
-    estimates = separator.separate(mixture, rate)
+    """Return the SDR of every stem that sounds."""
+    known = _read(track, separator.model, separator.stems)
+    estimates = separator.separate(known.mixture, separator.model.sample_rate)
     scores = {
         stem: float(
             sdr(
@@ -58,6 +84,21 @@ def _scores(separator: Separator, track: Track) -> dict[str, float]:
                 reference=torch.from_numpy(reference),
             )
         )
-        for stem, reference in references.items()
+        for stem, reference in known.references.items()
     }
     return {stem: value for stem, value in scores.items() if np.isfinite(value)}
+
+
+def _read(track: Track, model: Model, stems: Sequence[str]) -> Example:
+    """Return a whole track: the sum of its stems where it has them, else its mixture."""
+    rate, channels = model.sample_rate, model.audio_channels
+    length = next(iter(track.stems.values())).length_at(rate)
+    pair = (VOCALS, ACCOMPANIMENT)
+    summed = pair if all(map(track.terms, pair)) else (MIXTURE,)
+    if not all(map(track.terms, summed)):
+        raise UnmixError(f"{track.name}: the mixture cannot be made of the stems that are there")
+    mixture = np.sum([track.read(stem, 0, length, rate, channels) for stem in summed], axis=0)
+    references = {
+        stem: track.read(stem, 0, length, rate, channels) for stem in stems if track.terms(stem)
+    }
+    return Example(mixture, references)

@@ -1,0 +1,121 @@
+"""A run that was cut, however, goes on as if it never was."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from unmix.training.checkpoint import load_checkpoint
+from unmix.training.loop import train
+from unmix.training.run import Run
+from unmix.training.validation import TrackValidator
+
+MakeRun = Callable[..., Run]
+Log = Callable[..., Any]
+
+#: Trains a recipe in a process of its own; a checkpoint after every step.
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from unmix.training.config import Recipe
+from unmix.training.logs import CsvLog
+from unmix.training.loop import Run, train
+recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_text())
+data, out = map(Path, sys.argv[2:])
+run = Run(recipe=recipe, train=recipe.train, data=data, out=out, workers=0, device="cpu")
+train(run, CsvLog(out))
+"""
+
+
+def _same(a: Path, b: Path) -> None:
+    first, second = load_checkpoint(a), load_checkpoint(b)
+    assert first["step"] == second["step"]
+    for part in ("model", "average"):
+        for name, value in first[part].items():
+            assert torch.equal(value, second[part][name]), name
+
+
+@pytest.mark.parametrize("minutes", [1e-9, 1000])
+def test_a_run_that_was_cut_goes_on_to_the_same_bits(
+    make_run: MakeRun, log: Log, minutes: float
+) -> None:
+    """Of a recipe with all that has a state: batches to accumulate, a plateau, early stopping."""
+    settings = {
+        "accumulate": 2,
+        "optimizer": "adam",
+        "amsgrad": True,
+        "schedule": {"kind": "plateau", "patience": 1},
+        "patience": 20,
+        "validate_every": 3,
+        "steps": 20,
+    }
+    validate = TrackValidator([make_run().data / "songs"])
+    whole = train(make_run("whole", **settings), log(), validate)
+    cut = make_run("cut", checkpoint_minutes=minutes, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, log(stop_at=13), validate)
+    assert load_checkpoint(cut.last)["step"] in (12, 13)
+    _same(train(replace(cut, resume=True), log(), validate), whole)
+
+
+def test_a_validation_that_was_cut_is_done_again(make_run: MakeRun, log: Log) -> None:
+    schedule = {"kind": "plateau", "patience": 1, "factor": 0.1}
+    settings = {"validate_every": 4, "steps": 16, "schedule": schedule}
+
+    def falling(model: object, scores: list[float], cut: bool = False) -> dict[str, float]:
+        if cut and len(scores) == 1:
+            raise KeyboardInterrupt
+        scores.append(0.0)
+        return {"vocals": -float(len(scores))}
+
+    scores: list[float] = []
+    whole = train(make_run("whole", **settings), log(), lambda model: falling(model, scores))
+    run, again = make_run("cut", **settings), scores[:0]
+    with pytest.raises(KeyboardInterrupt):
+        train(run, log(), lambda model: falling(model, again, cut=True))
+    assert load_checkpoint(run.last)["step"] == 8
+    heard = log()
+    _same(train(replace(run, resume=True), heard, lambda model: falling(model, again)), whole)
+    assert len(again) == len(scores) == 4
+    assert len(heard.losses) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(
+    make_run: MakeRun, log: Log, tmp_path: Path
+) -> None:
+    whole = train(make_run("whole", steps=200), log())
+    cut = make_run("cut", steps=200, checkpoint_minutes=1e-9)
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(cut.recipe.model_dump_json())
+    command = [sys.executable, "-c", SCRIPT, str(recipe), str(cut.data), str(cut.out)]
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    try:
+        _wait_for(cut.last, process)
+        time.sleep(random.uniform(0, 1))
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL, "the run had ended before it was killed"
+    assert 0 < load_checkpoint(cut.last)["step"] < 200
+    _same(train(replace(cut, resume=True), log()), whole)
+    assert not list(cut.out.glob(".*.ckpt*"))  # what was half written has been written over
+
+
+def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, "the run ended without a checkpoint"
+        assert time.monotonic() < until
+        time.sleep(0.02)

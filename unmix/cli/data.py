@@ -1,0 +1,232 @@
+"""``unmix data``: what a folder of tracks holds, and packing it for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import _options as options
+from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..data import Contents
+
+app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+
+
+class Layout(StrEnum):
+    """How the tracks of a corpus lie in folders."""
+
+    AUTO = "auto"
+    STEMS = "stems"
+    MUSDB18 = "musdb18"
+    CCMIXTER = "ccmixter"
+    DSD100 = "dsd100"
+    MIR_1K = "mir-1k"
+    IKALA = "ikala"
+    PACKED = "packed"
+
+
+_Source = Annotated[Path, typer.Argument(metavar="SRC", help="Folder of tracks.")]
+_Format = Annotated[Layout, typer.Option(metavar="NAME", help=f"{', '.join(Layout)}.")]
+_Single = Annotated[
+    str | None,
+    typer.Option(metavar="STEM", help="Every file is a track of this one stem."),
+]
+_Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Only tracks or paths like this; repeatable."),
+]
+_Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="No tracks or paths like this; repeatable."),
+]
+
+
+@app.callback()
+def data() -> None:
+    """See what a folder of tracks holds, and pack it for training."""
+
+
+def list_(
+    source: _Source,
+    format: _Format = Layout.AUTO,  # noqa: A002  (the option's name)
+    single: _Single = None,
+    include: _Include = None,
+    exclude: _Exclude = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Decode everything; name what is damaged or silent.")
+    ] = False,
+    json: options.JsonOption = False,
+) -> None:
+    """List what was understood of a folder: tracks, stems, minutes, what was skipped and why.
+
+    A stem in brackets has no file: it follows from those that are there.
+    """
+    from ..data import Skipped
+    from ..data.checking import check as check_tracks
+
+    contents = _read(source, format, single, include, exclude)
+    faults: list[Skipped] = []
+    if check:
+        with _progress("Decoding") as progress:
+            faults = list(check_tracks(contents.tracks, progress))
+    if json:
+        print_json(_document(contents, faults))
+    else:
+        _print(contents)
+        for it in contents.skipped:
+            say_warning(f"{it.stem} is left out: {it.reason}")
+        for it in faults:
+            say_warning(f"{it.stem}: {it.reason}")
+    raise typer.Exit(int(bool(faults)))
+
+
+def pack(
+    source: _Source,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    format: _Format = Layout.AUTO,  # noqa: A002  (the option's name)
+    single: _Single = None,
+    include: _Include = None,
+    exclude: _Exclude = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A damaged file is an error, and not left out.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read everything again, and compare.")
+    ] = False,
+) -> None:
+    """Pack a corpus into 16-bit shards, from which training reads without decoding.
+
+    OUT is a corpus like any other, in recipes too. Interrupted, the same command goes on.
+    """
+    from ..data import pack as pack_contents
+
+    contents = _read(source, format, single, include, exclude, strict=strict)
+    try:
+        with _progress("Packing") as progress:
+            index = pack_contents(contents, out, strict=strict, verify=verify, progress=progress)
+    except KeyboardInterrupt:
+        notes().print("Interrupted: the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+    for it in index.skipped:
+        say_warning(f"{it.stem} is left out: {it.reason}")
+    size = sum(shard.size for shard in index.shards.values())
+    notes().print(
+        f"Packed: {len(index.tracks)} tracks, {size / 1e6:.0f} MB in {len(index.shards)} shards, "
+        f"{len(index.skipped)} stems left out"
+    )
+    results().print(out)
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A packed corpus.")],
+) -> None:
+    """Check that the shards of a packed corpus are what was written, by their sha256."""
+    from ..data import verify_packed
+
+    failed = False
+    for shard, fault in verify_packed(folder):
+        if fault:
+            failed = True
+            say_error(fault)
+        else:
+            results().print(f"{shard}: as it should be")
+    raise typer.Exit(int(failed))
+
+
+def _read(
+    source: Path,
+    layout: Layout,
+    single: str | None,
+    include: list[str] | None,
+    exclude: list[str] | None,
+    *,
+    strict: bool = False,
+) -> Contents:
+    from ..data import CorpusConfig, open_corpus
+
+    config = CorpusConfig(
+        path=".",
+        format=layout.value,
+        single=single,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        strict=strict,
+    )
+    return open_corpus(config, source).contents
+
+
+def _print(contents: Contents) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"layout {contents.format}", title_justify="left")
+    for column, justify in (("track", "left"), ("stems", "left"), ("length", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for track in contents.tracks:
+        derived = [f"({stem})" for stem in track.derived]
+        table.add_row(track.name, " ".join([*track.stems, *derived]), clock(track.seconds))
+    results().print(table, soft_wrap=False)
+    minutes = _minutes(contents)
+    results().print(
+        f"{len(contents.tracks)} tracks, {len(contents.skipped)} files left out; minutes: "
+        + ", ".join(f"{stem} {value:.1f}" for stem, value in minutes.items())
+    )
+
+
+def _minutes(contents: Contents) -> dict[str, float]:
+    """Return how many minutes of each stem there are in files."""
+    minutes: dict[str, float] = {}
+    for track in contents.tracks:
+        for stem, file in track.stems.items():
+            minutes[stem] = minutes.get(stem, 0.0) + file.seconds / 60
+    return minutes
+
+
+def _document(contents: Contents, faults: list[Any]) -> dict[str, object]:
+    return {
+        "format": contents.format,
+        "minutes": {stem: round(value, 3) for stem, value in _minutes(contents).items()},
+        "tracks": [
+            {
+                "name": track.name,
+                "seconds": round(track.seconds, 3),
+                "stems": list(track.stems),
+                "derived": list(track.derived),
+            }
+            for track in contents.tracks
+        ],
+        "skipped": [_entry(it) for it in contents.skipped],
+        "faults": [_entry(it) for it in faults],
+    }
+
+
+def _entry(skipped: Any) -> dict[str, str]:
+    return {"path": str(skipped.path), "stem": skipped.stem, "reason": skipped.reason}
+
+
+@contextmanager
+def _progress(verb: str) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar on a terminal, and nothing elsewhere."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = notes()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("left  {task.fields[comes]}"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(verb, total=1.0, comes="")
+        yield lambda fraction, comes: bar.update(task, completed=fraction, comes=comes)

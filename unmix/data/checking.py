@@ -1,0 +1,39 @@
+"""Checking: every file of a corpus decoded to its end, the only way to know that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ..errors import AudioError
+from .folders import Skipped
+from .tracks import SILENCE, StemFile, Track
+
+
+def check(
+    tracks: Sequence[Track], progress: Callable[[float, str], object] = lambda fraction, comes: None
+) -> Iterator[Skipped]:
+    """Yield the stems that do not decode to their end, and those in which nothing sounds.
+
+    Args:
+        tracks: what to decode.
+        progress: is told the fraction that is done, and the name of the track that comes.
+    """
+    total, seconds = sum(track.seconds for track in tracks), 0.0
+    for track in tracks:
+        progress(seconds / total, track.name)
+        for stem, file in track.stems.items():
+            if reason := _fault(file):
+                yield Skipped(file.path, stem, reason)
+        seconds += track.seconds
+
+
+def _fault(file: StemFile) -> str | None:
+    loudest = 0.0
+    try:
+        for block in file.blocks():
+            loudest = max(loudest, float(np.abs(block).max(initial=0)))
+    except AudioError as error:
+        return str(error)
+    return f"{file.path} is silent from beginning to end" if loudest < SILENCE else None

@@ -1,0 +1,149 @@
+"""Layouts: how corpora of stems lie on disk, told by the names of folders and files alone.
+
+A layout takes the audio files below a folder and says which of them are which stem of which track.
+Names of files are facts of the corpora: CCMixter's ``source-01`` is the accompaniment and
+``source-02`` the vocals (Liutkus et al. 2014); the left channel of a clip of MIR-1K (Hsu and Jang
+2010) and iKala (Chan et al. 2015) is the accompaniment, the right one the voice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import UnmixError
+from ..stems import ACCOMPANIMENT, VOCALS
+from .musdb import STREAMS
+from .tracks import MIXTURE
+
+STEM_MP4 = ".stem.mp4"
+_CCMIXTER = {"source-01": ACCOMPANIMENT, "source-02": VOCALS, "mix": MIXTURE}
+_MIR_1K = re.compile(r"[A-Za-z]+_\d+_\d+")  # abjones_1_01: singer, song, clip
+_IKALA = re.compile(r"\d+_(verse|chorus)")
+#: Folder of the clips in MIR-1K and iKala; MIR-1K has its songs undivided in another one.
+_CLIPS = "Wavfile"
+
+
+class Source(NamedTuple):
+    """Where a stem is: a file, and which stream or channel of it where there are several."""
+
+    path: Path
+    stream: int | None = None
+    channel: int | None = None
+
+
+#: Track by name, stem by name.
+Found = dict[str, dict[str, Source]]
+
+
+class Listing(NamedTuple):
+    """The audio files below a folder."""
+
+    root: Path
+    paths: Sequence[Path]
+    """Relative to the root, sorted."""
+    stems: Sequence[str]
+    """Names of files, without suffix, that are stems."""
+    asked: bool
+    """Whether the layout was asked for by name; else it must be told apart from all others."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which the tracks of a corpus lie in folders."""
+
+    about: str
+    find: Callable[[Listing], Found]
+    """Returns the tracks of this layout, none where there is no such thing."""
+
+
+def _stems(listing: Listing) -> Found:
+    claimed = {source.path for stems in _dsd100(listing).values() for source in stems.values()}
+    found: Found = {}
+    for path in listing.paths:
+        if path.stem in listing.stems and listing.root / path not in claimed:
+            found.setdefault(str(path.parent), {})[path.stem] = Source(listing.root / path)
+    return found
+
+
+def _musdb18(listing: Listing) -> Found:
+    return {
+        str(path).removesuffix(STEM_MP4): {
+            stem: Source(listing.root / path, stream=index) for index, stem in enumerate(STREAMS)
+        }
+        for path in listing.paths
+        if path.name.endswith(STEM_MP4)
+    }
+
+
+def _ccmixter(listing: Listing) -> Found:
+    found: Found = {}
+    for path in listing.paths:
+        if path.stem in _CCMIXTER:
+            track = found.setdefault(str(path.parent), {})
+            track[_CCMIXTER[path.stem]] = Source(listing.root / path)
+    return {name: track for name, track in found.items() if {VOCALS, ACCOMPANIMENT} & set(track)}
+
+
+def _dsd100(listing: Listing) -> Found:
+    found: Found = {}
+    halves = set()
+    for path in listing.paths:
+        *prefix, half, split, name = path.parent.parts if len(path.parts) > 3 else ("",) * 3
+        if half not in ("Mixtures", "Sources") or split not in ("Dev", "Test"):
+            continue
+        if (path.stem == MIXTURE) is (half == "Mixtures"):
+            halves.add(half)
+            track = found.setdefault(str(Path(*prefix, split, name)), {})
+            track[path.stem] = Source(listing.root / path)
+    return found if len(halves) == 2 else {}
+
+
+def _clips(name: re.Pattern[str]) -> Callable[[Listing], Found]:
+    def find(listing: Listing) -> Found:
+        return {
+            str(path.with_suffix("")): {
+                ACCOMPANIMENT: Source(listing.root / path, channel=0),
+                VOCALS: Source(listing.root / path, channel=1),
+            }
+            for path in listing.paths
+            if name.fullmatch(path.stem)
+            and (listing.asked or (listing.root / path).parent.name == _CLIPS)
+        }
+
+    return find
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "stems": Layout("a folder per track, a file per stem, as in MUSDB18-HQ", _stems),
+    "musdb18": Layout("TRACK.stem.mp4 files of five streams", _musdb18),
+    "ccmixter": Layout("TRACK/source-01, source-02 and mix", _ccmixter),
+    "dsd100": Layout("Mixtures and Sources, each with Dev and Test", _dsd100),
+    "mir-1k": Layout("Wavfile/singer_1_01.wav, the voice right", _clips(_MIR_1K)),
+    "ikala": Layout("Wavfile/10161_chorus.wav, the voice right", _clips(_IKALA)),
+}
+
+
+def recognise(listing: Listing) -> tuple[str, Found]:
+    """Return the one layout that the files below a folder have, and its tracks.
+
+    Raises:
+        UnmixError: where they have none that is known, or several.
+    """
+    found = {name: layout.find(listing) for name, layout in LAYOUTS.items()}
+    found = {name: tracks for name, tracks in found.items() if tracks}
+    if not found:
+        raise UnmixError(
+            f"{listing.root}: holds no track with a file for one of {', '.join(listing.stems)}, "
+            f"and no other layout that is known ({', '.join(LAYOUTS)}); where every file is a "
+            "track of one stem, say which stem (`single`)"
+        )
+    if len(found) > 1:
+        raise UnmixError(
+            f"{listing.root}: holds tracks of {len(found)} layouts, {' and '.join(found)}: name "
+            "one of them (`format`), or a folder further down"
+        )
+    return found.popitem()

@@ -1,0 +1,195 @@
+"""A packed corpus: stems as 16-bit integers in a few large files that are mapped into memory.
+
+The folder holds ``unmix-pack.json`` and shards, ``shard-00000.i16`` and so on. A shard is nothing
+but little-endian 16-bit integers. Each stem of each track is one run of them, channel after channel
+within every sample (interleaved, as in a WAV file); the index says in which shard it starts where,
+how long it is, its channels, its sample rate, and its scale: a sample is the integer times the
+scale. The scale is 2**-15, so that what came from 16-bit files is the same to the bit, or larger
+where a stem goes beyond full scale. The index is written last: a folder without it is no packed
+corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from ..config import Settings
+from ..errors import UnmixError
+from .tracks import Samples, StemFile, Track
+
+INDEX = "unmix-pack.json"
+SCALE = 2.0**-15
+#: Samples per channel that are read at once where all are wanted.
+_BLOCK = 65536
+
+
+class StemEntry(Settings):
+    """Where one stem of a track is."""
+
+    shard: str
+    offset: int = Field(ge=0)
+    """Bytes before the first sample in the shard."""
+    length: int = Field(gt=0)
+    """Samples per channel."""
+    channels: int = Field(gt=0)
+    sample_rate: int = Field(gt=0)
+    """Hz."""
+    scale: float = Field(gt=0)
+    """Value of the integer 1."""
+    silent: bool = False
+    """Whether nothing in it sounds."""
+
+
+class ShardEntry(Settings):
+    """One file of samples."""
+
+    size: int = Field(ge=0)
+    """Bytes."""
+    sha256: str
+
+
+class SkippedEntry(Settings):
+    """A stem that was left out of the corpus."""
+
+    path: str
+    stem: str
+    reason: str
+
+
+class PackIndex(Settings):
+    """The content of ``unmix-pack.json``, and what of it is known after each shard."""
+
+    format: Literal["unmix-pack"] = "unmix-pack"
+    version: Literal[1] = 1
+    shards: dict[str, ShardEntry] = Field(default_factory=dict)
+    tracks: dict[str, dict[str, StemEntry]] = Field(default_factory=dict)
+    skipped: tuple[SkippedEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class PackedStem(StemFile):
+    """One stem in a shard."""
+
+    offset: int = 0
+    """Bytes before its first sample."""
+    scale: float = SCALE
+    """Value of the integer 1."""
+    silent: bool = False
+
+    def decode(self, first: int, count: int) -> Samples:
+        """Return samples ``[C, count]``; fewer where the stem ends before."""
+        count = max(0, min(first + count, self.length) - first)
+        if not count:
+            return np.zeros((self.channels, count), np.float32)
+        # Mapped for this excerpt only: pages that stay mapped would count as this process's memory.
+        integers = np.memmap(
+            self.path,
+            "<i2",
+            "r",
+            offset=self.offset + 2 * first * self.channels,
+            shape=(count, self.channels),
+        )
+        return np.ascontiguousarray(integers.T, np.float32) * np.float32(self.scale)
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yield all samples as blocks ``[C, n]``."""
+        for start in range(0, self.length, _BLOCK):
+            yield self.decode(start, _BLOCK)
+
+    def is_silent(self) -> bool:
+        """Return what was found when the stem was packed."""
+        return self.silent
+
+
+def read_index(path: Path) -> PackIndex:
+    """Return an index; an ``UnmixError`` names a file that is none."""
+    try:
+        return PackIndex.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UnmixError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError:
+        raise UnmixError(
+            f"{path}: is no index of a packed corpus, or of another version; pack it again"
+        ) from None
+
+
+def open_packed(root: Path) -> list[Track]:
+    """Return the tracks of a packed corpus, sorted by name; no sample is read.
+
+    Raises:
+        UnmixError: where the index or a shard is missing, or not of the right size.
+    """
+    index = read_index(root / INDEX)
+    _check_sizes(root, index)
+    return [
+        Track(name, {stem: packed_stem(root, entry) for stem, entry in stems.items()})
+        for name, stems in sorted(index.tracks.items())
+    ]
+
+
+def packed_stem(root: Path, entry: StemEntry) -> PackedStem:
+    """Return the stem that an entry of the index describes."""
+    return PackedStem(
+        path=root / entry.shard,
+        sample_rate=entry.sample_rate,
+        length=entry.length,
+        channels=entry.channels,
+        offset=entry.offset,
+        scale=entry.scale,
+        silent=entry.silent,
+    )
+
+
+def verify_packed(root: Path) -> Iterator[tuple[str, str | None]]:
+    """Yield the name of every shard with what is wrong with it, or None.
+
+    Raises:
+        UnmixError: where the index cannot be read.
+    """
+    index = read_index(root / INDEX)
+    for name, entry in index.shards.items():
+        path = root / name
+        if not path.is_file():
+            yield name, f"{path}: missing"
+        elif (size := path.stat().st_size) != entry.size:
+            yield name, f"{path}: damaged: expected {entry.size} bytes, found {size}"
+        elif (digest := sha256(path)) != entry.sha256:
+            yield name, f"{path}: damaged: expected the sha256 {entry.sha256}, found {digest}"
+        else:
+            yield name, _outside(index, name, entry.size)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _check_sizes(root: Path, index: PackIndex) -> None:
+    for name, shard in index.shards.items():
+        path = root / name
+        size = path.stat().st_size if path.is_file() else None
+        fault = _outside(index, name, shard.size) if size == shard.size else f"{path}: damaged"
+        if fault:
+            raise UnmixError(f"{fault}; pack the corpus again")
+    for stems in index.tracks.values():
+        for entry in stems.values():
+            if entry.shard not in index.shards:
+                raise UnmixError(f"{root / INDEX}: damaged: there is no shard {entry.shard}")
+
+
+def _outside(index: PackIndex, shard: str, size: int) -> str | None:
+    """Return a sentence where the index names samples that a shard does not have."""
+    for name, stems in index.tracks.items():
+        for stem, entry in stems.items():
+            end = entry.offset + 2 * entry.length * entry.channels
+            if entry.shard == shard and end > size:
+                return f"{INDEX}: damaged: {stem} of {name} goes beyond the end of {shard}"
+    return None

@@ -1,0 +1,263 @@
+"""Packing: a corpus of any layout becomes shards of 16-bit samples; see ``packed`` for the format.
+
+Everything is written into a hidden folder beside the destination, which gets its name when it is
+whole. An interrupted packing goes on after the last shard that is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import sha256 as hash_of
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import AudioError, UnmixError
+from .folders import Contents
+from .packed import (
+    INDEX,
+    SCALE,
+    PackIndex,
+    ShardEntry,
+    SkippedEntry,
+    StemEntry,
+    packed_stem,
+    read_index,
+    sha256,
+)
+from .tracks import SILENCE, StemFile, Track
+
+#: A shard that has grown to so many bytes is closed after the track that it is at.
+SHARD_SIZE = 256 * 2**20
+_LARGEST = 32767
+#: What was asked for, and what is done of it: only while the packing goes on.
+_PLAN, _STATE = "plan.json", "state.json"
+
+#: Is told the fraction that is done, and what comes next.
+Progress = Callable[[float, str], object]
+
+
+def pack(
+    contents: Contents,
+    destination: Path,
+    *,
+    strict: bool = False,
+    verify: bool = False,
+    shard_size: int = SHARD_SIZE,
+    progress: Progress = lambda fraction, comes: None,
+) -> PackIndex:
+    """Pack a corpus; interrupted, the same call goes on from there.
+
+    Stems keep their sample rates and channels, tracks their names. A stem that does not decode to
+    its end is left out, and named in the index; a silent one is marked as such.
+
+    Args:
+        contents: the corpus, as ``read_folder`` understood it.
+        destination: folder to make.
+        strict: whether a stem that does not decode is an error.
+        verify: whether to read everything again and compare it with the source.
+        shard_size: bytes after which a shard is closed.
+        progress: see ``Progress``.
+
+    Returns:
+        The index of the packed corpus.
+
+    Raises:
+        UnmixError: where the destination exists, something else was begun there, the disk is full,
+            nothing is left to pack, or the comparison fails.
+    """
+    if destination.exists():
+        raise UnmixError(f"{destination} exists already: choose another name")
+    folder = destination.with_name(f".{destination.name}.packing")
+    try:
+        index = _begin(folder, contents, strict)
+        total = sum(track.seconds for track in contents.tracks)
+        while pending := [track for track in contents.tracks if track.name not in index.tracks]:
+            done = 1 - sum(track.seconds for track in pending) / total
+            index = _add_shard(
+                folder,
+                index,
+                pending,
+                strict=strict,
+                shard_size=shard_size,
+                progress=partial(_from, progress, done, total),
+            )
+        if not any(index.tracks.values()):
+            raise UnmixError(f"{destination}: nothing is left to pack, as no stem decodes")
+        if verify:
+            _compare(folder, index, contents.tracks, progress)
+        whole = index.model_copy(
+            update={"tracks": {name: stems for name, stems in index.tracks.items() if stems}}
+        )
+        _write_whole(folder / INDEX, whole.model_dump_json(indent=1))
+        os.replace(folder, destination)  # noqa: PTH105  (atomic, and says so)
+        for name in (_PLAN, _STATE):
+            (destination / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UnmixError(
+            f"{destination} cannot be packed, {error.strerror or error}: what is done stays in "
+            f"{folder}, and the same command goes on from there"
+        ) from error
+    return whole
+
+
+def _from(progress: Progress, done: float, total: float, seconds: float, comes: str) -> None:
+    """Tell how much is done in all, after some seconds of a shard."""
+    progress(done + seconds / total, comes)
+
+
+def _begin(folder: Path, contents: Contents, strict: bool) -> PackIndex:
+    """Return what is done already of this packing; make its folder where nothing is."""
+    plan = _plan(contents, strict)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        _write_whole(folder / _PLAN, plan)
+    elif not (folder / _PLAN).is_file() or (folder / _PLAN).read_text(encoding="utf-8") != plan:
+        raise UnmixError(
+            f"{folder} is left of an interrupted packing of something else, or its files have "
+            "changed since: remove it"
+        )
+    if not (folder / _STATE).is_file():
+        skipped = tuple(
+            SkippedEntry(path=str(it.path), stem=it.stem, reason=it.reason)
+            for it in contents.skipped
+        )
+        return PackIndex(skipped=skipped)
+    index = read_index(folder / _STATE)
+    for name, entry in index.shards.items():
+        if not (folder / name).is_file() or (folder / name).stat().st_size != entry.size:
+            raise UnmixError(f"{folder / name} is damaged: remove {folder} and pack again")
+    return index
+
+
+def _plan(contents: Contents, strict: bool) -> str:
+    """Return a text that is the same where the same files are to be packed in the same way."""
+    files = [
+        (track.name, stem, str(file), file.path.stat().st_size, file.path.stat().st_mtime_ns)
+        for track in contents.tracks
+        for stem, file in track.stems.items()
+    ]
+    return hash_of(json.dumps([strict, files]).encode()).hexdigest()
+
+
+def _add_shard(
+    folder: Path,
+    index: PackIndex,
+    pending: Sequence[Track],
+    *,
+    strict: bool,
+    shard_size: int,
+    progress: Progress,
+) -> PackIndex:
+    """Write tracks into one more shard until it is large enough; return the index with it."""
+    name = f"shard-{len(index.shards):05d}.i16"
+    tracks, skipped, seconds = dict(index.tracks), list(index.skipped), 0.0
+    with (folder / name).open("wb") as shard:
+        for track in pending:
+            progress(seconds, track.name)
+            entries = tracks[track.name] = {}
+            for stem, file in track.stems.items():
+                start = shard.tell()
+                try:
+                    entries[stem] = _add_stem(shard, name, file)
+                except AudioError as error:
+                    if strict:
+                        raise
+                    shard.seek(start)
+                    shard.truncate()
+                    skipped.append(SkippedEntry(path=str(file.path), stem=stem, reason=str(error)))
+            seconds += track.seconds
+            if shard.tell() >= shard_size:
+                break
+        shard.flush()
+        os.fsync(shard.fileno())
+        size = shard.tell()
+    shards = {**index.shards, name: ShardEntry(size=size, sha256=sha256(folder / name))}
+    index = PackIndex(shards=shards, tracks=tracks, skipped=tuple(skipped))
+    _write_whole(folder / _STATE, index.model_dump_json())
+    return index
+
+
+def _add_stem(shard: BinaryIO, name: str, file: StemFile) -> StemEntry:
+    """Append a stem to a shard; the second time smaller, where it goes beyond full scale."""
+    offset, scale = shard.tell(), SCALE
+    length, low, high = _append(shard, file, scale)
+    peak = max(high, -low)
+    if high / scale > _LARGEST + 0.5 or low / scale < -_LARGEST - 1.5:
+        shard.seek(offset)
+        shard.truncate()
+        scale = peak / _LARGEST
+        length, _, _ = _append(shard, file, scale)
+    return StemEntry(
+        shard=name,
+        offset=offset,
+        length=length,
+        channels=file.channels,
+        sample_rate=file.sample_rate,
+        scale=scale,
+        silent=peak < SILENCE,
+    )
+
+
+def _append(shard: BinaryIO, file: StemFile, scale: float) -> tuple[int, float, float]:
+    """Append all samples of a stem; return how many per channel, the lowest and the highest."""
+    length, low, high = 0, 0.0, 0.0
+    for block in file.blocks():
+        # Decoders give a few samples more or less than the header says; places are drawn by it.
+        samples = block[:, : file.length - length] if file.exact else block
+        integers = np.clip(np.rint(samples / scale), -_LARGEST - 1, _LARGEST)
+        shard.write(np.ascontiguousarray(integers.T, "<i2").tobytes())
+        low = min(low, float(samples.min(initial=0)))
+        high = max(high, float(samples.max(initial=0)))
+        length += samples.shape[1]
+    missing = file.length - length if file.exact else 0
+    shard.write(bytes(2 * missing * file.channels))
+    if not length:
+        raise AudioError(f"{file.path}: holds no sound")
+    return length + missing, low, high
+
+
+def _compare(folder: Path, index: PackIndex, tracks: Sequence[Track], progress: Progress) -> None:
+    """Read everything again: shards by their hashes, stems against their source.
+
+    Raises:
+        UnmixError: where a sample is further away than rounding takes it.
+    """
+    for name, entry in index.shards.items():
+        if sha256(folder / name) != entry.sha256:
+            raise UnmixError(f"{folder / name} does not read as it was written: check the disk")
+    total, seconds = sum(track.seconds for track in tracks), 0.0
+    for track in tracks:
+        progress(seconds / total, f"comparing {track.name}")
+        for stem, packed in index.tracks[track.name].items():
+            fault = _difference(track.stems[stem], packed_stem(folder, packed))
+            if fault > 0.51 * packed.scale:  # half a step, and what float32 rounds
+                raise UnmixError(
+                    f"{track.stems[stem].path} differs from what was packed of it by {fault:.2g}"
+                )
+        seconds += track.seconds
+
+
+def _difference(source: StemFile, packed: StemFile) -> float:
+    """Return the largest difference between two stems, as far as the second goes."""
+    largest, position = 0.0, 0
+    for block in source.blocks():
+        ours = packed.decode(position, block.shape[1])
+        differences = np.abs(ours - block[:, : ours.shape[1]])
+        largest = max(largest, float(differences.max(initial=0)))
+        position += block.shape[1]
+    return largest
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is there as a whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)  # noqa: PTH105  (atomic, and says so)

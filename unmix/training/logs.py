@@ -1,0 +1,117 @@
+"""What a run writes down: its loss and its scores, as tables that go on where the run goes on."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from .run import Listener
+
+# Steps between two rows.
+_EVERY = 10
+
+
+class MovingLoss:
+    """The loss, averaged over about the last fifty steps; those left out do not count."""
+
+    def __init__(self) -> None:
+        self.value = math.nan
+
+    def add(self, loss: float) -> None:
+        """Take in the loss of one step."""
+        if math.isnan(self.value):
+            self.value = loss
+        elif not math.isnan(loss):
+            self.value = 0.98 * self.value + 0.02 * loss
+
+
+class CsvLog:
+    """Writes ``log.csv``, every tenth step, and ``scores.csv`` into a folder.
+
+    A run that goes on repeats the steps since its checkpoint: what was logged of them is replaced.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loss = MovingLoss()
+        self._skipped = 0
+        self._begun: set[str] = set()
+
+    def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
+        """Log every tenth step, with a moving average of the loss, and steps left out since."""
+        self._loss.add(loss)
+        self._skipped += math.isnan(loss)
+        if step % _EVERY == 0:
+            row = {
+                "loss": f"{self._loss.value:.6f}",
+                "learning_rate": f"{learning_rate:.3e}",
+                "items_per_second": f"{items_per_second:.2f}",
+                "skipped": str(self._skipped),
+            }
+            self._skipped = 0
+            self._append("log.csv", step, row)
+
+    def validated(self, step: int, scores: dict[str, float]) -> None:
+        """Log scores in dB."""
+        self._append("scores.csv", step, {stem: f"{dB:.4f}" for stem, dB in scores.items()})
+
+    def saved(self, path: Path) -> None:
+        """Log nothing."""
+
+    def _append(self, name: str, step: int, row: dict[str, str]) -> None:
+        path = self._folder / name
+        if name not in self._begun:
+            self._begun.add(name)
+            self._begin(path, step, ["step", *row])
+        with path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([step, *row.values()])
+
+    def _begin(self, path: Path, step: int, header: list[str]) -> None:
+        """Keep the rows of an earlier run that are whole, and of steps before ``step``."""
+        kept = [row for row in _rows(path) if len(row) == len(header) and _step(row) < step]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *kept])
+        part.replace(path)
+
+
+class Several:
+    """Listeners that are told one after another."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = listeners
+
+    def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
+        """A step is done."""
+        for listener in self._listeners:
+            listener.step(step, loss, learning_rate, items_per_second)
+
+    def validated(self, step: int, scores: dict[str, float]) -> None:
+        """The model has been scored."""
+        for listener in self._listeners:
+            listener.validated(step, scores)
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint was written."""
+        for listener in self._listeners:
+            listener.saved(path)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Return the rows of an earlier run's log, without the header.
+
+    The last one counts if its line has an end: a run that was killed may have cut a number short.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    whole = text[: text.rfind("\n") + 1]
+    return list(csv.reader(whole.splitlines()))[1:]
+
+
+def _step(row: list[str]) -> float:
+    """Return the step that a row tells of; infinity where the row is damaged."""
+    return int(row[0]) if row[0].isdecimal() else math.inf

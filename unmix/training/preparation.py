@@ -1,0 +1,111 @@
+"""What a run needs before its first step: model, optimizer, objective, and where it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from ..errors import UnmixError
+from ..models import Model, build
+from ..weights import load_model
+from .average import MovingAverage
+from .batches import Batch, seed_from
+from .checkpoint import load_checkpoint
+from .config import TrainConfig
+from .distributed import with_joint_norms
+from .objective import Estimator, Objective
+from .optimisation import Schedule, build_optimizer, limit_gradients
+from .run import Run
+from .state import State
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A model in training: what changes, and what changes it."""
+
+    fabric: Fabric
+    config: TrainConfig
+    state: State
+    network: Any
+    """The part of the model that is trained, as fabric wraps it."""
+    optimizer: Any
+    """As fabric wraps it."""
+    objective: Objective
+
+    def gradients(self, batches: list[Batch]) -> tuple[float, float]:
+        """Compute the gradient of the mean loss over batches; return that, and the norm before it
+        is limited. Where there are several processes, both are those of all together.
+        """
+        total = torch.zeros((), device=self.fabric.device)
+        self.optimizer.zero_grad()
+        for count, batch in enumerate(batches, 1):
+            with self.fabric.no_backward_sync(self.network, enabled=count < len(batches)):
+                loss = self._loss(batch)
+                self.fabric.backward(loss / len(batches))
+            total += loss.detach() / len(batches)
+        norm = limit_gradients(self.fabric, self.network, self.optimizer, self.config.clip_norm)
+        mean = self.fabric.all_reduce(total, reduce_op="mean")
+        assert isinstance(mean, Tensor)
+        return float(mean), float(norm)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        return self.objective(self.network, batch.references, batch.band)
+
+
+def prepare(run: Run, fabric: Fabric) -> Trainee:
+    """Return a model before its first step, with everything around it."""
+    config = run.train
+    fabric.seed_everything(config.seed, verbose=False)
+    model = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
+    if run.init and not run.resume:
+        _copy_weights(load_model(run.init), model)
+    with_joint_norms(model, fabric)
+    model.to(memory_format=torch.channels_last).to(fabric.device)
+    model.train()
+    optimizer = build_optimizer(model.parameters(), config)
+    estimator: Any = Estimator(model)
+    if config.compile:
+        estimator = torch.compile(estimator)
+    network, wrapped = fabric.setup(estimator, optimizer)
+    state = State(
+        model,
+        MovingAverage(model, config.ema),
+        wrapped,
+        Schedule(optimizer, config),
+        fabric.strategy.precision,
+    )
+    if fabric.global_rank:  # each process drops features of its own
+        torch.manual_seed(seed_from(config.seed, 0, fabric.global_rank))
+    objective = Objective(model, config.loss, fabric.device)
+    return Trainee(fabric, config, state, network, wrapped, objective)
+
+
+def take_up(run: Run, trainee: Trainee) -> None:
+    """Go on where the last run stopped, if that is wanted; else refuse to write over it."""
+    if run.resume:
+        held = load_checkpoint(run.last)
+        try:
+            trainee.state.load(held)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise UnmixError(
+                f"{run.last} is of another recipe or version ({held.get('version')}), no use to go "
+                f"on from: {str(error).splitlines()[0]} A new run may start from its weights, "
+                f"with --init {run.last}"
+            ) from None
+        rank = trainee.fabric.global_rank
+        if rank:  # a checkpoint holds the random numbers of the first process alone
+            torch.manual_seed(seed_from(run.train.seed, trainee.state.step, rank))
+    elif run.last.exists():
+        raise UnmixError(f"{run.last} exists: add --resume to go on, or name another --out")
+
+
+def _copy_weights(source: Model, model: Model) -> None:
+    """Start a model from another's weights; both must be built alike."""
+    try:
+        model.load_state_dict(source.state_dict(), strict=True)
+    except RuntimeError as error:
+        raise UnmixError(f"the weights to start from do not fit the recipe: {error}") from None
