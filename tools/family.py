@@ -60,7 +60,8 @@ def main() -> int:
 
 def of_the_family(name: str) -> bool:
     """Return whether a recipe is a form of its own, and not a use of another one's network."""
-    return not name.endswith("-finetune") and not name.startswith("mir1k-")
+    uses = name.endswith(("-finetune", "-semisupervised")) or name.startswith("mir1k-")
+    return not uses
 
 
 def row(name: str, options: argparse.Namespace, before: list[str] | None) -> list[str]:

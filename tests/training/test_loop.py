@@ -1,7 +1,6 @@
 """Training, at its smallest: the loss falls, of any model, of any stems, and nothing is lost."""
 
 import errno
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from unmix.data import MixingConfig
 from unmix.errors import ConfigError, UnmixError
-from unmix.recipes import find_recipe, recipes
+from unmix.recipes import find_recipe
 from unmix.training.checkpoint import load_checkpoint, save_checkpoint
 from unmix.training.config import read_recipe, training_of
 from unmix.training.loop import train
@@ -169,36 +167,6 @@ def test_workers_deliver_the_same_items(make_run: MakeRun, log: Log) -> None:
     train(make_run("a", steps=6), alone)
     train(replace(make_run("b", steps=6), workers=2), many)
     assert alone.losses == many.losses
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(recipes()))
-def test_every_recipe_trains_at_smoke_size(
-    name: str, make_run: MakeRun, log: Log, tmp_path: Path
-) -> None:
-    """On songs as they are: the loss then changes with the weights, not with the item."""
-    run = make_run()
-    recipe = read_recipe(recipes()[name])
-    settings = recipe.model | recipe.smoke | {"sample_rate": 8000}
-    if "piano" in settings.get("stems", ()):
-        shutil.copytree(run.data, tmp_path / "data")
-        for song in (tmp_path / "data" / "songs").iterdir():
-            shutil.copy(song / "other.wav", song / "piano.wav")
-        run = replace(run, data=tmp_path / "data")
-    changes = {
-        "steps": 40,
-        "warmup": 5,
-        "batch_size": 2,
-        "accumulate": 1,
-        "learning_rate": 5e-3,
-        "excerpt": 2000,
-        "mixing": MixingConfig(coherent=1, without_vocals=0, without_accompaniment=0),
-        "corpora": run.train.corpora,
-    }
-    config = (recipe.train or run.train).model_copy(update=changes)
-    heard = log()
-    train(replace(run, recipe=recipe.model_copy(update={"model": settings}), train=config), heard)
-    assert np.mean(heard.losses[-10:]) < np.mean(heard.losses[:10])
 
 
 def test_a_run_is_not_overwritten_unasked(make_run: MakeRun, log: Log) -> None:

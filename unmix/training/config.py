@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ..config import Settings, read_toml, validate
 from ..data import CorpusConfig, MixingConfig
 from ..errors import ConfigError
+from .augment.config import AugmentConfig
 from .precision import PrecisionChoice
 
 
@@ -100,6 +101,28 @@ class OptimisationConfig(Settings):
         return self
 
 
+class SemiSupervisedConfig(Settings):
+    """Training on unpaired recordings too: Stoller et al. (ICASSP 2018), whose values these are.
+
+    It has a loss of its own, so there is no table ``loss`` beside it. With ``alpha`` and ``beta``
+    of 0 it is that paper's supervised baseline.
+    """
+
+    alpha: float = Field(default=1e-3, ge=0)
+    """Weight of what critics say of estimates; critics there are where it is above 0."""
+    beta: float = Field(default=1e-3, ge=0)
+    """Weight of the difference between an unlabelled mixture and the sum of its estimates."""
+    penalty: float = Field(default=10.0, ge=0)
+    """Weight, in the critics' loss, of gradients above 1."""
+    critic_steps: int = Field(default=5, gt=0)
+    """Steps of the critics before each of the separator."""
+    critic_learning_rate: float = Field(default=5e-5, gt=0)
+    """Of their Adam; it stays."""
+    corpora: tuple[CorpusConfig, ...] = ()
+    """Of unpaired recordings; their weights ``vocals``, ``accompaniment`` and ``mixture`` say what
+    they are drawn as."""
+
+
 class TrainConfig(OptimisationConfig):
     """How to train. Lengths are in steps unless said."""
 
@@ -124,7 +147,10 @@ class TrainConfig(OptimisationConfig):
     """Validations without a better score before the run ends; 0 for a run of all its steps."""
     loss: LossConfig = LossConfig()
     mixing: MixingConfig = MixingConfig()
+    augment: AugmentConfig = AugmentConfig()
     corpora: tuple[CorpusConfig, ...] = Field(min_length=1)
+    semi_supervised: SemiSupervisedConfig | None = None
+    """For models of log magnitudes: learn from recordings without their stems too."""
 
     @property
     def needs_scores(self) -> bool:

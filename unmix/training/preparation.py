@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,12 +12,14 @@ from torch import Tensor
 from ..errors import UnmixError
 from ..models import Model, build
 from ..weights import load_model
+from .adversary import Adversary, LogEstimator
+from .augment import augment, band_after
 from .average import MovingAverage
 from .batches import Batch, seed_from
 from .checkpoint import load_checkpoint
 from .config import TrainConfig
 from .distributed import with_joint_norms
-from .objective import Estimator, Objective
+from .objective import Estimator, Objective, rest_of
 from .optimisation import Schedule, build_optimizer, limit_gradients
 from .run import Run
 from .state import State
@@ -34,13 +36,16 @@ class Trainee:
     """The part of the model that is trained, as fabric wraps it."""
     optimizer: Any
     """As fabric wraps it."""
-    objective: Objective
+    objective: Objective | Adversary
 
     def gradients(self, batches: list[Batch]) -> tuple[float, float]:
         """Compute the gradient of the mean loss over batches; return that, and the norm before it
         is limited. Where there are several processes, both are those of all together.
         """
         total = torch.zeros((), device=self.fabric.device)
+        if isinstance(self.objective, Adversary):
+            self.state.whole = False  # until the separator has done its step too
+            self.objective.train_critics(self.network, self.state.step)
         self.optimizer.zero_grad()
         for count, batch in enumerate(batches, 1):
             with self.fabric.no_backward_sync(self.network, enabled=count < len(batches)):
@@ -53,7 +58,24 @@ class Trainee:
         return float(mean), float(norm)
 
     def _loss(self, batch: Batch) -> Tensor:
+        batch = self._augmented(batch)
         return self.objective(self.network, batch.references, batch.band)
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """Return a batch changed by chance, which follows from its items alone.
+
+        A generator on the CPU makes the same of them on every device.
+        """
+        model, config = self.state.model, self.config
+        generator = torch.Generator().manual_seed(seed_from(config.seed, batch.items[0]))
+        names = (*model.stems, rest_of(model.stems))[: batch.references.shape[1]]
+        return replace(
+            batch,
+            references=augment(
+                batch.references, names, model.sample_rate, config.augment, generator
+            ),
+            band=None if batch.band is None else band_after(batch.band, config.augment),
+        )
 
 
 def prepare(run: Run, fabric: Fabric) -> Trainee:
@@ -67,7 +89,14 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     model.to(memory_format=torch.channels_last).to(fabric.device)
     model.train()
     optimizer = build_optimizer(model.parameters(), config)
-    estimator: Any = Estimator(model)
+    objective: Objective | Adversary
+    if config.semi_supervised:
+        objective = adversary = Adversary(run, model, fabric)
+        estimator: Any = LogEstimator(model)
+        further = adversary.parts
+    else:
+        objective = Objective(model, config.loss, fabric.device)
+        estimator, further = Estimator(model), {}
     if config.compile:
         estimator = torch.compile(estimator)
     network, wrapped = fabric.setup(estimator, optimizer)
@@ -77,10 +106,10 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
         wrapped,
         Schedule(optimizer, config),
         fabric.strategy.precision,
+        further,
     )
     if fabric.global_rank:  # each process drops features of its own
         torch.manual_seed(seed_from(config.seed, 0, fabric.global_rank))
-    objective = Objective(model, config.loss, fabric.device)
     return Trainee(fabric, config, state, network, wrapped, objective)
 
 

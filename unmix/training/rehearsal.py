@@ -10,7 +10,7 @@ import torch
 
 from .batches import batches
 from .distributed import make_fabric
-from .preparation import Trainee, prepare
+from .preparation import prepare
 from .run import Run
 
 
@@ -29,7 +29,8 @@ class Rehearsal:
     """The most that was held at once: of the device's memory on CUDA, else of the process. 0 on
     Windows."""
     step_seconds: float
-    """Of the forward and backward passes and the optimizer, without loading."""
+    """Of the forward and backward passes and the optimizer, without loading; that of what critics
+    listen to is in it."""
     item_seconds: float
     """To load one item, in one process."""
     loss: float
@@ -46,8 +47,8 @@ def rehearse(run: Run, steps: int = 2) -> Rehearsal:
     config = run.train
     torch.set_flush_denormal(True)
     fabric = make_fabric(run.device, config.precision)
-    trainee = prepare(run, fabric)
     alone = replace(run, workers=0, train=config.model_copy(update={"steps": steps + 1}))
+    trainee = prepare(alone, fabric)
     stream = batches(alone, trainee.state.model, fabric.device)
     loading, stepping, losses = [], [], []
     for _ in range(steps + 1):
@@ -66,7 +67,7 @@ def rehearse(run: Run, steps: int = 2) -> Rehearsal:
         device=str(fabric.device),
         precision=getattr(fabric.strategy.precision, "precision", "32-true"),
         parameters=sum(p.numel() for p in trainee.state.model.parameters()),
-        checkpoint_bytes=_checkpoint_bytes(trainee),
+        checkpoint_bytes=_bytes(trainee.state.dump(run.recipe)),
         memory_bytes=_memory(fabric.device),
         step_seconds=min(stepping[1:]),
         item_seconds=min(loading[1:]),
@@ -86,11 +87,13 @@ def run_seconds(rehearsal: Rehearsal, run: Run) -> float:
     return each * run.train.steps
 
 
-def _checkpoint_bytes(trainee: Trainee) -> int:
-    kept = [*trainee.state.model.state_dict().values(), *trainee.state.average.state.values()]
-    for state in trainee.optimizer.state_dict()["state"].values():
-        kept += [value for value in state.values() if isinstance(value, torch.Tensor)]
-    return sum(value.numel() * value.element_size() for value in kept)
+def _bytes(held: object) -> int:
+    """Return the size of all tensors in what a checkpoint holds."""
+    if isinstance(held, torch.Tensor):
+        return held.numel() * held.element_size()
+    if isinstance(held, dict):
+        return sum(map(_bytes, held.values()))
+    return sum(map(_bytes, held)) if isinstance(held, list | tuple) else 0
 
 
 def _memory(device: torch.device) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ class State:
         optimizer: of its weights.
         schedule: of the optimizer's learning rate.
         precision: what scales losses, where 16-bit floats need that.
+        further: parts by name, with a ``state_dict`` each: critics, say.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class State:
         optimizer: Any,
         schedule: Schedule,
         precision: Precision,
+        further: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.average = average
@@ -52,6 +54,7 @@ class State:
             "optimizer": optimizer,
             "schedule": schedule,
             "precision": precision,
+            **(further or {}),
         }
         self._best = -math.inf
         self._in_vain = 0

@@ -1,0 +1,289 @@
+"""Semi-supervised training: the objective, the critics that it needs, and what they listen to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.utils.data import DataLoader, Dataset
+
+from ..data import UnpairedExcerpts, open_corpus
+from ..data.tracks import MIXTURE
+from ..errors import ConfigError
+from ..frontends import STFT
+from ..models import Model
+from ..models.adversarial import Critic
+from ..stems import ACCOMPANIMENT, VOCALS
+from .batches import seed_from
+from .config import LossConfig, SemiSupervisedConfig
+from .losses import band_weight
+from .run import Run
+from .semisupervised import adversarial_loss, consistency_loss, critic_loss, supervised_loss
+
+# Factors of what is unpaired: the paper's.
+_LEVELS = (0.2, 1.2)
+# The first number of the seeds of what is drawn here, so that none is another stream's.
+_CRITICS, _SHARES, _EXCERPTS, _OF_LEVELS = range(1001, 1005)
+
+# Item of the unpaired stream: its index, and the stems that are wanted of it.
+_Key = tuple[int, tuple[str, ...]]
+
+
+class LogMagnitudeModel(Protocol):
+    """What a model has that can be trained so; see ``models.adversarial``."""
+
+    stft: STFT
+
+    def log_magnitudes(self, frames: Tensor) -> Tensor:
+        """Return ``log(1 + magnitude)`` of every stem, ``[B, S, C, F, T]``, of a mixture's."""
+
+
+class LogEstimator(nn.Module):
+    """The part of a model that is trained: a mixture's frames to the stems' log magnitudes."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return estimates ``[B, S, C, F, T]``, fewer frames than given ``[B, C, F, T]``."""
+        return cast(LogMagnitudeModel, self.model).log_magnitudes(frames)
+
+
+class Adversary:
+    """Judges estimates of paired and of unpaired recordings; called like ``Objective``.
+
+    Where ``alpha`` and ``beta`` are 0 it is the paper's supervised baseline: there are no critics,
+    and no unpaired recording is opened.
+
+    Args:
+        run: what is trained, from what.
+        model: whose estimates are judged.
+        fabric: where, and beside which other processes.
+
+    Raises:
+        ConfigError: for a model that cannot be trained so, or a corpus that would mislead critics.
+    """
+
+    def __init__(self, run: Run, model: Model, fabric: Fabric) -> None:
+        config = run.train.semi_supervised
+        assert config is not None
+        _check(run, model, config)
+        self._run, self._model, self._fabric, self._config = run, model, fabric, config
+        self._stft = cast(LogMagnitudeModel, model).stft
+        # Frames at either end whose windows reach beyond what is there.
+        self._cut = -(-(self._stft.n_fft // 2) // self._stft.hop_length)
+        self._length = run.train.excerpt or model.chunk
+        frames = self._stft.frame_count(self._length)
+        stems = model.stems if config.alpha else ()
+        self.critics = _critics(stems, self._stft.bins - 1, frames - 2, run.train.seed)
+        self.critics.to(fabric.device).requires_grad_(False)
+        self.optimizer: Adam | None = None
+        if config.alpha:
+            self.optimizer = Adam(self.critics.parameters(), config.critic_learning_rate)
+        self._stream: Iterator[dict[str, Tensor]] | None = None
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What changes from step to step, for checkpoints."""
+        if self.optimizer is None:
+            return {}
+        return {"critics": self.critics, "critic_optimizer": self.optimizer}
+
+    def __call__(self, network: Any, references: Tensor, band: Tensor | None) -> Tensor:
+        """Return the separator's loss of a batch, a scalar; as in ``Objective``.
+
+        An unpaired batch of mixtures goes along, through the network in one pass: gradients of
+        several processes are joined after one pass alone.
+        """
+        config, count = self._config, len(references)
+        mixtures = references.sum(1)
+        if self._unpaired:
+            mixtures = torch.cat([mixtures, self._next()[MIXTURE]])
+        frames = self._frames(mixtures)
+        estimates = network(frames).float()
+        wanted = self._inner(torch.log1p(self._frames(references).abs()), estimates)
+        weight = None if band is None else band_weight(band, self._stft, self._model.sample_rate)
+        loss = supervised_loss(estimates[:count], wanted, weight)
+        unknown = estimates[count:]
+        if config.alpha:
+            critics = [self.critics[stem] for stem in self._model.stems]
+            fakes = [_judged(unknown[:, row]) for row in range(len(critics))]
+            loss = loss + config.alpha * adversarial_loss(critics, fakes)
+        if config.beta:
+            magnitudes = self._inner(frames[count:].abs(), estimates)
+            loss = loss + config.beta * consistency_loss(unknown, magnitudes)
+        return loss
+
+    def train_critics(self, network: Any, step: int) -> None:
+        """Let the critics learn from fresh batches, before the separator's step ``step + 1``.
+
+        Args:
+            network: a ``LogEstimator`` of the model, as it may be wrapped.
+            step: how many steps are done; where the stream of unpaired items goes on.
+        """
+        if self._stream is None and self._unpaired:
+            self._stream = self._batches(step)
+        if self.optimizer is None:
+            return
+        generator = torch.Generator().manual_seed(seed_from(_SHARES, self._run.train.seed, step))
+        self.critics.requires_grad_(True)
+        for _ in range(self._config.critic_steps):
+            batch = self._next()
+            with torch.no_grad():
+                estimates = network(self._frames(batch[MIXTURE])).float()
+            losses = []
+            for row, stem in enumerate(self._model.stems):
+                fake = _judged(estimates[:, row])
+                real = _judged(torch.log1p(self._frames(batch[stem]).abs()))
+                shares = self._shares(len(real), generator).to(real.device)
+                critic, penalty = self.critics[stem], self._config.penalty
+                losses.append(critic_loss(critic, real, fake, shares, penalty))
+            self.optimizer.zero_grad()
+            torch.stack(losses).sum().backward()
+            self._join_gradients()
+            self.optimizer.step()
+        self.critics.requires_grad_(False)
+
+    @property
+    def _unpaired(self) -> bool:
+        return bool(self._config.alpha or self._config.beta)
+
+    def _frames(self, samples: Tensor) -> Tensor:
+        """Return the frames ``[..., F, T]`` whose windows lie within samples ``[..., N]``."""
+        frames: Tensor = self._stft(samples)
+        return frames[..., self._cut : -self._cut]
+
+    def _inner(self, values: Tensor, like: Tensor) -> Tensor:
+        """Return the middle frames: as many as ``like`` has."""
+        before = (values.shape[-1] - like.shape[-1]) // 2
+        return values[..., before : before + like.shape[-1]]
+
+    def _shares(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw for all processes what one would for all; return this one's, ``[count, 1, 1, 1]``.
+
+        On the CPU, so that every device has the same.
+        """
+        whole = torch.rand(self._fabric.world_size, count, 1, 1, 1, generator=generator)
+        return whole[self._fabric.global_rank]
+
+    def _join_gradients(self) -> None:
+        """Average the critics' gradients over processes.
+
+        Wrapped as the separator is, critics could not be asked for the gradient of their input.
+        """
+        if self._fabric.world_size == 1:
+            return
+        for parameter in self.critics.parameters():
+            assert parameter.grad is not None
+            joint = self._fabric.all_reduce(parameter.grad, reduce_op="mean")
+            assert isinstance(joint, Tensor)
+            parameter.grad = joint
+
+    def _next(self) -> dict[str, Tensor]:
+        assert self._stream is not None
+        return next(self._stream)
+
+    def _batches(self, first: int) -> Iterator[dict[str, Tensor]]:
+        """Yield this process's unpaired batches from step ``first``: critics', then separator's."""
+        run, device = self._run, self._fabric.device
+        loader: DataLoader[dict[str, Tensor]] = DataLoader(
+            self._open(),
+            batch_sampler=self._keys(first),
+            num_workers=run.workers,
+            prefetch_factor=2 if run.workers else None,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # as in ``batches``
+            multiprocessing_context="spawn" if run.workers else None,
+        )
+        for batch in loader:
+            yield {stem: part.to(device, non_blocking=True) for stem, part in batch.items()}
+
+    def _keys(self, first: int) -> Iterator[list[_Key]]:
+        train, config, fabric = self._run.train, self._config, self._fabric
+        turns = [(*self._model.stems, MIXTURE)] * (config.critic_steps if config.alpha else 0)
+        turns += [(MIXTURE,)] * train.accumulate
+        for batch in range(first * len(turns), train.steps * len(turns)):
+            start = (batch * fabric.world_size + fabric.global_rank) * train.batch_size
+            wanted = turns[batch % len(turns)]
+            yield [(index, wanted) for index in range(start, start + train.batch_size)]
+
+    def _open(self) -> Unpaired:
+        run, model = self._run, self._model
+        corpora = [open_corpus(corpus, run.data) for corpus in self._config.corpora]
+        # Stems are judged, not separated: they need no more around them than their windows.
+        around = {MIXTURE: model.context}
+        stems = (*(model.stems if self._config.alpha else ()), MIXTURE)
+        streams = {
+            stem: UnpairedExcerpts(
+                corpora,
+                stem,
+                sample_rate=model.sample_rate,
+                channels=model.audio_channels,
+                length=self._length + 2 * around.get(stem, self._cut * self._stft.hop_length),
+                seed=seed_from(_EXCERPTS, run.train.seed, number),
+                items=run.train.steps,
+            )
+            for number, stem in enumerate(stems)
+        }
+        return Unpaired(streams, run.train.seed)
+
+
+class Unpaired(Dataset[dict[str, Tensor]]):
+    """Excerpts of stems that have nothing to do with each other, at random levels.
+
+    Args:
+        streams: of each stem.
+        seed: of the levels.
+    """
+
+    def __init__(self, streams: dict[str, UnpairedExcerpts], seed: int) -> None:
+        self._streams = streams
+        self._seed = seed
+
+    def __getitem__(self, key: _Key) -> dict[str, Tensor]:
+        """Return samples ``[C, N]`` by stem: of the stems that are asked for, of one index."""
+        index, stems = key
+        random = np.random.default_rng((_OF_LEVELS, self._seed, index))
+        levels = dict(zip(self._streams, random.uniform(*_LEVELS, len(self._streams)), strict=True))
+        return {stem: self._streams[stem][index]["samples"] * float(levels[stem]) for stem in stems}
+
+
+def _judged(log_magnitude: Tensor) -> Tensor:
+    """Return what a critic sees ``[B * C, 1, F - 1, T - 2]`` of a stem ``[B, C, F, T]``.
+
+    Not the offset, nor the outermost frames: an even number of bins, as in the paper.
+    """
+    return log_magnitude[..., 1:, 1:-1].flatten(0, 1).unsqueeze(1)
+
+
+def _critics(stems: Sequence[str], bins: int, frames: int, seed: int) -> nn.ModuleDict:
+    """Return critics of a seed; torch's random numbers go on as if there were none."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_from(_CRITICS, seed))
+        return nn.ModuleDict({stem: Critic(bins, frames) for stem in stems})
+
+
+def _check(run: Run, model: Model, config: SemiSupervisedConfig) -> None:
+    """Refuse, with a sentence, what cannot be trained so."""
+    name = run.recipe.architecture
+    if not hasattr(model, "log_magnitudes"):
+        raise ConfigError(
+            f"semi_supervised: `{name}` has no log magnitudes for critics; `adversarial` has"
+        )
+    if set(model.stems) != {VOCALS, ACCOMPANIMENT}:
+        raise ConfigError(f"semi_supervised: needs the stems {VOCALS} and {ACCOMPANIMENT}")
+    if run.train.loss != LossConfig():
+        raise ConfigError("semi_supervised has a loss of its own: leave out the table [train.loss]")
+    for corpus in config.corpora if config.alpha else ():
+        judged = corpus.vocals or corpus.accompaniment
+        if judged and corpus.band and corpus.band < model.sample_rate / 2:
+            raise ConfigError(
+                f"semi_supervised: corpus {corpus.path} ends at {corpus.band:g} Hz, by which "
+                f"critics would know it; the model goes up to {model.sample_rate / 2:g}"
+            )

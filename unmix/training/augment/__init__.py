@@ -1,0 +1,134 @@
+"""Augmentation: what is done to a batch before the network sees it, on the training device.
+
+Every change is a small function of samples, settings and random numbers; ``augment`` does those
+that a recipe asks for, one after the other. Mixtures are sums of references, so whatever belongs to
+the mixture, as a limiter does, is done to all its stems alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ...errors import ConfigError
+from ...stems import VOCALS
+from .chance import Chance
+from .codec import degrade
+from .config import AugmentConfig, Effect
+from .dynamics import compress, limit, saturate
+from .exchange import blend, remix
+from .filters import equalise, limit_band
+from .levels import change_gain, invert, swap_channels
+from .playback import change_pitch, change_speed
+from .room import reverberate
+from .voices import double
+
+__all__ = ["AugmentConfig", "augment", "band_after"]
+
+
+class _Change(Protocol):
+    """Changes items ``[K, S, C, N]``, all of them, as settings say."""
+
+    def __call__(
+        self, samples: Tensor, config: Any, sample_rate: int, chance: Chance
+    ) -> Tensor: ...
+
+
+class _Step(NamedTuple):
+    change: _Change
+    config: Effect
+    rows: Sequence[int]
+
+
+@torch.no_grad()
+def augment(
+    references: Tensor,
+    stems: tuple[str, ...],
+    sample_rate: int,
+    config: AugmentConfig,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return a batch changed by chance; of the same shape, and as finite as it was.
+
+    Args:
+        references: ``[B, S, C, N]``; the mixture is their sum.
+        stems: their names.
+        sample_rate: Hz.
+        config: what is done, and how often. By default nothing, and no number is drawn.
+        generator: decides all; one on the CPU decides the same for every device.
+
+    Raises:
+        ConfigError: where voices are to be changed, and no stem is the vocals.
+    """
+    chance = Chance(generator, references.device)
+    if config.remix.share:
+        references = remix(references, config.remix, chance)
+    if config.blend.share:
+        references = blend(references, config.blend, chance)
+    for step in _sound(config, stems):
+        references = _changed(references, step, sample_rate, chance)
+    if config.channels.swap:
+        references = swap_channels(references, config.channels.swap, chance)
+    if config.channels.invert:
+        references = invert(references, config.channels.invert, chance)
+    for step in _delivery(config, stems):
+        references = _changed(references, step, sample_rate, chance)
+    return references
+
+
+def band_after(band: Tensor, config: AugmentConfig) -> Tensor:
+    """Return the Hz up to which items ``[B]`` hold, after any augmentation that may come of it.
+
+    Args:
+        band: Hz up to which they held before.
+        config: what is done to them. Items that trade stems all get the narrowest band; those that
+            may sound lower, the lowest that they may.
+    """
+    if config.remix.share or config.blend.share:
+        band = band.amin().expand_as(band)
+    if config.playback.share:
+        band = band * min(1.0, config.playback.speed[0])
+    if config.pitch.share:
+        band = band * min(1.0, 2 ** (config.pitch.semitones[0] / 12))
+    return band
+
+
+def _sound(config: AugmentConfig, stems: tuple[str, ...]) -> Iterator[_Step]:
+    """Yield what changes the sound of stems, in order."""
+    every = range(len(stems))
+    voices = [row for row, stem in enumerate(stems) if stem == VOCALS]
+    voice = config.voice
+    tables = (voice.compression, voice.doubling, voice.reverb)
+    if not voices and any(table.share for table in tables):
+        raise ConfigError(f"augment.voice needs the stem {VOCALS}; there is {', '.join(stems)}")
+    yield _Step(change_speed, config.playback, every)
+    yield _Step(change_pitch, config.pitch, every)
+    yield _Step(equalise, config.equaliser, every)
+    yield _Step(saturate, config.saturation, every)
+    yield _Step(compress, voice.compression, voices)
+    yield _Step(double, voice.doubling, voices)
+    yield _Step(reverberate, voice.reverb, voices)
+    yield _Step(change_gain, config.gain, every)
+
+
+def _delivery(config: AugmentConfig, stems: tuple[str, ...]) -> Iterator[_Step]:
+    """Yield what becomes of the finished mixture, in order."""
+    every = range(len(stems))
+    yield _Step(limit, config.delivery.limiter, every)
+    yield _Step(limit_band, config.delivery.band, every)
+    yield _Step(degrade, config.delivery.codec, every)
+
+
+def _changed(references: Tensor, step: _Step, sample_rate: int, chance: Chance) -> Tensor:
+    """Return references of which a share of the items is changed; no other costs time."""
+    if not step.config.share:
+        return references
+    items = chance.chosen(step.config.share, len(references))
+    if not len(items):
+        return references
+    where = items[:, None], torch.tensor(list(step.rows), device=references.device)
+    changed = step.change(references[where], step.config, sample_rate, chance)
+    return references.index_put(where, changed)

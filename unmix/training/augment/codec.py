@@ -1,0 +1,46 @@
+"""Codec artefacts: frames whose magnitudes are quantised, so that what is soft leaves holes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...frontends import STFT
+from .chance import Chance
+from .config import CodecConfig
+
+# Samples of a frame, as of codecs for any rate; and bins of a band that shares a step.
+_N_FFT = 1024
+_BAND = 8
+
+
+def degrade(samples: Tensor, config: CodecConfig, sample_rate: int, chance: Chance) -> Tensor:
+    """Return items ``[K, S, C, N]`` as if their mixture had been through a lossy codec.
+
+    What the codec does to a bin of the mixture is a factor, from 0 to 2; all stems have it alike,
+    so that they still sum to the mixture.
+    """
+    cutoff = chance.ratio(config.cutoff, len(samples), 1, 1, 1)
+    precision = chance.uniform(config.precision, len(samples), 1, 1, 1)
+    stft = STFT(_N_FFT, _N_FFT // 2).to(samples.device)
+    place = stft.frequencies(sample_rate)[:, None] / cutoff
+    frames = stft(samples)
+    factor = quantisation(frames.sum(1).abs(), precision * (1 - place)) * (place < 1)
+    degraded: Tensor = stft.inverse(frames * factor[:, None], samples.shape[-1])
+    return degraded
+
+
+def quantisation(magnitude: Tensor, precision: Tensor) -> Tensor:
+    """Return the factors ``[..., F, T]`` that make magnitudes ``[..., F, T]`` whole steps.
+
+    A step lies ``precision`` dB ``[..., F, 1]`` below the level of the bins of a band.
+    """
+    bins = magnitude.shape[-2]
+    padded = F.pad(magnitude, (0, 0, 0, -bins % _BAND))
+    power = padded.unflatten(-2, (-1, _BAND)).square().mean(-2)
+    band = power.sqrt().repeat_interleave(_BAND, -2)[..., :bins, :]
+    step = (band * 10 ** (-precision / 20)).clamp(min=torch.finfo(band.dtype).tiny)
+    steps = magnitude / step
+    factor: Tensor = steps.round() / steps.clamp(min=0.5)
+    return factor
