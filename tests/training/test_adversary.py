@@ -147,6 +147,35 @@ def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
         assert later > max(0.1, earlier + 0.1)
 
 
+def test_the_separators_loss_is_the_sum_of_its_terms(make_semi: MakeRun) -> None:
+    """Of paired items the supervised one, of the unpaired mixtures the two others."""
+    run = make_semi(alpha=0.5, beta=0.25, critic_steps=1)
+    trainee = prepare(run, make_fabric("cpu", "32-true"))
+    adversary, model = trainee.objective, trainee.state.model
+    assert isinstance(adversary, Adversary)
+    adversary.train_critics(trainee.network, 0)
+    paired = next(batches(run, model, torch.device("cpu")))
+    stream = adversary._batches(0)
+    next(stream)  # the critics'
+    unpaired = next(stream)
+    assert list(unpaired) == ["mixture"]
+    loss = adversary(trainee.network, paired.references, None)
+
+    supervised = Adversary(make_semi(alpha=0, beta=0), model, trainee.fabric)
+    frames = model.stft(unpaired["mixture"])[..., 1:-1]  # windows wholly within it
+    estimates = model.log_magnitudes(frames)
+    inner = slice(model.network.context, -model.network.context)
+    sums = torch.expm1(estimates).sum(1)
+    consistency = (frames[..., inner].abs() - sums).square().mean()
+    judged = [
+        adversary.critics[stem](estimates[:, row, :, 1:, 1:-1]).mean()
+        for row, stem in enumerate(STEMS)
+    ]
+    wanted = supervised(trainee.network, paired.references, None)
+    wanted = wanted - 0.5 * (judged[0] + judged[1]) + 0.25 * consistency
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(make_semi: MakeRun, log: Log) -> None:
     whole = train(make_semi("whole", critic_steps=2), log())
     cut = make_semi("cut", critic_steps=2)
