@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from unmix.frontends import STFT
+from unmix.frontends import STFT, SubbandSTFT
 from unmix.training.config import LossConfig
 from unmix.training.losses import Sound, band_weight, multi_resolution, separation_loss
 
@@ -173,6 +173,15 @@ def test_silence_costs_nothing_and_has_a_gradient(relative: bool) -> None:
     assert loss == 0
     assert estimates.grad is not None
     assert estimates.grad.isfinite().all()
+
+
+def test_a_band_is_found_in_subbands_too() -> None:
+    """Their bins lie band after band, every other one mirrored: the transform knows where."""
+    stft = SubbandSTFT(64, 16)
+    weight = band_weight(torch.tensor([4000.0]), stft, 16000)
+    assert weight.shape == (1, stft.bins)
+    assert torch.equal(weight[0].bool(), stft.frequencies(16000) <= 4000)
+    assert 0.45 < weight.mean() < 0.55
 
 
 @pytest.mark.parametrize("frames", [False, True])

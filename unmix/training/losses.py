@@ -168,8 +168,8 @@ def multi_resolution(
 
 def band_weight(band: Tensor, stft: STFT, sample_rate: int) -> Tensor:
     """Return ``[B, F]``: 1 for bins at or below ``band`` Hz ``[B]``, 0 above."""
-    bins = torch.arange(stft.bins, device=band.device) * (sample_rate / stft.n_fft)
-    return (bins <= band.unsqueeze(1)).float()
+    frequencies = stft.frequencies(sample_rate).to(band.device)
+    return (frequencies <= band.unsqueeze(1)).float()
 
 
 def _with_rest(stems: Tensor, mixture: Tensor) -> Tensor:
