@@ -58,7 +58,6 @@ def release(options: argparse.Namespace) -> Path:
     digest = save_weights(
         weights, recipe["architecture"], recipe["model"], state, licence=options.licence
     )
-    weights.chmod(0o644)  # safetensors makes files that nobody else can read
     reports = {
         (dataset, split): evaluate(folder, data=options.data / path)
         for dataset, split, path in (text.split(":") for text in options.score)

@@ -42,6 +42,18 @@ TRAIN = {
     "corpora": [{"path": "songs", "vocals": 1, "accompaniment": 1, "coherent": 1}],
 }
 MakeRun = Callable[..., Run]
+PROGRAM = """
+import sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from unmix.training.config import Recipe
+from unmix.training.logs import CsvLog
+from unmix.training.loop import Run, train
+recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_text())
+data, out = map(Path, sys.argv[2:])
+run = Run(recipe=recipe, train=recipe.train, data=data, out=out, workers=0, device="cpu")
+train(run, CsvLog(out))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +85,12 @@ class Log:
 
     def saved(self, path: Path) -> None:
         assert path.is_file()
+
+
+@pytest.fixture(scope="session")
+def program() -> str:
+    """A program that trains a recipe: its arguments are the recipe as JSON, data and out."""
+    return PROGRAM
 
 
 @pytest.fixture(scope="session")

@@ -35,20 +35,6 @@ from unmix.weights import load_model
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
 
-#: Trains a recipe as one of several processes.
-SCRIPT = """
-import sys, torch
-from pathlib import Path
-torch.set_num_threads(1)
-from unmix.training.config import Recipe
-from unmix.training.logs import CsvLog
-from unmix.training.loop import Run, train
-recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_text())
-data, out = map(Path, sys.argv[2:])
-run = Run(recipe=recipe, train=recipe.train, data=data, out=out, workers=0, device="cpu")
-train(run, CsvLog(out))
-"""
-
 MODEL = {"sample_rate": 8000, "n_fft": 64, "hop_length": 32, "frames": 10, "width": 4, "depth": 2}
 STEMS = ("accompaniment", "vocals")
 UNPAIRED = [
@@ -273,14 +259,14 @@ def test_processes_that_read_change_nothing(make_semi: MakeRun, log: Log) -> Non
 
 @pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_batch(
-    make_semi: MakeRun, log: Log, tmp_path: Path
+    make_semi: MakeRun, log: Log, tmp_path: Path, program: str
 ) -> None:
     """Critics too: they learn from the items of both."""
     own = {"critic_steps": 2, "critic_learning_rate": 1e-3, "alpha": 0.1}
     pair = make_semi("pair", train={"steps": 4, "batch_size": 1}, **own)
     recipe, script = tmp_path / "recipe.json", tmp_path / "script.py"
     recipe.write_text(pair.recipe.model_dump_json())
-    script.write_text(SCRIPT)
+    script.write_text(program)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
         [*torchrun, str(script), str(recipe), str(pair.data), str(pair.out)],

@@ -22,20 +22,6 @@ from unmix.training.validation import TrackValidator
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
 
-#: Trains a recipe in a process of its own; a checkpoint after every step.
-SCRIPT = """
-import sys, torch
-from pathlib import Path
-torch.set_num_threads(1)
-from unmix.training.config import Recipe
-from unmix.training.logs import CsvLog
-from unmix.training.loop import Run, train
-recipe = Recipe.model_validate_json(Path(sys.argv[1]).read_text())
-data, out = map(Path, sys.argv[2:])
-run = Run(recipe=recipe, train=recipe.train, data=data, out=out, workers=0, device="cpu")
-train(run, CsvLog(out))
-"""
-
 
 def _same(a: Path, b: Path) -> None:
     first, second = load_checkpoint(a), load_checkpoint(b)
@@ -93,13 +79,13 @@ def test_a_validation_that_was_cut_is_done_again(make_run: MakeRun, log: Log) ->
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(
-    make_run: MakeRun, log: Log, tmp_path: Path
+    make_run: MakeRun, log: Log, tmp_path: Path, program: str
 ) -> None:
     whole = train(make_run("whole", steps=200), log())
     cut = make_run("cut", steps=200, checkpoint_minutes=1e-9)
     recipe = tmp_path / "recipe.json"
     recipe.write_text(cut.recipe.model_dump_json())
-    command = [sys.executable, "-c", SCRIPT, str(recipe), str(cut.data), str(cut.out)]
+    command = [sys.executable, "-c", program, str(recipe), str(cut.data), str(cut.out)]
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
     try:
         _wait_for(cut.last, process)

@@ -59,7 +59,10 @@ def listings() -> tuple[list[Listing], list[str]]:
     from ..errors import ModelError
     from ..manifest import list_models, list_published
 
-    listed = [_packaged(entry, rank == 0) for rank, entry in enumerate(list_models())]
+    listed = [
+        _listed(entry, PACKAGE, entry.architecture, default=rank == 0)
+        for rank, entry in enumerate(list_models())
+    ]
     published = {entry.name: entry for entry in list_published()}
     damaged = []
     here = cached_names()
@@ -68,16 +71,23 @@ def listings() -> tuple[list[Listing], list[str]]:
             listed.append(_cached(read_cached(name), published.get(name)))
         except ModelError as error:
             damaged.append(str(error))
-    away = [_published(entry) for name, entry in published.items() if name not in here]
+    away = [
+        _listed(entry, HAND if entry.by_hand else NET, entry.recipe)
+        for name, entry in published.items()
+        if name not in here
+    ]
     return listed + sorted(away, key=lambda listing: listing.where == HAND), damaged
 
 
-def _packaged(entry: ModelEntry, default: bool) -> Listing:
+def _listed(
+    entry: ModelEntry | PublishedModel, where: str, form: str, default: bool = False
+) -> Listing:
+    """Return what a manifest says of a model."""
     return Listing(
         name=entry.name,
-        where=PACKAGE,
+        where=where,
         default=default,
-        form=entry.architecture,
+        form=form,
         stems=entry.stems,
         sample_rate=entry.sample_rate,
         size=entry.size,
@@ -115,21 +125,6 @@ def _cached(model: CachedModel, entry: PublishedModel | None) -> Listing:
             "origin": model.origin,
             "path": str(model.path),
         },
-    )
-
-
-def _published(entry: PublishedModel) -> Listing:
-    return Listing(
-        name=entry.name,
-        where=HAND if entry.by_hand else NET,
-        default=False,
-        form=entry.recipe,
-        stems=entry.stems,
-        sample_rate=entry.sample_rate,
-        size=entry.size,
-        licence=entry.licence,
-        scores=entry.scores,
-        more=entry.model_dump(mode="json"),
     )
 
 

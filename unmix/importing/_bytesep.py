@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from ..errors import ModelError
 from ..models import Model
-from ._registry import Move, Tensors
+from ._registry import Importer, Move, Tensors
 from ._torch_file import read_torch
 
 _ANALYSIS = "pqmf.ana_conv_filter.weight"
@@ -41,7 +42,24 @@ class Layer:
     """Place in the branch, from 0, or "shortcut"."""
 
 
-def read_model(path: Path, what: str) -> Tensors:
+def importer(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Importer:
+    """Return an importer of these checkpoints.
+
+    Args:
+        what: see ``Importer``.
+        first: name of a level's first weight ``[width, planes, ...]``, with ``{}`` for the level.
+        moves: see ``Importer``.
+    """
+    return Importer(
+        what=what,
+        read=partial(_read, what=what),
+        settings=partial(_settings, first=first),
+        moves=moves,
+        ignored=_ignored,
+    )
+
+
+def _read(path: Path, what: str) -> Tensors:
     """Return the tensors of a checkpoint, by their names.
 
     Raises:
@@ -53,7 +71,7 @@ def read_model(path: Path, what: str) -> Tensors:
     return {name: value for name, value in held.items() if isinstance(value, Tensor)}
 
 
-def settings(tensors: Tensors, first: str) -> dict[str, Any]:
+def _settings(tensors: Tensors, first: str) -> dict[str, Any]:
     """Return the settings that shapes tell.
 
     Args:
@@ -68,7 +86,7 @@ def settings(tensors: Tensors, first: str) -> dict[str, Any]:
     return {"widths": widths, "audio_channels": tensors[first.format(1)].shape[1] // bands}
 
 
-def ignored(name: str) -> bool:
+def _ignored(name: str) -> bool:
     """Say whether an entry is of their transforms, which are fixed."""
     return name.startswith(("stft.", "istft."))
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..config import validate
 from ..errors import ConfigError, ModelError
 from ..models import Model, build, config_type
-from ..recipes import find_architecture, recipes
+from ..recipes import ArchitectureChoice, find_architecture, recipes
 from ..weights import save_weights
 from ._registry import Importer, Tensors, importers
 
@@ -70,7 +70,7 @@ def import_weights(
     theirs = importer.read(source)
     told = _told(importer, theirs, source)
     wanted = recipe.model | (settings or {})
-    _compare(told, wanted, importer, name, source)
+    _compare(told, importer, ArchitectureChoice(recipe.architecture, wanted), name, source)
     # Of the stems a file may tell the number alone: their names are the recipe's.
     sizes = {
         key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
@@ -101,14 +101,13 @@ def _told(importer: Importer, theirs: Tensors, source: Path) -> dict[str, Any]:
 
 
 def _compare(
-    told: dict[str, Any], wanted: dict[str, Any], importer: Importer, name: str, source: Path
+    told: dict[str, Any], importer: Importer, wanted: ArchitectureChoice, name: str, source: Path
 ) -> None:
     """Refuse a file that tells otherwise than the recipe what is no matter of size."""
     if importer.free is None:
         return
-    architecture = find_architecture(name).architecture
     facts = {key: value for key, value in told.items() if key not in importer.free}
-    here = _facts(architecture, wanted)
+    here = _facts(wanted)
     faults = [
         f"{key} {value} where {name} has {here[key]}"
         for key, value in facts.items()
@@ -119,16 +118,17 @@ def _compare(
     fitting = [
         other
         for other in recipes()
-        if (choice := find_architecture(other)).architecture == architecture
-        and facts.items() <= _facts(architecture, choice.model).items()
+        if (choice := find_architecture(other)).architecture == wanted.architecture
+        and facts.items() <= _facts(choice).items()
     ]
     hint = f"; it fits {', '.join(fitting)}" if fitting else ""
     raise ModelError(f"{source}: {importer.what}, but with {', '.join(faults)}{hint}")
 
 
-def _facts(architecture: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _facts(choice: ArchitectureChoice) -> dict[str, Any]:
     """Return all settings of a model, and of its stems the number."""
-    config = validate(config_type(architecture), settings, architecture).model_dump()
+    kind = config_type(choice.architecture)
+    config = validate(kind, choice.model, choice.architecture).model_dump()
     return config | {"stems": len(config["stems"])}
 
 

@@ -8,17 +8,15 @@ from torch import Tensor
 
 from ..models import Model
 from ._registry import Importer, Move, Tensors, register_importer
+from ._separator_scope import SCOPE, ignored
 from ._tensor_bundle import bundle_files, read_bundle
-
-_SCOPE = "separator/"
-_SLOTS = ("/Adam", "/Adam_1")
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    first = tensors[f"{_SCOPE}conv2d/kernel"]
+    first = tensors[f"{SCOPE}conv2d/kernel"]
     if first.ndim != 4:
         raise ValueError("a convolution's separator/conv2d/kernel")
-    doubling = f"{_SCOPE}conv2d_transpose"
+    doubling = f"{SCOPE}conv2d_transpose"
     depth = sum(name.startswith(doubling) and name.endswith("/kernel") for name in tensors)
     return {"width": first.shape[-1], "depth": depth}
 
@@ -32,7 +30,7 @@ def _moves(model: Model) -> list[Move]:
         _, part, index, kind = name.split(".")
         layer = "conv2d_transpose" if part == "doubling" else "conv2d"
         number = starts[part] + int(index)
-        theirs = f"{_SCOPE}{layer}{f'_{number}' if number else ''}"
+        theirs = f"{SCOPE}{layer}{f'_{number}' if number else ''}"
         if kind == "weight":
             moves.append(Move(name, f"{theirs}/kernel", _channels_first))
         else:
@@ -54,7 +52,6 @@ register_importer(
         settings=_settings,
         moves=_moves,
         free=frozenset({"width", "depth"}),
-        # The critics, their learning rates, the step: all that is not the separator's.
-        ignored=lambda name: not name.startswith(_SCOPE) or name.endswith(_SLOTS),
+        ignored=ignored,
     ),
 )

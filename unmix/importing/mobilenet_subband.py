@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from ..models import Model
-from ._bytesep import Layer, ignored, moves, read_model, settings
-from ._registry import Importer, Move, register_importer
+from ._bytesep import Layer, importer, moves
+from ._registry import Move, register_importer
 
 _WHAT = (
     "a checkpoint of ByteDance's MobileNet_Subbandtime "
@@ -33,13 +31,4 @@ def _moves(model: Model) -> list[Move]:
     return moves(model, _layer)
 
 
-register_importer(
-    "mobilenet-subband",
-    Importer(
-        what=_WHAT,
-        read=partial(read_model, what=_WHAT),
-        settings=partial(settings, first=_FIRST),
-        moves=_moves,
-        ignored=ignored,
-    ),
-)
+register_importer("mobilenet-subband", importer(_WHAT, _FIRST, _moves))

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from ..models import Model
 from ._registry import Importer, Move, Tensors, register_importer
+from ._separator_scope import SCOPE, ignored
 from ._tensor_bundle import bundle_files, read_bundle
-
-_SCOPE = "separator/"
-_SLOTS = ("/Adam", "/Adam_1")
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def _settings(tensors: Tensors) -> dict[str, Any]:
         "audio_channels": audio_channels,
         "filter_size": size,
         "merge_filter_size": tensors[f"{_layer(depth + 1)}/kernel"].shape[0],
-        "upsampling": "learned" if f"{_SCOPE}interp_0" in tensors else "linear",
+        "upsampling": "learned" if f"{SCOPE}interp_0" in tensors else "linear",
     }
 
 
@@ -45,7 +43,7 @@ def _moves(model: Model) -> list[Move]:
     for name in model.state_dict():
         if name.startswith("upsampling."):
             level = name.split(".")[1]
-            moves.append(Move(name, f"{_SCOPE}interp_{level}", lambda weight: weight.unsqueeze(-1)))
+            moves.append(Move(name, f"{SCOPE}interp_{level}", lambda weight: weight.unsqueeze(-1)))
     return moves
 
 
@@ -57,17 +55,12 @@ def _convolutions(model: Model) -> Iterator[str]:
 
 
 def _layer(number: int) -> str:
-    return f"{_SCOPE}conv1d_{number}" if number else f"{_SCOPE}conv1d"
+    return f"{SCOPE}conv1d_{number}" if number else f"{SCOPE}conv1d"
 
 
 def _as_ours(kernel: Tensor) -> Tensor:
     """Return a kernel [taps, in, out] as [out, in, taps]."""
     return kernel.permute(2, 1, 0)
-
-
-def _ignored(name: str) -> bool:
-    """Say whether a tensor is not the network's: all of another scope, and the optimizer's."""
-    return not name.startswith(_SCOPE) or name.endswith(_SLOTS)
 
 
 register_importer(
@@ -79,6 +72,6 @@ register_importer(
         settings=_settings,
         moves=_moves,
         free=frozenset({"width"}),
-        ignored=_ignored,
+        ignored=ignored,
     ),
 )

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..blocks.crop import centre
 from ..frontends import STFT
 from ..stems import ACCOMPANIMENT, VOCALS
 from ._base import Model, ModelConfig
@@ -172,9 +173,9 @@ class _Network(nn.Module):
             features = F.relu(convolution(features))
         for double, convolution in zip(self.doubling, self.decoder, strict=True):
             features = F.relu(double(features))
-            features = torch.cat([_centre(skips.pop(), features), features], 1)
+            features = torch.cat([centre(skips.pop(), features.shape[-2:]), features], 1)
             features = F.relu(convolution(features))
-        features = torch.cat([_centre(mixture, features), features], 1)
+        features = torch.cat([centre(mixture, features.shape[-2:]), features], 1)
         return F.relu(torch.cat([head(features) for head in self.heads], 1))
 
 
@@ -233,13 +234,6 @@ class _Halve(nn.Module):
             total = (math.ceil(size / stride) - 1) * stride + kernel - size
             padding += [total // 2, total - total // 2]  # an odd one goes after, as in TensorFlow
         return F.leaky_relu(self.convolution(F.pad(features, padding)), _LEAK)
-
-
-def _centre(features: Tensor, like: Tensor) -> Tensor:
-    """Return the middle of features ``[B, W, F, T]`` that is as large as ``like``."""
-    (rows, columns), (bins, count) = features.shape[-2:], like.shape[-2:]
-    below, before = (rows - bins) // 2, (columns - count) // 2
-    return features[..., below : below + bins, before : before + count]
 
 
 def _initialise(network: nn.Module) -> None:

@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..blocks.crop import centre
 from ..stems import ACCOMPANIMENT, VOCALS
 from ._base import Model, ModelConfig
 from ._registry import register
@@ -129,7 +130,7 @@ class WaveUNet(Model):
         # see these zeros at the far end of their context.
         padded = F.pad(mixture, (0, self._possible(length) - length))
         features = self._decode(*self._encode(padded))
-        inner = _cropped(padded, features.shape[-1])
+        inner = centre(padded, features.shape[-1:])
         features = torch.cat([inner, features], 1)
         estimates = [torch.tanh(output(features).float()) for output in self.outputs]
         if self.config.difference_output:
@@ -149,7 +150,7 @@ class WaveUNet(Model):
     def _decode(self, features: Tensor, skips: list[Tensor]) -> Tensor:
         for upsample, convolve in zip(self.upsampling, self.decoder, strict=True):
             features = upsample(features)
-            skip = _cropped(skips.pop(), features.shape[-1])
+            skip = centre(skips.pop(), features.shape[-1:])
             features = F.leaky_relu(convolve(torch.cat([skip, features], 1)), _LEAK)
         return features
 
@@ -190,9 +191,3 @@ class _Upsampling(nn.Module):
             between = share * features + (1 - share) * following
         doubled = torch.stack([features, between], -1).flatten(-2)
         return doubled[..., :-1] if self._valid else doubled
-
-
-def _cropped(samples: Tensor, length: int) -> Tensor:
-    """Return the middle."""
-    start = (samples.shape[-1] - length) // 2
-    return samples[..., start : start + length]

@@ -23,6 +23,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..blocks.crop import centre
 from ._base import Model, ModelConfig
 from ._registry import register
 
@@ -179,8 +180,7 @@ class _Up(nn.Module):
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         features = self.before(self.resample(features))
-        cut = (skip.shape[-1] - features.shape[-1]) // 2
-        skip = skip[..., cut : cut + features.shape[-1]]
+        skip = centre(skip, features.shape[-1:])
         merged: Tensor = self.after(torch.cat([skip, features], 1))
         return merged
 
