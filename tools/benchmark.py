@@ -1,5 +1,5 @@
-"""python tools/benchmark.py speed|memory|train: how fast a song is separated, in how much memory,
-and how fast a recipe trains.
+"""python tools/benchmark.py speed|memory|train|corpus: how fast a song is separated, in how much
+memory, how fast a recipe trains, and in how much memory on corpora of several sizes.
 
 Figures of one run belong together: machines differ, and the same machine differs from hour to hour.
 """
@@ -73,6 +73,12 @@ def main() -> int:
     train_parser.add_argument("--device", default="auto")
     train_parser.add_argument("--folder", type=Path, help="for temporary files")
     train_parser.set_defaults(measure=train)
+    corpus_parser = verbs.add_parser("corpus", help="the trainer's peak memory, by tracks")
+    corpus_parser.add_argument("--recipe", default="unet-16khz", help="that trains on MUSDB18")
+    corpus_parser.add_argument("--tracks", type=int, nargs="+", default=[10, 1000])
+    corpus_parser.add_argument("--steps", type=int, default=20)
+    corpus_parser.add_argument("--folder", type=Path, help="for temporary files")
+    corpus_parser.set_defaults(measure=corpus)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         options.measure(options, Path(folder))
@@ -156,6 +162,35 @@ def memory(options: argparse.Namespace, folder: Path) -> None:
             f"{60 * minutes / taken:.1f}",
         )
         song.unlink()
+    Console().print(table)
+
+
+def corpus(options: argparse.Namespace, folder: Path) -> None:
+    """Measure the trainer's peak resident memory on corpora of several sizes.
+
+    The tracks are a minute of noise each: one file by many names, so that no disk is filled.
+    """
+    recipe = read_recipe(find_recipe(options.recipe))
+    write_noise(folder / "track", build(recipe.architecture, recipe.model))
+    table = Table(title=f"Training of {options.recipe}, {options.steps} steps, on {place('cpu')}")
+    for heading in ("tracks", "peak, MiB", "against the first"):
+        table.add_column(heading, justify="right")
+    first = 0.0
+    for count in options.tracks:
+        data = folder / str(count)
+        for split, tracks in (("train", count), ("dev", 1)):
+            for number in range(tracks):
+                track = data / "musdb18-7" / split / f"{number:05}"
+                track.mkdir(parents=True)
+                for file in (folder / "track").iterdir():
+                    (track / file.name).hardlink_to(file)
+        command = [sys.executable, "-m", "unmix", "train", options.recipe]
+        command += ["--data", str(data), "--out", str(data / "out"), "--device", "cpu"]
+        peak = peak_of(
+            [*command, "--steps", str(options.steps), "--workers", "0", "--batch-size", "4"]
+        )
+        first = first or peak
+        table.add_row(str(count), f"{peak:.0f}", f"{peak / first:.3f}")
     Console().print(table)
 
 

@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from readme_tables import ReadmeTable
 from unmix import Separator
 from unmix.audio import read_audio
 from unmix.manifest import list_published
@@ -25,18 +26,20 @@ from unmix.models import Model, build
 from unmix.recipes import find_architecture, recipes
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
 EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"
-START = "<!-- family: written by tools/family.py -->"
-END = "<!-- /family -->"
-HEADINGS = (
-    "recipe",
-    "paper and form",
-    "stems",
-    "parameters",
-    "CPU, s per minute",
-    "CUDA, s per minute",
-    "public weights",
+TABLE = ReadmeTable(
+    "family",
+    "family.py",
+    (
+        "recipe",
+        "paper and form",
+        "stems",
+        "parameters",
+        "CPU, s per minute",
+        "CUDA, s per minute",
+        "public weights",
+    ),
+    text=("recipe", "paper and form", "stems", "public weights"),
 )
 COLUMNS = {"cpu": 4, "cuda": 5}
 
@@ -49,12 +52,12 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, help="the median of them counts")
     parser.add_argument("--only", nargs="+", metavar="RECIPE", help="leave the others as they are")
     options = parser.parse_args()
-    rows = known_rows()
+    rows = TABLE.rows
     for name in track(options.only or list(recipes()), console=Console(stderr=True)):
         if not of_the_family(name):
             continue
         rows[name] = row(name, options, rows.get(name))
-    write([rows[name] for name in recipes() if name in rows])
+    TABLE.write([rows[name] for name in recipes() if name in rows])
     return 0
 
 
@@ -108,22 +111,6 @@ def form(path: Path) -> str:
         if line.endswith("."):
             break
     return " ".join(lines).removesuffix(".")
-
-
-def known_rows() -> dict[str, list[str]]:
-    """Return the cells that the README holds, by recipe."""
-    table = README.read_text(encoding="utf-8").split(START, 1)[1].split(END, 1)[0]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
-    return {cells[0].strip("`"): cells for cells in rows if cells and cells[0].startswith("`")}
-
-
-def write(rows: list[list[str]]) -> None:
-    """Put the table between the README's two marks."""
-    lines = [HEADINGS, ["---"] * 3 + ["---:"] * 3 + ["---"], *rows]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    head, rest = README.read_text(encoding="utf-8").split(START, 1)
-    _, tail = rest.split(END, 1)
-    README.write_text(f"{head}{START}\n\n{table}\n\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

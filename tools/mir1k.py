@@ -3,27 +3,42 @@ our row beside the published ones.
 
 DATA holds ``mir1k/SINGER/CLIP/{vocals,accompaniment}.*``. A run that was cut goes on; one that is
 complete is only scored. The protocol, and whose it is, stands in ``unmix/evaluation/singing.py``.
+With ``--write`` the row takes its place in the README.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import Progress
-from rich.table import Table
 
+from readme_tables import ReadmeTable
 from unmix import Separator
 from unmix.evaluation.singing import SingingScores, score_singing
 from unmix.recipes import find_recipe
+from unmix.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import read_recipe, training_of
 from unmix.training.loop import Run, train
 
-#: GNSDR, GSIR and GSAR of the singing voice, and GNSDR, GSIR, GSAR of the accompaniment where they
-#: were given, from the table of Park et al. (ISMIR 2018).
+FIGURES = ("GNSDR", "GSIR", "GSAR")
+TABLE = ReadmeTable(
+    "mir1k",
+    "mir1k.py",
+    (
+        "system",
+        *(f"{stem} {figure}" for stem in ("voice", "accomp.") for figure in FIGURES),
+        "seed",
+        "trained in",
+    ),
+    text=("system", "trained in"),
+)
+#: The same figures, those that were given, in the table of Park et al. (ISMIR 2018).
 PUBLISHED = {
     "MLRR (2013)": (3.85,),
     "DRNN (2014)": (7.45,),
@@ -35,17 +50,10 @@ PUBLISHED = {
 
 def main() -> int:
     """Read the arguments, train what is not trained, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--recipe", default="mir1k-unet")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--every", type=int, default=1, help="score every so manieth clip only")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args()
+    options = _parser().parse_args()
     console = Console()
     checkpoint = trained(options, console)
-    separator = Separator(checkpoint, device=options.device, quality="best")
+    separator = Separator(checkpoint, device=options.device, quality=options.quality)
     with Progress(console=console) as progress:
         task = progress.add_task("Scoring", total=1.0)
         scores = score_singing(
@@ -54,8 +62,28 @@ def main() -> int:
             every=options.every,
             progress=lambda fraction: progress.update(task, completed=fraction),
         )
-    console.print(table(options.recipe, scores))
+    ours = row(options, load_checkpoint(checkpoint), scores)
+    known = TABLE.rows | {options.recipe: ours}
+    rows = [*published(), *known.values()]
+    console.print(f"MIR-1K, {scores.clips} clips, {scores.seconds / 60:.0f} minutes; in dB")
+    console.print(Markdown(TABLE.markdown(rows)))
+    if options.write:
+        TABLE.write(rows)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--recipe", default="mir1k-unet")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the training run")
+    parser.add_argument("--every", type=int, default=1, help="score every so manieth clip only")
+    parser.add_argument("--quality", choices=QUALITIES, default="balanced")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--machine", default="", help="what it was trained on, for the table")
+    parser.add_argument("--write", action="store_true", help="put the row into the README")
+    return parser
 
 
 def trained(options: argparse.Namespace, console: Console) -> Path:
@@ -94,23 +122,27 @@ class _Lines:
         pass
 
 
-def table(name: str, scores: SingingScores) -> Table:
-    """Return our row below the published ones."""
-    title = f"MIR-1K, {scores.clips} clips, {scores.seconds / 60:.0f} minutes: dB"
-    made = Table(title=title)
-    made.add_column("system")
-    for stem in ("vocals", "accompaniment"):
-        for figure in ("GNSDR", "GSIR", "GSAR"):
-            made.add_column(f"{stem}\n{figure}", justify="right")
-    for system, figures in PUBLISHED.items():
-        made.add_row(system, *(f"{value:.2f}" for value in figures))
-    ours = [
-        figure[stem]
-        for stem in (VOCALS, ACCOMPANIMENT)
-        for figure in (scores.gnsdr, scores.gsir, scores.gsar)
+def row(options: argparse.Namespace, held: dict[str, Any], scores: SingingScores) -> list[str]:
+    """Return the cells of our row."""
+    config = held["recipe"]["train"]
+    how = f"{held['step']} steps of {config['batch_size']}, {held['seconds'] / 60:.0f} min"
+    means = (scores.gnsdr, scores.gsir, scores.gsar)
+    return [
+        f"`{options.recipe}`",
+        *(f"{mean[stem]:.2f}" for stem in (VOCALS, ACCOMPANIMENT) for mean in means),
+        str(config["seed"]),
+        f"{how}, {options.machine}" if options.machine else how,
     ]
-    made.add_row(f"unmix {name}", *(f"{value:.2f}" for value in ours))
-    return made
+
+
+def published() -> list[list[str]]:
+    """Return the cells of the others' rows."""
+    width = len(TABLE.headings) - 1
+    cells = {
+        name: [f"{value:.2f}" for value in figures] + [""] * (width - len(figures))
+        for name, figures in PUBLISHED.items()
+    }
+    return [[name, *row] for name, row in cells.items()]
 
 
 if __name__ == "__main__":

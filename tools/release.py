@@ -18,9 +18,12 @@ from typing import Any
 import torch
 from PIL import Image
 
+from readme_tables import ReadmeTable
 from unmix import Separator, __version__
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, evaluate
+from unmix.evaluation.singing import STEMS as SINGING_STEMS
+from unmix.evaluation.singing import SingingScores, score_singing
 from unmix.manifest import Manifest, ModelEntry, Score, read_manifest
 from unmix.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
@@ -29,8 +32,27 @@ from unmix.weights import load_model, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAINED = ROOT / "pretrained"
-START = "<!-- models: written by tools/release.py -->"
-END = "<!-- /models -->"
+TABLE = ReadmeTable(
+    "models",
+    "release.py",
+    (
+        "model",
+        "stems",
+        "rate",
+        "size",
+        "dataset, split",
+        "figure",
+        "vocals",
+        "accompaniment",
+        "licence",
+    ),
+    text=("model", "stems", "dataset, split", "figure", "licence"),
+)
+#: Figures that the table of all models shows, and what it calls them.
+FIGURES = {
+    "SDR (museval, 1 s frames)": "SDR",
+    "NSDR (bss_eval_sources, whole clip)": "GNSDR",
+}
 
 
 def main() -> int:
@@ -62,12 +84,16 @@ def release(options: argparse.Namespace) -> Path:
         (dataset, split): evaluate(folder, data=options.data / path)
         for dataset, split, path in (text.split(":") for text in options.score)
     }
+    singing = {
+        (dataset, split): score_singing(Separator(folder).separate, options.data / path)
+        for dataset, split, path in (text.split(":") for text in options.singing)
+    }
     model = load_model(folder)
     entry = ModelEntry(
         name=options.name,
         summary=options.summary,
         architecture=recipe["architecture"],
-        stems=_stems(reports, model.stems),
+        stems=_stems(reports, model.stems) if not singing else SINGING_STEMS,
         sample_rate=model.sample_rate,
         audio_channels=model.audio_channels,
         parameters=sum(p.numel() for p in model.parameters()),
@@ -76,14 +102,17 @@ def release(options: argparse.Namespace) -> Path:
         licence=options.licence,
         training_data=tuple(corpus["path"] for corpus in recipe["train"]["corpora"]),
         since=options.since or __version__,
-        scores=tuple(score for key, report in reports.items() for score in _scores(*key, report)),
+        scores=(
+            *(score for key, report in reports.items() for score in _scores(*key, report)),
+            *(score for key, means in singing.items() for score in _singing_scores(*key, means)),
+        ),
     )
     shutil.copyfile(options.recipe, folder / "config.toml")
     text = card(entry, held, changed, options, reports)
     (folder / "card.md").write_text(text, encoding="utf-8")
     _write_manifest(entry, default=options.default)
     draw(folder / "spectrograms.png", Separator(folder))
-    _write_readme()
+    TABLE.write(models_rows())
     return folder
 
 
@@ -142,7 +171,7 @@ Licence of the weights: {entry.licence}.
 ## Training
 
 Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
-{train["batch_size"]} excerpts. {changed} {_calibrated(options)}
+{train["batch_size"]} excerpts{_minutes(held)}. {changed} {_calibrated(options)}
 
 {sections.get("training", "").strip()}
 
@@ -165,6 +194,11 @@ Measured by `tools/release.py` on these weights at quality `balanced`; in dB.
 
 {sections.get("cite", "").strip()}
 """
+
+
+def _minutes(held: dict[str, Any]) -> str:
+    seconds = held.get("seconds", 0.0)  # older checkpoints do not tell
+    return f" in {seconds / 60:.0f} minutes" if seconds else ""
 
 
 def _calibrated(options: argparse.Namespace) -> str:
@@ -219,6 +253,22 @@ def _scores(dataset: str, split: str, report: Report) -> list[Score]:
     ]
 
 
+def _singing_scores(dataset: str, split: str, scores: SingingScores) -> list[Score]:
+    figures = {"NSDR": scores.gnsdr, "SIR": scores.gsir, "SAR": scores.gsar}
+    return [
+        Score(
+            dataset=dataset,
+            split=split,
+            stem=stem,
+            metric=f"{name} (bss_eval_sources, whole clip)",
+            aggregation="mean over clips, weighted by length",
+            value=round(means[stem], 3),
+        )
+        for stem in SINGING_STEMS
+        for name, means in figures.items()
+    ]
+
+
 def _stems(reports: dict[tuple[str, str], Report], own: tuple[str, ...]) -> tuple[str, ...]:
     return next((report.stems for report in reports.values()), own)
 
@@ -248,26 +298,16 @@ def _write_manifest(entry: ModelEntry, *, default: bool) -> None:
     (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
 
 
-def _write_readme() -> None:
-    """Put the table of all models between the README's two marks."""
-    readme = ROOT / "README.md"
-    head, rest = readme.read_text(encoding="utf-8").split(START, 1)
-    _, tail = rest.split(END, 1)
-    readme.write_text(f"{head}{START}\n\n{models_table()}\n{END}{tail}", encoding="utf-8")
-
-
-def models_table() -> str:
-    """Return the models of the manifest as a table in Markdown."""
-    lines = [
-        "| model | stems | rate | size | dataset, split | vocals | accompaniment | licence |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def models_rows() -> list[list[str]]:
+    """Return the models of the manifest as cells of a table."""
+    rows = []
     for entry in read_manifest().models:
-        for dataset, split in dict.fromkeys((score.dataset, score.split) for score in entry.scores):
+        shown = [score for score in entry.scores if score.metric in FIGURES]
+        for dataset, split, metric in dict.fromkeys(map(_subject, shown)):
             found = {
                 score.stem: f"{score.value:.2f}"
-                for score in entry.scores
-                if (score.dataset, score.split) == (dataset, split) and "museval" in score.metric
+                for score in shown
+                if _subject(score) == (dataset, split, metric)
             }
             cells = [
                 f"`{entry.name}`",
@@ -275,12 +315,17 @@ def models_table() -> str:
                 f"{entry.sample_rate} Hz",
                 f"{entry.size / 2**20:.1f} MiB",
                 f"{dataset}, {split}",
+                FIGURES[metric],
                 found.get("vocals", ""),
                 found.get("accompaniment", ""),
                 entry.licence,
             ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            rows.append(cells)
+    return rows
+
+
+def _subject(score: Score) -> tuple[str, str, str]:
+    return score.dataset, score.split, score.metric
 
 
 def _toml(entry: ModelEntry) -> str:
@@ -316,6 +361,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="DATASET:SPLIT:PATH",
         help="to measure; repeat",
+    )
+    parser.add_argument(
+        "--singing",
+        action="append",
+        default=[],
+        metavar="DATASET:SPLIT:PATH",
+        help="to measure by the protocol of MIR-1K's tables; repeat",
     )
     parser.add_argument(
         "--calibrate",

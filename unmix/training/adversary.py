@@ -81,7 +81,8 @@ class Adversary:
         self._length = run.train.excerpt or model.chunk
         frames = self._stft.frame_count(self._length)
         stems = model.stems if config.alpha else ()
-        self.critics = _critics(stems, self._stft.bins - 1, frames - 2, run.train.seed)
+        shape = (self._stft.bins - 1, frames - 2, config.critic_width)
+        self.critics = _critics(stems, shape, run.train.seed)
         self.critics.to(fabric.device).requires_grad_(False)
         self.optimizer: Adam | None = None
         if config.alpha:
@@ -228,6 +229,7 @@ class Adversary:
                 length=self._length + 2 * around.get(stem, self._cut * self._stft.hop_length),
                 seed=seed_from(_EXCERPTS, run.train.seed, number),
                 items=run.train.steps,
+                swap_channels=run.train.mixing.swap_channels,
             )
             for number, stem in enumerate(stems)
         }
@@ -262,11 +264,11 @@ def _judged(log_magnitude: Tensor) -> Tensor:
     return log_magnitude[..., 1:, 1:-1].flatten(0, 1).unsqueeze(1)
 
 
-def _critics(stems: Sequence[str], bins: int, frames: int, seed: int) -> nn.ModuleDict:
-    """Return critics of a seed; torch's random numbers go on as if there were none."""
+def _critics(stems: Sequence[str], shape: tuple[int, int, int], seed: int) -> nn.ModuleDict:
+    """Return critics (bins, frames, width) of a seed; torch's random numbers go on regardless."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_from(_CRITICS, seed))
-        return nn.ModuleDict({stem: Critic(bins, frames) for stem in stems})
+        return nn.ModuleDict({stem: Critic(*shape) for stem in stems})
 
 
 def _check(run: Run, model: Model, config: SemiSupervisedConfig) -> None:

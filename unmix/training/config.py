@@ -118,6 +118,8 @@ class SemiSupervisedConfig(Settings):
     """Steps of the critics before each of the separator."""
     critic_learning_rate: float = Field(default=5e-5, gt=0)
     """Of their Adam; it stays."""
+    critic_width: int = Field(default=32, ge=1)
+    """Feature maps of their first layer."""
     corpora: tuple[CorpusConfig, ...] = ()
     """Of unpaired recordings; their weights ``vocals``, ``accompaniment`` and ``mixture`` say what
     they are drawn as."""

@@ -57,6 +57,7 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
     )
     first, items = state.step, config.batch_size * config.accumulate * fabric.world_size
     saved_at = began = time.monotonic()
+    earlier = state.seconds
     try:
         while True:
             if validate and _due(trainee):
@@ -65,6 +66,7 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
                     listener.validated(state.step, scores)
                 if leads and better:
                     save_checkpoint(run.best, state.dump(run.recipe))
+            state.seconds = earlier + time.monotonic() - began
             done = state.finished(config)
             late = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
             if leads and state.step > first and (done or late):

@@ -46,6 +46,8 @@ class State:
         self.skipped = self.skipped_in_a_row = 0
         #: The last step after which the model was scored.
         self.validated = 0
+        #: How long the steps have taken so far, all runs together, with reading and validation.
+        self.seconds = 0.0
         #: Whether every part has done the same number of steps.
         self.whole = True
         self._schedule = schedule
@@ -122,6 +124,7 @@ class State:
             "skipped": [self.skipped, self.skipped_in_a_row],
             "validated": [self.validated, self._in_vain],
             "best": self._best,
+            "seconds": self.seconds,
             "random": self._random,
             "recipe": recipe.model_dump(mode="json"),
             "version": __version__,
@@ -135,6 +138,7 @@ class State:
         self.step, self._best, self._random = state["step"], state["best"], state["random"]
         self.skipped, self.skipped_in_a_row = state["skipped"]
         self.validated, self._in_vain = state["validated"]
+        self.seconds = state.get("seconds", 0.0)  # older checkpoints do not tell
         self._schedule.to(self.step)
         torch.set_rng_state(self._random[0])
         for device, generator in enumerate(self._random[1:]):

@@ -1,0 +1,134 @@
+"""python tools/semisupervised.py DATA --out runs/semisupervised: what is it worth to learn from
+recordings that have no stems?
+
+Trains the recipe ``mir1k-semisupervised`` in three ways, from every seed: on the clips of the one
+singer that are paired; with critics on unpaired recordings of others too (Stoller et al. 2018); and
+on mixtures made of those unpaired recordings, which are ordinary supervised training. Scores each
+on singers that no way has heard, by the protocol of MIR-1K's tables, and prints what was gained.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from statistics import mean
+
+from rich.console import Console
+from rich.table import Table
+
+from unmix import Separator
+from unmix.evaluation.singing import score_singing
+from unmix.recipes import find_recipe
+from unmix.stems import ACCOMPANIMENT, VOCALS
+from unmix.training.checkpoint import load_checkpoint
+from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
+from unmix.training.logs import CsvLog
+from unmix.training.loop import train
+from unmix.training.run import Run
+
+RECIPE = "mir1k-semisupervised"
+#: Singers of the split ``test`` of our data.
+SINGERS = ("leon", "geniusturtle")
+
+
+def main() -> int:
+    """Read the arguments, train what is not trained, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("data", type=Path, help="folder of mir1k")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument(
+        "--ways", nargs="+", choices=list(ways(_config())), default=list(ways(_config()))
+    )
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    gained = {
+        (way, seed): score(trained(way, seed, options), options)
+        for seed in options.seeds
+        for way in options.ways
+    }
+    Console().print(table(gained))
+    return 0
+
+
+def ways(config: TrainConfig) -> dict[str, TrainConfig]:
+    """Return how to train, by name."""
+    semi = config.semi_supervised
+    assert semi is not None
+    supervised = {"semi_supervised": semi.model_copy(update={"alpha": 0.0, "beta": 0.0})}
+    sources = tuple(corpus.model_copy(update={"mixture": 0.0}) for corpus in semi.corpora)
+    mixed = {
+        "corpora": (*config.corpora, *sources),
+        "mixing": config.mixing.model_copy(update={"coherent": 0.5}),
+    }
+    return {
+        "paired alone": config.model_copy(update=supervised),
+        "unpaired, critics": config,
+        "unpaired, mixed": config.model_copy(update=supervised | mixed),
+    }
+
+
+def trained(way: str, seed: int, options: argparse.Namespace) -> Path:
+    """Return the last checkpoint of a way and a seed; go on with a run that is not complete."""
+    changes = {"seed": seed} | ({"steps": options.steps} if options.steps else {})
+    config = ways(_config())[way].model_copy(update=changes)
+    out = options.out / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}"
+    run = Run(
+        recipe=_recipe().model_copy(update={"train": config}),
+        train=config,
+        data=options.data,
+        out=out,
+        workers=options.workers,
+        device=options.device,
+        resume=(out / "last.ckpt").exists(),
+    )
+    if run.resume and load_checkpoint(run.last)["step"] >= config.steps:
+        return run.last
+    return train(run, CsvLog(out))
+
+
+def score(checkpoint: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Return GNSDR in dB of voice and accompaniment, over the clips of all ``SINGERS``."""
+    separator = Separator(checkpoint, device=options.device)
+    scores = [
+        score_singing(separator.separate, options.data / "mir1k" / singer, exclude=())
+        for singer in SINGERS
+    ]
+    whole = sum(singer.seconds for singer in scores)
+    return {
+        stem: sum(singer.gnsdr[stem] * singer.seconds for singer in scores) / whole
+        for stem in (VOCALS, ACCOMPANIMENT)
+    }
+
+
+def table(gained: dict[tuple[str, int], dict[str, float]]) -> Table:
+    """Return GNSDR by way and seed, and the means over seeds."""
+    seeds = list(dict.fromkeys(seed for _, seed in gained))
+    made = Table(title=f"GNSDR in dB on {' and '.join(SINGERS)}, voice / accompaniment")
+    made.add_column("way")
+    for seed in seeds:
+        made.add_column(f"seed {seed}", justify="right")
+    made.add_column("mean", justify="right")
+    for way in dict.fromkeys(way for way, _ in gained):
+        rows = [gained[way, seed] for seed in seeds]
+        means = {stem: mean(row[stem] for row in rows) for stem in rows[0]}
+        made.add_row(way, *(_pair(row) for row in (*rows, means)))
+    return made
+
+
+def _pair(row: dict[str, float]) -> str:
+    return f"{row[VOCALS]:.2f} / {row[ACCOMPANIMENT]:.2f}"
+
+
+def _recipe() -> Recipe:
+    return read_recipe(find_recipe(RECIPE))
+
+
+def _config() -> TrainConfig:
+    return training_of(_recipe(), RECIPE)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
