@@ -155,6 +155,18 @@ def test_unpaired_excerpts(songs_folder: Path, stem: str, heard: set[str]) -> No
         assert not torch.equal(item["samples"], other[index]["samples"])
 
 
+@pytest.mark.parametrize(("share", "louder"), [(0.0, {0}), (1.0, {1}), (0.5, {0, 1})])
+def test_unpaired_excerpts_are_swapped_as_often_as_is_asked_for(
+    songs_folder: Path, share: float, louder: set[int]
+) -> None:
+    """The left channel of all songs is the louder one."""
+    corpora = [open_corpus(CorpusConfig(path="songs", vocals=1.0), songs_folder)]
+    form = {"sample_rate": RATE, "channels": 2, "length": 1000, "seed": 0, "items": 20}
+    items = UnpairedExcerpts(corpora, "vocals", **form, swap_channels=share)
+    found = [items[i]["samples"].square().mean(1).argmax().item() for i in range(20)]
+    assert set(found) == louder
+
+
 def test_unpaired_excerpts_need_a_corpus_and_a_stem(songs_folder: Path) -> None:
     corpora = [open_corpus(CorpusConfig(path="songs", vocals=1.0), songs_folder)]
     form = {"sample_rate": RATE, "channels": 1, "length": 100, "seed": 0, "items": 1}

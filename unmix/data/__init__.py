@@ -2,6 +2,7 @@
 
 from .corpora import STEMS, Corpus, CorpusConfig, open_corpus
 from .folders import Contents, Skipped, find_tracks, read_folder
+from .matching import MatchConfig
 from .packed import verify_packed
 from .packing import pack
 from .sampling import MixingConfig, RandomMixtures
@@ -13,6 +14,7 @@ __all__ = [
     "Contents",
     "Corpus",
     "CorpusConfig",
+    "MatchConfig",
     "MixingConfig",
     "RandomMixtures",
     "Skipped",

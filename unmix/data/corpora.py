@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from ..config import Settings
 from ..errors import ConfigError
 from ..stems import ORDER
 from .folders import Contents, Format, Skipped, read_folder
+from .listening import with_music
+from .matching import Repertoire, Wanted
 from .tracks import MIXTURE, Track
 
 #: Names of files that are stems in every corpus.
@@ -64,11 +66,22 @@ class Choice:
         seconds = np.array([track.seconds for track in tracks])
         return cls(tuple(tracks), seconds / seconds.sum())
 
-    def draw(self, random: Generator) -> Track:
-        """Return one of the tracks."""
+    def draw(self, random: Generator, among: NDArray[np.bool_] | None = None) -> Track:
+        """Return one of the tracks; where ``among`` is given, one for which that is true."""
+        if among is not None:
+            weights = among * (1.0 if self.shares is None else self.shares)
+            return self.tracks[int(random.choice(len(self.tracks), p=weights / weights.sum()))]
         if self.shares is None:
             return self.tracks[int(random.integers(len(self.tracks)))]
         return self.tracks[int(random.choice(len(self.tracks), p=self.shares))]
+
+    def distances(self, wanted: Wanted) -> NDArray[np.float64]:
+        """Return how far each track is from what is wanted of a partner: 0 where it fits."""
+        return self._repertoire.distances(wanted)
+
+    @cached_property
+    def _repertoire(self) -> Repertoire:
+        return Repertoire(self.tracks)
 
 
 @dataclass(frozen=True)
@@ -88,13 +101,29 @@ class Corpus:
         """What is left out, as its header cannot be read."""
         return self.contents.skipped
 
-    def draw(self, stem: str, random: Generator, *, by_duration: bool = False) -> Track:
-        """Return any track that has a file for ``stem``."""
+    def listened_to(self, *, voices: bool) -> Corpus:
+        """Return the corpus with tempo and key of its tracks; see ``with_music``."""
+        tracks = with_music(self.tracks, voices=voices)
+        return replace(self, contents=replace(self.contents, tracks=tracks))
+
+    def draw(
+        self,
+        stem: str,
+        random: Generator,
+        *,
+        by_duration: bool = False,
+        wanted: Wanted | None = None,
+    ) -> Track:
+        """Return a track that has a file for ``stem``: any, or one that comes nearest."""
         key = (stem, by_duration)
         if key not in self._choices:
             tracks = [track for track in self.tracks if stem in track.stems]
             self._choices[key] = Choice.of(tracks, by_duration=by_duration)
-        return self._choices[key].draw(random)
+        choice = self._choices[key]
+        if wanted is None:
+            return choice.draw(random)
+        distances = choice.distances(wanted)
+        return choice.draw(random, distances <= distances.min())
 
     @cached_property
     def _choices(self) -> dict[tuple[str, bool], Choice]:

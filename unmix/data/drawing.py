@@ -16,6 +16,7 @@ from numpy.random import Generator
 from ..errors import AudioError, ConfigError, UnmixError
 from .corpora import Choice, Corpus, CorpusConfig
 from .excerpts import ExcerptReader
+from .matching import Wanted
 from .rows import Part
 from .tracks import Samples, Track
 
@@ -37,12 +38,16 @@ class Drawing:
         reader: cuts the excerpts.
         seed: another one gives other items.
         speed: largest relative change of playing speed.
+        swap_channels: share of excerpts whose left and right are each other's.
     """
 
-    def __init__(self, reader: ExcerptReader, seed: int, speed: float) -> None:
+    def __init__(
+        self, reader: ExcerptReader, seed: int, speed: float, swap_channels: float
+    ) -> None:
         self._reader = reader
         self._seed = seed
         self._speed = speed
+        self._swap_channels = swap_channels
         self.skipped: set[str] = set()
 
     def item(self, index: int, draw: Callable[[Generator], _Item]) -> _Item:
@@ -62,18 +67,36 @@ class Drawing:
                     _log.warning("%s; skipped, file %d of them", last, len(self.skipped))
         raise UnmixError(f"{_ATTEMPTS} excerpts in a row could not be read; the last: {last}")
 
+    def draw_speed(self, random: Generator) -> float:
+        """Return a playing speed: 1.1 is ten per cent faster and higher."""
+        return 1.0 + self._speed * random.uniform(-1.0, 1.0)
+
     def read(
-        self, corpus: Corpus, track: Track, parts: Sequence[Part], random: Generator
+        self,
+        corpus: Corpus,
+        track: Track,
+        parts: Sequence[Part],
+        random: Generator,
+        speed: float | None = None,
     ) -> tuple[list[Samples], float]:
-        """Return parts of a track at one random place, and the Hz up to which they hold."""
-        speed = 1.0 + self._speed * random.uniform(-1.0, 1.0)
+        """Return parts of a track at one random place, and the Hz up to which they hold.
+
+        Args:
+            corpus: that the track is of.
+            track: what is read.
+            parts: of the track.
+            random: decides the place, and the speed where none is given.
+            speed: at which the track is played.
+        """
+        if speed is None:
+            speed = self.draw_speed(random)
         try:
             excerpts = self._reader([part.terms(track) for part in parts], speed, random)
         except AudioError as error:
             if corpus.config.strict:
                 raise
             raise _Damaged(str(error)) from error
-        if random.random() < 0.5:  # left and right are each other's
+        if random.random() < self._swap_channels:
             excerpts = [samples[::-1].copy() for samples in excerpts]
         return excerpts, corpus.config.band * speed if corpus.config.band else float("inf")
 
@@ -107,7 +130,19 @@ class CorpusDraw:
         """Whether no corpus has a weight."""
         return not self._corpora
 
-    def __call__(self, random: Generator) -> tuple[Corpus, Track]:
-        """Return a track, and the corpus that it is of."""
-        chosen = int(random.choice(len(self._corpora), p=self._shares))
-        return self._corpora[chosen], self._choices[chosen].draw(random)
+    def __call__(self, random: Generator, wanted: Wanted | None = None) -> tuple[Corpus, Track]:
+        """Return a track, and the corpus that it is of.
+
+        Where partners are wanted, it is one of the tracks, of all corpora, that come nearest; a
+        corpus that has some is chosen by its weight.
+        """
+        if wanted is None:
+            chosen = int(random.choice(len(self._corpora), p=self._shares))
+            return self._corpora[chosen], self._choices[chosen].draw(random)
+        distances = [choice.distances(wanted) for choice in self._choices]
+        nearest = min(some.min() for some in distances)
+        shares = self._shares * [some.min() <= nearest for some in distances]
+        chosen = int(random.choice(len(self._corpora), p=shares / shares.sum()))
+        return self._corpora[chosen], self._choices[chosen].draw(
+            random, distances[chosen] <= nearest
+        )

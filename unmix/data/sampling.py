@@ -25,6 +25,7 @@ from ..stems import ACCOMPANIMENT, VOCALS
 from .corpora import Corpus
 from .drawing import CorpusDraw, Drawing
 from .excerpts import ExcerptReader, rms
+from .matching import MatchConfig, Wanted
 from .rows import Part, Rows
 from .tracks import Samples, mix
 
@@ -46,9 +47,14 @@ class MixingConfig(Settings):
     vocals_level: tuple[float, float] = (-10.0, 4.0)
     """Range of the vocals' level against the accompaniment's."""
     speed: float = Field(default=0.0, ge=0, lt=0.5)
-    """Largest relative change of playing speed, which moves pitch and formants with it."""
+    """Largest relative change of playing speed, which moves pitch and formants with it. Each
+    excerpt has its own; where songs are matched, all of an item have one, and still match."""
+    swap_channels: float = Field(default=0.5, ge=0, le=1)
+    """Share of excerpts whose left and right are each other's."""
     by_duration: bool = False
     """Whether a track is drawn as often as it is long; else as often as any other of its corpus."""
+    match: MatchConfig = MatchConfig()
+    """How alike songs are whose stems meet in an item."""
 
 
 class RandomMixtures(Dataset[dict[str, Tensor]]):
@@ -84,7 +90,9 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         self._items = items
         self._rows = Rows.of(stems)
         reader = ExcerptReader(sample_rate, channels, length)
-        self._drawing = Drawing(reader, seed, config.speed)
+        self._drawing = Drawing(reader, seed, config.speed, config.swap_channels)
+        if config.match.on and config.coherent < 1:
+            corpora = [_listened_to(corpus, config.match) for corpus in corpora]
         backing, by_duration = self._rows.backing, config.by_duration
         self._vocals = CorpusDraw(corpora, lambda c: c.vocals, [Part(VOCALS)], by_duration)
         self._backing = CorpusDraw(corpora, lambda c: c.accompaniment, backing, by_duration)
@@ -131,29 +139,46 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
     def _pair(self, random: Generator) -> tuple[Samples, list[Samples], float]:
         """Return vocals and accompaniment that never met, at a random level."""
         corpus, track = self._vocals(random)
-        (vocals,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random)
-        backing, narrower = self._draw_backing(random)
+        wanted = Wanted.by(track, self._config.match)
+        speed = self._drawing.draw_speed(random) if wanted else None
+        (vocals,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
+        backing, narrower = self._draw_backing(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
         gain = _gain(level) * (rms(mix(backing)) + _FLOOR) / (rms(vocals) + _FLOOR)
         return vocals * np.float32(gain), backing, min(narrower, band)
 
-    def _draw_backing(self, random: Generator) -> tuple[list[Samples], float]:
+    def _draw_backing(
+        self, random: Generator, wanted: Wanted | None, speed: float | None
+    ) -> tuple[list[Samples], float]:
         """Return the accompaniment in parts: of one song, or every file of another song."""
-        corpus, track = self._backing(random)
+        corpus, track = self._backing(random, wanted)
         files = [part.files(track) for part in self._rows.backing]
         apart = all(files) and sum(map(len, files)) > 1
         if not apart or random.random() >= self._config.remix:
-            return self._drawing.read(corpus, track, self._rows.backing, random)
+            return self._drawing.read(corpus, track, self._rows.backing, random, speed)
+        joined = wanted.beside(track) if wanted else None
         backing, bands = [], []
         for names in files:
             parts = []
             for name in names:
-                other = corpus.draw(name, random, by_duration=self._config.by_duration)
-                (samples,), band = self._drawing.read(corpus, other, [Part(name)], random)
+                other = corpus.draw(
+                    name,
+                    random,
+                    by_duration=self._config.by_duration,
+                    wanted=joined.of(name) if joined else None,
+                )
+                (samples,), band = self._drawing.read(corpus, other, [Part(name)], random, speed)
                 parts.append(samples * np.float32(_gain(random.uniform(-4.0, 4.0))))
                 bands.append(band)
             backing.append(mix(parts))
         return backing, min(bands)
+
+
+def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
+    """Return a corpus with tempo and key of its tracks, where pairs are made of them."""
+    if not corpus.config.vocals and not corpus.config.accompaniment:
+        return corpus
+    return corpus.listened_to(voices=match.key is not None)
 
 
 def _gain(decibels: float) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..audio import open_audio, probe, read_excerpt, resample
 from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
+from .music import UNKNOWN, Music
 
 Samples = NDArray[np.float32]
 
@@ -144,6 +145,8 @@ class Track:
 
     name: str
     stems: dict[str, StemFile]
+    music: Music = UNKNOWN
+    """Its tempo and key, where somebody has listened."""
 
     @property
     def seconds(self) -> float:

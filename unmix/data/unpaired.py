@@ -41,6 +41,7 @@ class UnpairedExcerpts(Dataset[dict[str, Tensor]]):
         seed: another one gives another stream.
         items: nominal length of the stream.
         speed: largest relative change of playing speed.
+        swap_channels: share of excerpts whose left and right are each other's.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class UnpairedExcerpts(Dataset[dict[str, Tensor]]):
         seed: int,
         items: int,
         speed: float = 0.0,
+        swap_channels: float = 0.5,
     ) -> None:
         if stem not in _WEIGHTS:
             raise ConfigError(f"{stem!r} is not drawn alone; choose from {', '.join(_WEIGHTS)}")
         self._parts = [Part(stem)]
         self._items = items
-        self._drawing = Drawing(ExcerptReader(sample_rate, channels, length), seed, speed)
+        reader = ExcerptReader(sample_rate, channels, length)
+        self._drawing = Drawing(reader, seed, speed, swap_channels)
         self._tracks = CorpusDraw(corpora, _WEIGHTS[stem], self._parts, by_duration=False)
         if self._tracks.empty:
             raise ConfigError(f"no corpus has a weight for `{stem}`")

@@ -1,0 +1,103 @@
+"""Songs as POP909 has them (Wang et al., ISMIR 2020): notes by track, beats and chords."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from unmix.errors import UnmixError
+
+from .midi import Note, read_midi
+
+#: Semitones of the tones of a chord above its root, and of the tones that may be its bass.
+CHORDS = {
+    "maj": (0, 4, 7), "min": (0, 3, 7), "dim": (0, 3, 6), "aug": (0, 4, 8),
+    "sus2": (0, 2, 7), "sus4": (0, 5, 7), "maj6": (0, 4, 7, 9), "min6": (0, 3, 7, 9),
+    "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10), "minmaj7": (0, 3, 7, 11),
+    "dim7": (0, 3, 6, 9), "hdim7": (0, 3, 6, 10), "sus4(b7)": (0, 5, 7, 10),
+}  # fmt: skip
+DEGREES = {"2": 2, "b3": 3, "3": 4, "4": 5, "b5": 6, "5": 7, "6": 9, "b7": 10, "7": 11}
+NOTES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11, "#": 1, "b": -1}
+
+
+class Chord(NamedTuple):
+    """A chord: seconds, and pitch classes, 0 for C."""
+
+    start: float
+    end: float
+    bass: int
+    tones: tuple[int, ...]
+
+
+class Song(NamedTuple):
+    """What is known of a song."""
+
+    name: str
+    tracks: dict[str, list[Note]]
+    beats: np.ndarray
+    """Seconds."""
+    bars: list[int]
+    """Which beats begin a bar."""
+    chords: list[Chord]
+
+
+def read_song(folder: Path) -> Song:
+    """Read a song of POP909."""
+    midi = folder / f"{folder.name}.mid"
+    try:
+        tracks = read_midi(midi.read_bytes())
+        beats = [line.split() for line in (folder / "beat_midi.txt").read_text().splitlines()]
+        lines = [line.split() for line in (folder / "chord_midi.txt").read_text().splitlines()]
+    except FileNotFoundError as error:
+        raise UnmixError(f"{error.filename} is not there") from None
+    except (struct.error, IndexError, ValueError) as error:
+        raise UnmixError(f"{midi} is damaged: {error}") from None
+    return Song(
+        name=folder.name,
+        tracks=tracks,
+        beats=np.array([float(beat[0]) for beat in beats if beat]),
+        bars=[index for index, beat in enumerate(b for b in beats if b) if float(beat[2])],
+        chords=[
+            chord for line in lines if line and (chord := read_chord(*line[:3], folder)) is not None
+        ],
+    )
+
+
+def read_chord(start: str, end: str, name: str, folder: Path) -> Chord | None:
+    """Return a chord such as ``F#:min7/b3``; None for ``N``, none."""
+    if name == "N":
+        return None
+    root, _, kind = name.partition(":")
+    kind, _, degree = kind.partition("/")
+    if kind not in CHORDS or (degree and degree not in DEGREES):
+        raise UnmixError(f"{folder}/chord_midi.txt has an unknown chord {name}")
+    pitch = sum(NOTES[sign] for sign in root)
+    tones = tuple((pitch + step) % 12 for step in CHORDS[kind])
+    return Chord(float(start), float(end), (pitch + DEGREES.get(degree, 0)) % 12, tones)
+
+
+def varied(song: Song, random: Generator) -> Song:
+    """Return a song in another key and at another tempo."""
+    up, slower = int(random.integers(-4, 5)), float(random.uniform(0.9, 1.12))
+    return Song(
+        song.name,
+        {
+            name: [Note(n.start * slower, n.end * slower, n.pitch + up, n.velocity) for n in notes]
+            for name, notes in song.tracks.items()
+        },
+        song.beats * slower,
+        song.bars,
+        [
+            Chord(
+                chord.start * slower,
+                chord.end * slower,
+                (chord.bass + up) % 12,
+                tuple((tone + up) % 12 for tone in chord.tones),
+            )
+            for chord in song.chords
+        ],
+    )

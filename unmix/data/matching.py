@@ -1,0 +1,100 @@
+"""Matching: which songs go together, by tempo and key.
+
+Mixtures of songs that have nothing to do with each other teach a network well; Jeon et al., "Why
+does music source separation benefit from cacophony?" (arXiv 2402.18407, 2024), ask how that comes,
+and what beat and tonality change. Here tracks are chosen by both: nothing is stretched or
+transposed, and beats are not aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..config import Settings
+from .music import Music
+from .tracks import Track
+
+# Of tracks none of which fits: a step on the circle of fifths is as far as 7 % of tempo.
+_STEPS_OF_AN_OCTAVE = 10
+# The stem that has no key.
+_DRUMS = "drums"
+# Octaves that two equal differences of tempo may be apart.
+_ROUNDING = 1e-9
+
+
+class MatchConfig(Settings):
+    """How alike songs are whose stems meet in an item; without either setting, any songs meet.
+
+    Tracks are compared as they are on disk, with those of which the vocals are drawn; a track is no
+    partner of itself. What is not known of a track fits everything: the tempo of a voice alone,
+    say. Where no track fits, those that come nearest are drawn from.
+    """
+
+    tempo: float | None = Field(default=None, ge=0, lt=0.4)
+    """Largest relative difference of tempo; half and double of a tempo count as the same."""
+    key: Literal["same", "relative"] | None = None
+    """``same``: tonic and mode; ``relative``: a relative major or minor goes with it as well."""
+
+    @property
+    def on(self) -> bool:
+        """Whether there is anything to match."""
+        return self.tempo is not None or self.key is not None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of the partners of a track."""
+
+    config: MatchConfig
+    track: Track
+    """No partner of itself, unless there is no other."""
+    music: Music
+    """What partners are to fit."""
+
+    @classmethod
+    def by(cls, track: Track, config: MatchConfig) -> Wanted | None:
+        """Return what a track wants of its partners; None where any will do."""
+        return cls(config, track, track.music) if config.on else None
+
+    def beside(self, partner: Track) -> Wanted:
+        """Return what is wanted of those who join a track and its partner."""
+        return replace(self, music=self.music.filled_in(partner.music))
+
+    def of(self, stem: str) -> Wanted:
+        """Return what is wanted where only one stem is taken: drums go with every key."""
+        return replace(self, music=Music(tempo=self.music.tempo)) if stem == _DRUMS else self
+
+
+class Repertoire:
+    """What is known of tracks, in arrays: all of them are compared whenever one is drawn."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self._tracks = tracks
+        music = [track.music for track in tracks]
+        self._tempo = np.log2([m.tempo or np.nan for m in music])
+        self._signature = np.array([m.key.signature if m.key else np.nan for m in music])
+        self._minor = np.array([m.key.minor if m.key else np.nan for m in music])
+
+    def distances(self, wanted: Wanted) -> NDArray[np.float64]:
+        """Return how far each track is from what is wanted: 0 where it fits."""
+        distances = np.zeros(len(self._tracks))
+        if wanted.config.tempo is not None and wanted.music.tempo:
+            away = np.abs(self._tempo - np.log2(wanted.music.tempo)) % 1
+            away = np.minimum(away, 1 - away) - np.log2(1 + wanted.config.tempo)
+            distances += _STEPS_OF_AN_OCTAVE * np.nan_to_num(np.where(away > _ROUNDING, away, 0))
+        if wanted.config.key and (key := wanted.music.key):
+            steps = np.abs(self._signature - key.signature)
+            steps = np.minimum(steps, 12 - steps)
+            steps += (self._minor != key.minor) & (wanted.config.key == "same")
+            distances += np.nan_to_num(steps)
+        # Equal, not identical: the folder of a track may be a corpus for vocals, and another one.
+        name = wanted.track.name
+        own = [track.name == name and track == wanted.track for track in self._tracks]
+        distances[own] = np.inf
+        return distances
