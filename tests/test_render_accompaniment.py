@@ -81,6 +81,24 @@ def test_an_unknown_chord_is_named(folder: Path) -> None:
         read_song(folder)
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("chord_midi.txt", "0 2 H:maj\n"),
+        ("chord_midi.txt", "zero 2 C:maj\n"),
+        ("chord_midi.txt", "0 2\n"),
+        ("beat_midi.txt", "0.0 1.0\n"),
+        ("beat_midi.txt", "now 1.0 1.0\n"),
+    ],
+)
+def test_damaged_beats_and_chords_are_said_in_a_sentence(
+    folder: Path, file: str, text: str
+) -> None:
+    (folder / file).write_text(text)
+    with pytest.raises(UnmixError, match=folder.name):
+        read_song(folder)
+
+
 def test_the_same_seed_makes_the_same_players(folder: Path) -> None:
     song = read_song(folder)
     first, again, other = (players.arrange(song, np.random.default_rng(seed)) for seed in (1, 1, 2))

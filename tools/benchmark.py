@@ -232,6 +232,10 @@ def run_of(name: str, options: argparse.Namespace, folder: Path, device: str) ->
         stem = find_recipe(name).stem
         corpus = CorpusConfig(path=stem, vocals=1, accompaniment=1, coherent=1)
         changes |= {"corpora": (corpus,), "validation": ()}
+        if recipe.train and recipe.train.semi_supervised:
+            unpaired = corpus.model_copy(update={"coherent": 0.0, "mixture": 1.0})
+            semi = recipe.train.semi_supervised.model_copy(update={"corpora": (unpaired,)})
+            changes["semi_supervised"] = semi
         model = build(recipe.architecture, recipe.model)
         write_noise(folder / stem / "track", model)
     config = recipe.train or TrainConfig(steps=1000, corpora=changes["corpora"])

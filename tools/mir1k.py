@@ -17,14 +17,17 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from readme_tables import ReadmeTable
+from resumable import complete
 from unmix import Separator
+from unmix.errors import UnmixError
 from unmix.evaluation.singing import SingingScores, score_singing
 from unmix.recipes import find_recipe
 from unmix.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import read_recipe, training_of
-from unmix.training.loop import Run, train
+from unmix.training.logs import CsvLog, Several
+from unmix.training.run import Run
 
 FIGURES = ("GNSDR", "GSIR", "GSAR")
 TABLE = ReadmeTable(
@@ -51,7 +54,15 @@ PUBLISHED = {
 def main() -> int:
     """Read the arguments, train what is not trained, score, print."""
     options = _parser().parse_args()
-    console = Console()
+    try:
+        report(options, Console())
+    except UnmixError as error:
+        raise SystemExit(f"error: {error}") from None
+    return 0
+
+
+def report(options: argparse.Namespace, console: Console) -> None:
+    """Train what is not trained, score, print."""
     checkpoint = trained(options, console)
     separator = Separator(checkpoint, device=options.device, quality=options.quality)
     with Progress(console=console) as progress:
@@ -66,10 +77,11 @@ def main() -> int:
     known = TABLE.rows | {options.recipe: ours}
     rows = [*published(), *known.values()]
     console.print(f"MIR-1K, {scores.clips} clips, {scores.seconds / 60:.0f} minutes; in dB")
+    if scores.undefined:
+        console.print(f"{scores.undefined} clips lack figures: their estimates are silent")
     console.print(Markdown(TABLE.markdown(rows)))
     if options.write:
         TABLE.write(rows)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,10 +111,7 @@ def trained(options: argparse.Namespace, console: Console) -> Path:
         device=options.device,
         resume=(options.out / "last.ckpt").exists(),
     )
-    if run.resume and load_checkpoint(run.last)["step"] >= config.steps:
-        return run.last
-    options.out.mkdir(parents=True, exist_ok=True)
-    return train(run, _Lines(console))
+    return complete(run, Several([CsvLog(run.out), _Lines(console)]))
 
 
 class _Lines:

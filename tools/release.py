@@ -20,6 +20,7 @@ from PIL import Image
 
 from readme_tables import ReadmeTable
 from unmix import Separator, __version__
+from unmix.config import validate
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, evaluate
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
@@ -27,7 +28,7 @@ from unmix.evaluation.singing import SingingScores, score_singing
 from unmix.manifest import Manifest, ModelEntry, Score, read_manifest
 from unmix.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
-from unmix.training.config import read_recipe
+from unmix.training.config import Recipe, read_recipe
 from unmix.weights import load_model, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +71,10 @@ def main() -> int:
 def release(options: argparse.Namespace) -> Path:
     """Write the model's folder and its manifest entry; return the folder."""
     held = load_checkpoint(options.checkpoint)
+    # Through today's recipe, so that keys that came since have the values that they stand for.
+    held["recipe"] = validate(Recipe, held["recipe"], str(options.checkpoint)).model_dump(
+        mode="json"
+    )
     recipe = held["recipe"]
     changed = differences(recipe, read_recipe(options.recipe).model_dump(mode="json"))
     recipe["model"] |= dict(options.calibrate)
@@ -89,6 +94,8 @@ def release(options: argparse.Namespace) -> Path:
         for dataset, split, path in (text.split(":") for text in options.singing)
     }
     model = load_model(folder)
+    unpaired = recipe["train"]["semi_supervised"] or {"corpora": []}
+    corpora = [*recipe["train"]["corpora"], *unpaired["corpora"]]
     entry = ModelEntry(
         name=options.name,
         summary=options.summary,
@@ -100,7 +107,7 @@ def release(options: argparse.Namespace) -> Path:
         size=weights.stat().st_size,
         sha256=digest,
         licence=options.licence,
-        training_data=tuple(corpus["path"] for corpus in recipe["train"]["corpora"]),
+        training_data=tuple(corpus["path"] for corpus in corpora),
         since=options.since or __version__,
         scores=(
             *(score for key, report in reports.items() for score in _scores(*key, report)),

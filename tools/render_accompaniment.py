@@ -48,6 +48,8 @@ def main() -> int:
         soundfont = find_soundfont(options.soundfont)
     except UnmixError as error:
         raise SystemExit(str(error)) from None
+    if not options.source.is_dir():
+        raise SystemExit(f"{options.source}: no such folder")
     folders = sorted(path for path in options.source.iterdir() if path.is_dir())
     jobs = [(folder, version) for folder in folders for version in range(options.versions)]
     work = partial(_render_song, options, soundfont)

@@ -16,14 +16,14 @@ from statistics import mean
 from rich.console import Console
 from rich.table import Table
 
+from resumable import complete
 from unmix import Separator
+from unmix.errors import UnmixError
 from unmix.evaluation.singing import score_singing
 from unmix.recipes import find_recipe
 from unmix.stems import ACCOMPANIMENT, VOCALS
-from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.logs import CsvLog
-from unmix.training.loop import train
 from unmix.training.run import Run
 
 RECIPE = "mir1k-semisupervised"
@@ -44,11 +44,14 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    gained = {
-        (way, seed): score(trained(way, seed, options), options)
-        for seed in options.seeds
-        for way in options.ways
-    }
+    try:
+        gained = {
+            (way, seed): score(trained(way, seed, options), options)
+            for seed in options.seeds
+            for way in options.ways
+        }
+    except UnmixError as error:
+        raise SystemExit(f"error: {error}") from None
     Console().print(table(gained))
     return 0
 
@@ -84,9 +87,7 @@ def trained(way: str, seed: int, options: argparse.Namespace) -> Path:
         device=options.device,
         resume=(out / "last.ckpt").exists(),
     )
-    if run.resume and load_checkpoint(run.last)["step"] >= config.steps:
-        return run.last
-    return train(run, CsvLog(out))
+    return complete(run, CsvLog(out))
 
 
 def score(checkpoint: Path, options: argparse.Namespace) -> dict[str, float]:

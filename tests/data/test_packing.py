@@ -261,6 +261,8 @@ def test_an_index_that_points_outside_is_refused(songs: Path, change: dict[str, 
     (out / "unmix-pack.json").write_text(json.dumps(index))
     with pytest.raises(UnmixError, match="damaged"):
         read_folder(out, STEMS)
+    with pytest.raises(UnmixError, match="damaged"):  # verifying raises it or yields it
+        raise UnmixError("".join(fault or "" for _, fault in verify_packed(out)))
 
 
 def test_progress_goes_from_nothing_to_all(songs: Path) -> None:

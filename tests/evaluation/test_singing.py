@@ -59,3 +59,15 @@ def test_means_are_weighted_by_length(clips: Path) -> None:
     assert scores.gnsdr["vocals"] == pytest.approx((20 + 3 * 40) / 4, abs=0.5)
     assert scores.gnsdr["accompaniment"] == pytest.approx((20 + 3 * 40) / 4, abs=0.5)
     assert score_singing(close, clips, every=2).clips == 1
+
+
+def test_silent_estimates_are_counted(clips: Path) -> None:
+    """They have no figures, and what is left out would make a mean look better."""
+
+    def shy(mixture: Samples, rate: int) -> dict[str, Samples]:
+        estimate = mixture if mixture.shape[1] > 2 * rate else np.zeros_like(mixture)
+        return {"vocals": estimate, "accompaniment": mixture}
+
+    scores = score_singing(shy, clips)
+    assert (scores.clips, scores.undefined) == (2, 1)
+    assert scores.gnsdr["vocals"] == pytest.approx(0, abs=1e-9)

@@ -50,21 +50,29 @@ def read_song(folder: Path) -> Song:
     midi = folder / f"{folder.name}.mid"
     try:
         tracks = read_midi(midi.read_bytes())
-        beats = [line.split() for line in (folder / "beat_midi.txt").read_text().splitlines()]
-        lines = [line.split() for line in (folder / "chord_midi.txt").read_text().splitlines()]
     except FileNotFoundError as error:
         raise UnmixError(f"{error.filename} is not there") from None
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, LookupError, ValueError) as error:
         raise UnmixError(f"{midi} is damaged: {error}") from None
-    return Song(
-        name=folder.name,
-        tracks=tracks,
-        beats=np.array([float(beat[0]) for beat in beats if beat]),
-        bars=[index for index, beat in enumerate(b for b in beats if b) if float(beat[2])],
-        chords=[
-            chord for line in lines if line and (chord := read_chord(*line[:3], folder)) is not None
-        ],
-    )
+    try:
+        beats = _lines(folder / "beat_midi.txt")
+        chords = [read_chord(*words[:3], folder) for words in _lines(folder / "chord_midi.txt")]
+        return Song(
+            name=folder.name,
+            tracks=tracks,
+            beats=np.array([float(beat[0]) for beat in beats]),
+            bars=[index for index, beat in enumerate(beats) if float(beat[2])],
+            chords=[chord for chord in chords if chord is not None],
+        )
+    except FileNotFoundError as error:
+        raise UnmixError(f"{error.filename} is not there") from None
+    except (LookupError, TypeError, ValueError) as error:
+        raise UnmixError(f"{folder}: its beats or chords are damaged: {error}") from None
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """Return the words of every line that has some."""
+    return [words for line in path.read_text().splitlines() if (words := line.split())]
 
 
 def read_chord(start: str, end: str, name: str, folder: Path) -> Chord | None:
@@ -73,7 +81,7 @@ def read_chord(start: str, end: str, name: str, folder: Path) -> Chord | None:
         return None
     root, _, kind = name.partition(":")
     kind, _, degree = kind.partition("/")
-    if kind not in CHORDS or (degree and degree not in DEGREES):
+    if kind not in CHORDS or (degree and degree not in DEGREES) or not NOTES.keys() >= set(root):
         raise UnmixError(f"{folder}/chord_midi.txt has an unknown chord {name}")
     pitch = sum(NOTES[sign] for sign in root)
     tones = tuple((pitch + step) % 12 for step in CHORDS[kind])

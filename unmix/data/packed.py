@@ -127,6 +127,7 @@ def open_packed(root: Path) -> list[Track]:
         UnmixError: where the index or a shard is missing, or not of the right size.
     """
     index = read_index(root / INDEX)
+    _check_shards(root, index)
     _check_sizes(root, index)
     return [
         Track(name, {stem: packed_stem(root, entry) for stem, entry in stems.items()})
@@ -151,9 +152,10 @@ def verify_packed(root: Path) -> Iterator[tuple[str, str | None]]:
     """Yield the name of every shard with what is wrong with it, or None.
 
     Raises:
-        UnmixError: where the index cannot be read.
+        UnmixError: where the index cannot be read, or names shards that it does not have.
     """
     index = read_index(root / INDEX)
+    _check_shards(root, index)
     for name, entry in index.shards.items():
         path = root / name
         if not path.is_file():
@@ -179,6 +181,10 @@ def _check_sizes(root: Path, index: PackIndex) -> None:
         fault = _outside(index, name, shard.size) if size == shard.size else f"{path}: damaged"
         if fault:
             raise UnmixError(f"{fault}; pack the corpus again")
+
+
+def _check_shards(root: Path, index: PackIndex) -> None:
+    """Refuse an index whose stems lie in shards that it does not have."""
     for stems in index.tracks.values():
         for entry in stems.values():
             if entry.shard not in index.shards:

@@ -40,6 +40,8 @@ class SingingScores:
     gnsdr: dict[str, float]
     gsir: dict[str, float]
     gsar: dict[str, float]
+    undefined: int = 0
+    """Clips that lack a figure because a stem or its estimate is silent; means are without it."""
 
 
 def score_singing(
@@ -70,13 +72,14 @@ def score_singing(
             progress(done / len(clips))
     lengths = np.array([length for length, _ in rows], np.float64)
     figures = np.stack([row for _, row in rows])  # [clip, figure, stem]
-    # Where a figure of a clip is not defined (silence), that clip does not count.
+    # Where a figure of a clip is not defined (silence), that clip does not count in its mean.
     defined = np.isfinite(figures)
     weights = lengths[:, None, None] * defined
     means = (np.where(defined, figures, 0) * weights).sum(0) / weights.sum(0)
     gnsdr, gsir, gsar = (dict(zip(STEMS, map(float, mean), strict=True)) for mean in means)
     seconds = float(lengths.sum() / SAMPLE_RATE)
-    return SingingScores(len(clips), seconds, gnsdr=gnsdr, gsir=gsir, gsar=gsar)
+    undefined = int((~defined.all((1, 2))).sum())
+    return SingingScores(len(clips), seconds, gnsdr, gsir, gsar, undefined)
 
 
 def _score(clip: Track, separate: Separate) -> tuple[int, NDArray[np.float64]]:
