@@ -3,6 +3,11 @@
 import csv
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from unmix.cli.train import _Display
+from unmix.training.checkpoint import load_checkpoint
 from unmix.training.run import Run
 
 Unmix = Callable[..., Any]
@@ -37,9 +43,16 @@ def test_only_the_first_device_of_a_kind_trains(
 
 
 @pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize(("stopped", "code"), [(KeyboardInterrupt, 130), (SystemExit, 143)])
 def test_an_interrupt_is_one_line_that_says_how_to_go_on(
-    unmix: Unmix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: bool
+    unmix: Unmix,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    saved: bool,
+    stopped: type[BaseException],
+    code: int,
 ) -> None:
+    """From the keyboard, or by a signal to end."""
     devices = []
 
     def stop(run: Run, *_: object) -> None:
@@ -47,12 +60,12 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(
         if saved:
             run.out.mkdir()
             run.last.touch()
-        raise KeyboardInterrupt
+        raise stopped(code)
 
     monkeypatch.setattr("unmix.training.loop.train", stop)
     monkeypatch.setattr("unmix.training.validation.find_tracks", lambda *_: [])
     outcome = unmix("train", "unet", "--data", tmp_path, "-o", tmp_path / "run", "--device", "cpu")
-    assert outcome.code == 130
+    assert outcome.code == code
     last = tmp_path / "run" / "last.ckpt"
     text = f"--resume goes on from {last}" if saved else "nothing to --resume"
     assert outcome.err.splitlines()[-1] == f"Interrupted: {text}."
@@ -81,6 +94,7 @@ def recipe(tmp_path: Path, make_song: MakeSong) -> Path:
         steps = 20
         batch_size = 1
         validate_every = 10
+        schedule.kind = "constant"
         validation = ["songs"]
         [[train.corpora]]
         path = "songs"
@@ -108,6 +122,9 @@ def test_a_recipe_and_a_folder_become_a_model_with_logs(
     assert scores[0] == "step,vocals,accompaniment"
     assert [row.split(",")[0] for row in scores[1:]] == ["10", "20"]
     assert list((out / "tensorboard").glob("events.*"))
+    shorter = unmix("train", recipe, *options, "--resume", "--steps", 10)
+    assert shorter.code == 1
+    assert "of another recipe: train.steps (fewer than the 20 done" in shorter.errors[0]
     again = unmix("train", recipe, *options, "--resume", "--steps", 30)
     assert again.code == 0, again.err
     with (out / "log.csv").open() as log:
@@ -126,6 +143,9 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     assert tuple(lines) == names
     assert lines["model"] == "unet: vocals"
     assert lines["all"].startswith("20 steps, about 0:")
+    assert lines["loading"].endswith(" s an item, in each of 2 processes")
+    alone = unmix("train", recipe, *options, "--dry-run", "--workers", 0)
+    assert " s an item, in one process" in alone.out
     assert tree(tmp_path) == before
 
 
@@ -137,6 +157,57 @@ def test_the_bar_bears_a_step_that_was_left_out(capfd: pytest.CaptureFixture[str
     error = capfd.readouterr().err
     assert "step 2: left out, its loss is no number" in error
     assert "loss 1.0000" in error
+
+
+def test_a_bar_without_a_step_is_not_drawn(capfd: pytest.CaptureFixture[str]) -> None:
+    with _Display(Console(stderr=True), 3) as display:
+        display.validated(0, {"vocals": 1.0})
+    assert capfd.readouterr().err == "step 0: vocals 1.00 dB (mean whole-track SDR)\n"
+
+
+@pytest.mark.parametrize(
+    "options", [("--seed", -1), ("--seed", 2**32), ("--resume", "--init", "unet")]
+)
+def test_options_that_no_run_can_have_are_wrong_usage(
+    unmix: Unmix, recipe: Path, tmp_path: Path, options: tuple[object, ...]
+) -> None:
+    outcome = unmix("train", recipe, "--data", tmp_path / "data", "-o", tmp_path / "r", *options)
+    assert outcome.code == 2
+
+
+def test_a_run_below_a_file_is_one_line(unmix: Unmix, recipe: Path, tmp_path: Path) -> None:
+    options = ("--data", tmp_path / "data", "--workers", 0, "--device", "cpu")
+    outcome = unmix("train", recipe, *options, "-o", recipe / "run")
+    assert (outcome.code, len(outcome.err.splitlines())) == (1, 1)
+    assert "cannot be the folder of a run" in outcome.errors[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_signal_to_all_processes_loses_no_step(recipe: Path, tmp_path: Path) -> None:
+    """As Slurm sends it, and timeout: those that read excerpts get it too."""
+    recipe.write_text(recipe.read_text().replace("steps = 20", "steps = 1000000"))
+    options = ["--data", tmp_path / "data", "-o", tmp_path / "run", "--workers", 2]
+    options += ["--device", "cpu"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "unmix", "train", str(recipe), *map(str, options)],
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    ) as process:
+        until = time.monotonic() + 120
+        while not (tmp_path / "run" / "log.csv").exists():
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        last = tmp_path / "run" / "last.ckpt"
+        assert not last.exists()
+        os.killpg(process.pid, signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err.decode().splitlines()[-1] == f"Interrupted: --resume goes on from {last}."
+    assert b"Traceback" not in err
+    assert load_checkpoint(last)["step"] >= 10
 
 
 def test_scores_are_a_table_or_json_and_nothing_else(

@@ -65,7 +65,7 @@ def test_another_excerpt_takes_its_place(
     # Said once, though met many times.
     (record,) = caplog.records
     assert str(path) in record.getMessage()
-    assert record.getMessage().endswith("skipped, file 1 of them")
+    assert record.getMessage().endswith("; another excerpt takes its place")
     # Who asks in another order, or for few items only, gets the same.
     for index in (59, 7, 31):
         assert torch.equal(again[index]["references"], after[index])

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from unmix.data import CorpusConfig, MixingConfig, RandomMixtures, open_corpus
-from unmix.errors import ConfigError
+from unmix.errors import ConfigError, UnmixError
 
 SONGS = {"path": "songs", "vocals": 1.0, "accompaniment": 1.0, "coherent": 1.0}
 SINGERS = {"path": "singers", "single": "vocals", "vocals": 1.0, "band": 3000.0}
@@ -73,6 +74,26 @@ def test_vocals_keep_the_level_that_was_asked_for(corpora_folder: Path) -> None:
         vocals, accompaniment = items[index]["references"]
         ratio = vocals.square().mean().sqrt() / accompaniment.square().mean().sqrt()
         assert 20 * torch.log10(ratio) == pytest.approx(-6, abs=0.1)
+
+
+def test_vocals_over_silence_are_as_loud_as_they_were(tmp_path: Path) -> None:
+    """Half a minute of an accompaniment before it begins."""
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 8000 * 30)
+    for stem, begin in (("vocals", 0), ("accompaniment", 8000 * 29)):
+        (tmp_path / "songs" / "one").mkdir(parents=True, exist_ok=True)
+        soundfile.write(
+            tmp_path / "songs" / "one" / f"{stem}.wav",
+            np.where(np.arange(len(noise)) < begin, 0, noise),
+            8000,
+        )
+    items = _items(tmp_path, [SONGS], coherent=0.0)
+    silent = 0
+    for index in range(20):
+        vocals, accompaniment = items[index]["references"]
+        silent += not accompaniment.any()
+        if not accompaniment.any():
+            assert vocals.square().mean().sqrt() == pytest.approx(0.3 / 3**0.5, rel=0.05)
+    assert silent > 5
 
 
 def test_corpora_are_drawn_by_weight(corpora_folder: Path) -> None:
@@ -140,3 +161,10 @@ def test_corpora_that_cannot_be_mixed_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         _items(corpora_folder, corpora)
+
+
+def test_a_name_that_is_asked_for_twice_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    with pytest.raises(UnmixError, match=r"one of vocals,.*mixture, choir, and no") as refused:
+        open_corpus(CorpusConfig(path="songs", vocals=1), tmp_path, ("vocals", "choir"))
+    assert str(refused.value).count("vocals") == 1

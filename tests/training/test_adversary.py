@@ -197,9 +197,58 @@ def test_an_interruption_among_the_critics_steps_is_not_saved(
     assert not run.last.exists()
 
 
+@pytest.fixture
+def wrong_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let some of the critics' losses, counted from the first, be no numbers."""
+    loss = critic_loss
+
+    def make(*numbers: int) -> None:
+        turns: list[None] = []
+
+        def wrong(*arguments: Any) -> Tensor:
+            turns.append(None)
+            return loss(*arguments) * (np.nan if len(turns) - 1 in numbers else 1)
+
+        monkeypatch.setattr("unmix.training.adversary.critic_loss", wrong)
+
+    return make
+
+
+def test_critics_do_not_learn_from_what_is_no_number(
+    make_semi: MakeRun, log: Log, wrong_losses: Callable[..., None]
+) -> None:
+    """And the step is left out, where the recipe allows it; all others go on as they would."""
+    run, heard = make_semi(critic_steps=2, train={"skips": 1}), log()
+    wrong_losses(8, 16, 19)  # four in a step: in its third one, and twice in its fifth
+    whole = load_checkpoint(train(run, heard))
+    assert [step for step, loss in enumerate(heard.losses, 1) if np.isnan(loss)] == [3, 5]
+    assert whole["skipped"] == [2, 0]
+    for part in ("model", "critics"):
+        assert all(value.isfinite().all() for value in whole[part].values())
+    assert whole["critic_optimizer"]["state"][0]["step"] == 10 * 2 - 3
+
+    wrong_losses(8, 16, 19)
+    cut = make_semi("cut", critic_steps=2, train={"skips": 1})
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, log(stop_at=5))
+    again = load_checkpoint(train(replace(cut, resume=True), log()))
+    for part in ("model", "critics"):
+        assert not _differ(whole[part], again[part])
+
+
+def test_a_critics_loss_that_is_no_number_ends_the_run(
+    make_semi: MakeRun, log: Log, wrong_losses: Callable[..., None]
+) -> None:
+    wrong_losses(9)
+    heard = log()
+    with pytest.raises(UnmixError, match=r"of the critics, the loss is nan at step 3: .*unpaired"):
+        train(make_semi(critic_steps=2), heard)
+    assert len(heard.losses) == 2
+
+
 def test_a_checkpoint_without_critics_is_no_use(make_semi: MakeRun, log: Log) -> None:
     train(make_semi(alpha=0, beta=0, corpora=[], train={"steps": 1}), log())
-    with pytest.raises(UnmixError, match="critics"):
+    with pytest.raises(UnmixError, match=r"semi_supervised\.alpha"):
         train(make_semi(resume=True), log())
 
 

@@ -53,6 +53,17 @@ def test_a_row_without_an_end_is_not_taken_for_whole(tmp_path: Path) -> None:
     assert [row["step"] for row in _table(tmp_path / "log.csv")] == ["10", "30"]
 
 
+def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UnmixError, match=r"log\.csv: cannot write the log \(.*; is the disk full"):
+        CsvLog(tmp_path / "file" / "run").step(10, 1.0, 1e-3, 1.0)
+    with pytest.raises(UnmixError, match=r"scores\.csv: cannot write the log"):
+        CsvLog(tmp_path / "file" / "run").validated(10, {"vocals": 1.0})
+    pytest.importorskip("tensorboard")
+    with pytest.raises(UnmixError, match="board: cannot write curves"):
+        TensorBoardLog(tmp_path / "file" / "board").step(10, 1.0, 1e-3, 1.0)
+
+
 def test_steps_left_out_are_counted_and_spoil_no_mean(tmp_path: Path) -> None:
     log, moving = CsvLog(tmp_path), MovingLoss()
     for step in range(1, 21):

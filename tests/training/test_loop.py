@@ -15,6 +15,7 @@ from unmix.recipes import find_recipe
 from unmix.training.checkpoint import load_checkpoint, save_checkpoint
 from unmix.training.config import read_recipe, training_of
 from unmix.training.loop import train
+from unmix.training.optimisation import learning_rate_factor
 from unmix.training.run import Run
 from unmix.training.validation import TrackValidator
 from unmix.weights import load_model
@@ -95,8 +96,14 @@ def test_every_loss_falls(
 
 
 def test_weights_of_stems_that_are_not_there_are_refused(make_run: MakeRun, log: Log) -> None:
-    with pytest.raises(ConfigError, match=r"names piano; choose from vocals, accompaniment"):
+    with pytest.raises(ConfigError, match=r"names piano; choose from vocals, accompaniment$"):
         train(make_run(loss={"stem_weights": {"piano": 2}}), log())
+    both = {"stems": ["accompaniment", "vocals"]}
+    with pytest.raises(ConfigError, match=r"names rest; choose from accompaniment, vocals$"):
+        train(make_run(model=both, loss={"stem_weights": {"rest": 2}}), log())
+    unheard = {"accompaniment": False, "stem_weights": {"accompaniment": 2}}
+    with pytest.raises(ConfigError, match=r"names accompaniment; choose from vocals$"):
+        train(make_run(loss=unheard), log())
 
 
 def test_two_runs_of_one_seed_are_one_run(make_run: MakeRun, log: Log) -> None:
@@ -152,6 +159,14 @@ def test_a_run_without_progress_ends_early(make_run: MakeRun, log: Log) -> None:
         train(make_run("blind", patience=3), log())
 
 
+def test_a_step_is_told_with_the_rate_that_it_had(make_run: MakeRun, log: Log) -> None:
+    run, heard = make_run(steps=12, warmup=4), log()
+    train(run, heard)
+    rates = [1e-3 * learning_rate_factor(step, run.train) for step in range(12)]
+    assert heard.rates == pytest.approx(rates)
+    assert rates[0] < rates[5] > rates[-1] > 0
+
+
 def test_a_plateau_lowers_the_rate(make_run: MakeRun, log: Log) -> None:
     schedule = {"kind": "plateau", "patience": 2, "factor": 0.1}
     heard = log()
@@ -187,6 +202,16 @@ def test_a_checkpoint_is_whole_or_the_old_one(
         save_checkpoint(path, {"step": 2})
     assert load_checkpoint(path) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_below_a_file_is_refused_at_once(make_run: MakeRun, log: Log, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    heard = log()
+    with pytest.raises(UnmixError, match=r"cannot be the folder of a run: .*file is a file$"):
+        train(make_run("file/run"), heard)
+    assert heard.losses == []
+    with pytest.raises(UnmixError, match="cannot write the checkpoint"):
+        save_checkpoint(tmp_path / "file" / "run" / "last.ckpt", {})
 
 
 def test_a_full_disk_ends_a_run_that_can_go_on(
@@ -238,12 +263,12 @@ def test_a_checkpoint_of_another_recipe_is_a_sentence(make_run: MakeRun, log: Lo
     run = make_run(steps=1)
     last = train(run, log())
     wider = make_run(model={"width": 8}, resume=True)
-    with pytest.raises(UnmixError, match=r"of another recipe or version .* --init .*last\.ckpt"):
+    with pytest.raises(UnmixError, match=r"of another recipe: model\.width differs; .* --init .*"):
         train(wider, log())
     state = load_checkpoint(last)
     del state["skipped"]
     save_checkpoint(last, state)
-    with pytest.raises(UnmixError, match="of another recipe or version"):
+    with pytest.raises(UnmixError, match=r"of another recipe or version .* --init .*last\.ckpt"):
         train(replace(run, resume=True), log())
 
 
@@ -256,3 +281,8 @@ def test_recipes_are_found_by_name_and_by_path(tmp_path: Path) -> None:
     untrained.write_text('architecture = "unet"')
     with pytest.raises(ConfigError, match=r"no table \[train\]"):
         training_of(read_recipe(untrained), str(untrained))
+    recipe = read_recipe(find_recipe("unet"))
+    assert training_of(recipe, "unet", steps=7) == recipe.train.model_copy(update={"steps": 7})
+    for changes in ({"steps": 0}, {"seed": -1}, {"seed": 2**32}):
+        with pytest.raises(ConfigError, match=f"unet: {next(iter(changes))}: "):
+            training_of(recipe, "unet", **changes)

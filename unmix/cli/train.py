@@ -44,7 +44,9 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the recipe's.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read excerpts.")] = 2,
     device: options.DeviceOption = "auto",
     tensorboard: Annotated[
@@ -58,8 +60,10 @@ def train(
     """Train a model from a recipe; stop it whenever you like, --resume goes on.
 
     On several GPUs or machines, start it with torchrun: torchrun --nproc-per-node 4 -m unmix train
-    RECIPE ...
+    RECIPE ... Machines must share the folder of the run, from which --resume goes on.
     """
+    if resume and init:
+        raise typer.BadParameter("--resume and --init exclude each other")
     from ..recipes import find_recipe
     from ..training.config import read_recipe, training_of
     from ..training.run import Run
@@ -67,9 +71,8 @@ def train(
     path = find_recipe(recipe)
     loaded = read_recipe(path)
     changed = {"steps": steps, "batch_size": batch_size, "seed": seed}
-    config = training_of(loaded, str(path)).model_copy(
-        update={name: value for name, value in changed.items() if value is not None}
-    )
+    given = {name: value for name, value in changed.items() if value is not None}
+    config = training_of(loaded, str(path), **given)
     run = Run(
         recipe=loaded.model_copy(update={"train": config}),
         train=config,
@@ -102,9 +105,11 @@ def _train(run: Run, tensorboard: bool) -> None:
         with _Display(console, run.train.steps) as display:
             told: list[Listener] = [display, CsvLog(run.out), *([board] if board else [])]
             last = run_training(run, Several(told), validate)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
         there = f"--resume goes on from {run.last}" if run.last.exists() else "nothing to --resume"
         console.print(f"Interrupted: {there}.")
+        if isinstance(stop, SystemExit):  # a signal: it says the code itself
+            raise
         raise typer.Exit(INTERRUPTED) from None
     finally:
         if board:
@@ -131,6 +136,7 @@ def _rehearse(run: Run) -> None:
     found = rehearse(run)
     config, mib = run.train, 2**20
     items = config.batch_size * config.accumulate
+    where = f"in each of {run.workers} processes" if run.workers > 1 else "in one process"
     lines = {
         "model": f"{found.architecture}: {', '.join(found.stems)}",
         "parameters": f"{found.parameters:,}",
@@ -138,7 +144,7 @@ def _rehearse(run: Run) -> None:
         "memory": f"{found.memory_bytes / mib:.0f} MiB",
         "computes": f"on {found.device}, {found.precision}",
         "step": f"{found.step_seconds:.3g} s for {items} items; loss {found.loss:.4f} at first",
-        "loading": f"{found.item_seconds:.3g} s an item, in each of {run.workers} processes",
+        "loading": f"{found.item_seconds:.3g} s an item, {where}",
         "all": f"{config.steps} steps, about {clock(run_seconds(found, run))} without validation",
     }
     for name, text in lines.items():
@@ -163,7 +169,7 @@ def _kind(name: str) -> str:
 
 
 class _Display:
-    """Draws a progress bar."""
+    """Draws a progress bar, from the first step on."""
 
     def __init__(self, console: Console, steps: int) -> None:
         from ..training.logs import MovingLoss
@@ -179,15 +185,15 @@ class _Display:
             console=console,
             speed_estimate_period=300,
         )
-        self._task = self._progress.add_task("train", total=steps, loss=math.nan, rate=0.0)
+        self._task = self._progress.add_task("train", total=steps, loss=0.0, rate=0.0)
         self._loss = MovingLoss()
 
     def __enter__(self) -> _Display:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
     def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
         """Move the bar; the loss shown is a moving average."""
@@ -196,6 +202,7 @@ class _Display:
         self._loss.add(loss)
         shown = self._loss.value
         self._progress.update(self._task, completed=step, loss=shown, rate=items_per_second)
+        self._progress.start()
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
         """Print scores."""

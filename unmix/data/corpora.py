@@ -145,7 +145,7 @@ def open_corpus(config: CorpusConfig, data: Path, stems: Sequence[str] = ()) -> 
         raise ConfigError(f"corpus {config.path}: `single` leaves nothing for `format` to say")
     contents = read_folder(
         data / config.path,
-        (*STEMS, *stems),
+        tuple(dict.fromkeys((*STEMS, *stems))),
         format=config.format,
         single=config.single,
         include=config.include,

@@ -64,7 +64,7 @@ class Drawing:
                 last = str(damage)
                 if last not in self.skipped:
                     self.skipped.add(last)
-                    _log.warning("%s; skipped, file %d of them", last, len(self.skipped))
+                    _log.warning("%s; another excerpt takes its place", last)
         raise UnmixError(f"{_ATTEMPTS} excerpts in a row could not be read; the last: {last}")
 
     def draw_speed(self, random: Generator) -> float:

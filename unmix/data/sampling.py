@@ -27,7 +27,7 @@ from .drawing import CorpusDraw, Drawing
 from .excerpts import ExcerptReader, rms
 from .matching import MatchConfig, Wanted
 from .rows import Part, Rows
-from .tracks import Samples, mix
+from .tracks import SILENCE, Samples, mix
 
 # Added to levels before they are divided: silence is not brought up to the level of music.
 _FLOOR = 1e-4
@@ -144,7 +144,10 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         (vocals,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
         backing, narrower = self._draw_backing(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
-        gain = _gain(level) * (rms(mix(backing)) + _FLOOR) / (rms(vocals) + _FLOOR)
+        whole = mix(backing)
+        if np.abs(whole).max(initial=0) < SILENCE:  # there is nothing to be loud against
+            return vocals, backing, min(narrower, band)
+        gain = _gain(level) * (rms(whole) + _FLOOR) / (rms(vocals) + _FLOOR)
         return vocals * np.float32(gain), backing, min(narrower, band)
 
     def _draw_backing(

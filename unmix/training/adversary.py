@@ -12,18 +12,20 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.utils.data import DataLoader, Dataset
 
-from ..data import UnpairedExcerpts, open_corpus
+from ..data import UnpairedExcerpts
 from ..data.tracks import MIXTURE
 from ..errors import ConfigError
 from ..frontends import STFT
 from ..models import Model
 from ..models.adversarial import Critic
 from ..stems import ACCOMPANIMENT, VOCALS
-from .batches import seed_from
+from .batches import open_corpora, seed_from
 from .config import LossConfig, SemiSupervisedConfig
 from .losses import band_weight
+from .nonfinite import fault
 from .run import Run
 from .semisupervised import adversarial_loss, consistency_loss, critic_loss, supervised_loss
+from .signals import obey_quietly
 
 # Factors of what is unpaired: the paper's.
 _LEVELS = (0.2, 1.2)
@@ -121,35 +123,51 @@ class Adversary:
             loss = loss + config.beta * consistency_loss(unknown, magnitudes)
         return loss
 
-    def train_critics(self, network: Any, step: int) -> None:
+    def train_critics(self, network: Any, step: int) -> str | None:
         """Let the critics learn from fresh batches, before the separator's step ``step + 1``.
+
+        Of a batch that makes their loss or gradient no number they learn nothing.
 
         Args:
             network: a ``LogEstimator`` of the model, as it may be wrapped.
             step: how many steps are done; where the stream of unpaired items goes on.
+
+        Returns:
+            What was wrong with the last batch of which they did not learn; None where nothing was.
         """
         if self._stream is None and self._unpaired:
             self._stream = self._batches(step)
         if self.optimizer is None:
-            return
+            return None
+        wrong = None
         generator = torch.Generator().manual_seed(seed_from(_SHARES, self._run.train.seed, step))
         self.critics.requires_grad_(True)
         for _ in range(self._config.critic_steps):
-            batch = self._next()
-            with torch.no_grad():
-                estimates = network(self._frames(batch[MIXTURE])).float()
-            losses = []
-            for row, stem in enumerate(self._model.stems):
-                fake = _judged(estimates[:, row])
-                real = _judged(torch.log1p(self._frames(batch[stem]).abs()))
-                shares = self._shares(len(real), generator).to(real.device)
-                critic, penalty = self.critics[stem], self._config.penalty
-                losses.append(critic_loss(critic, real, fake, shares, penalty))
+            loss = self._critics_loss(network, self._next(), generator)
             self.optimizer.zero_grad()
-            torch.stack(losses).sum().backward()
-            self._join_gradients()
-            self.optimizer.step()
+            loss.backward()
+            found = fault(*self._joined(loss.detach()), scaled=False)
+            if found is None:
+                self.optimizer.step()
+            else:
+                wrong = f"of the critics, {found}"
         self.critics.requires_grad_(False)
+        return wrong
+
+    def _critics_loss(
+        self, network: Any, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> Tensor:
+        """Return the sum of the critics' losses of an unpaired batch, a scalar."""
+        with torch.no_grad():
+            estimates = network(self._frames(batch[MIXTURE])).float()
+        losses = []
+        for row, stem in enumerate(self._model.stems):
+            fake = _judged(estimates[:, row])
+            real = _judged(torch.log1p(self._frames(batch[stem]).abs()))
+            shares = self._shares(len(real), generator).to(real.device)
+            critic, penalty = self.critics[stem], self._config.penalty
+            losses.append(critic_loss(critic, real, fake, shares, penalty))
+        return torch.stack(losses).sum()
 
     @property
     def _unpaired(self) -> bool:
@@ -173,18 +191,23 @@ class Adversary:
         whole = torch.rand(self._fabric.world_size, count, 1, 1, 1, generator=generator)
         return whole[self._fabric.global_rank]
 
-    def _join_gradients(self) -> None:
-        """Average the critics' gradients over processes.
+    def _joined(self, loss: Tensor) -> tuple[float, float]:
+        """Average the critics' gradients over processes; return the mean loss and their norm.
 
         Wrapped as the separator is, critics could not be asked for the gradient of their input.
         """
-        if self._fabric.world_size == 1:
-            return
+        gradients = []
         for parameter in self.critics.parameters():
             assert parameter.grad is not None
-            joint = self._fabric.all_reduce(parameter.grad, reduce_op="mean")
-            assert isinstance(joint, Tensor)
-            parameter.grad = joint
+            parameter.grad = self._mean(parameter.grad)
+            gradients.append(parameter.grad)
+        return float(self._mean(loss)), float(nn.utils.get_total_norm(gradients))
+
+    def _mean(self, value: Tensor) -> Tensor:
+        """Return the mean over processes."""
+        mean = self._fabric.all_reduce(value, reduce_op="mean")
+        assert isinstance(mean, Tensor)
+        return mean
 
     def _next(self) -> dict[str, Tensor]:
         assert self._stream is not None
@@ -201,6 +224,7 @@ class Adversary:
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # as in ``batches``
             multiprocessing_context="spawn" if run.workers else None,
+            worker_init_fn=obey_quietly,
         )
         for batch in loader:
             yield {stem: part.to(device, non_blocking=True) for stem, part in batch.items()}
@@ -216,7 +240,7 @@ class Adversary:
 
     def _open(self) -> Unpaired:
         run, model = self._run, self._model
-        corpora = [open_corpus(corpus, run.data) for corpus in self._config.corpora]
+        corpora = open_corpora(self._config.corpora, run)
         # Stems are judged, not separated: they need no more around them than their windows.
         around = {MIXTURE: model.context}
         stems = (*(model.stems if self._config.alpha else ()), MIXTURE)

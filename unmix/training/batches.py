@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..data import RandomMixtures, open_corpus
+from ..data import Corpus, CorpusConfig, RandomMixtures, open_corpus
 from ..models import Model
 from .config import TrainConfig
+from .distributed import leads
 from .run import Run
+from .signals import obey_quietly
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,15 @@ def batches(
         rank: which process this is.
         processes: how many there are.
     """
-    config = run.train
-    indices = [
-        list(items_of(config, part, rank, processes))
-        for part in range(first * config.accumulate, config.steps * config.accumulate)
-    ]
+
+    def keys() -> Iterator[list[int]]:
+        config = run.train
+        for part in range(first * config.accumulate, config.steps * config.accumulate):
+            yield list(items_of(config, part, rank, processes))
+
     loader: DataLoader[dict[str, Tensor]] = DataLoader(
         open_mixtures(run, model, processes),
-        batch_sampler=indices,
+        batch_sampler=keys(),
         num_workers=run.workers,
         persistent_workers=False,
         prefetch_factor=4 if run.workers else None,
@@ -65,8 +71,9 @@ def batches(
         generator=torch.Generator(),
         # Forked workers would inherit torch's threads and locks.
         multiprocessing_context="spawn" if run.workers else None,
+        worker_init_fn=obey_quietly,
     )
-    for items, item in zip(indices, loader, strict=True):
+    for items, item in zip(keys(), loader, strict=True):
         references, band = item["references"], item["band"]
         limited = bool((band < model.sample_rate / 2).any())
         yield Batch(
@@ -86,7 +93,7 @@ def open_mixtures(run: Run, model: Model, processes: int = 1) -> RandomMixtures:
     """Return the stream of items that a run trains its model on."""
     config = run.train
     return RandomMixtures(
-        [open_corpus(corpus, run.data, model.stems) for corpus in config.corpora],
+        open_corpora(config.corpora, run, model.stems),
         config.mixing,
         sample_rate=model.sample_rate,
         channels=model.audio_channels,
@@ -95,6 +102,18 @@ def open_mixtures(run: Run, model: Model, processes: int = 1) -> RandomMixtures:
         items=config.steps * config.accumulate * config.batch_size * processes,
         stems=model.stems,
     )
+
+
+def open_corpora(
+    corpora: Sequence[CorpusConfig], run: Run, stems: Sequence[str] = ()
+) -> list[Corpus]:
+    """Open corpora of a run; its first process names every file that is left out, once."""
+    opened = [open_corpus(corpus, run.data, stems) for corpus in corpora]
+    reasons = (skipped.reason for corpus in opened for skipped in corpus.skipped)
+    if leads():
+        for reason in dict.fromkeys(reasons):
+            _log.warning("%s; left out", reason)
+    return opened
 
 
 def seed_from(*numbers: int) -> int:

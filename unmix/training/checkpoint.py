@@ -18,9 +18,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     A run that is killed, a disk that is full, or a machine that loses its power leaves the previous
     checkpoint as it was. What a killed run leaves beside it, the next one writes over.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, temporary)
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())

@@ -131,7 +131,7 @@ class TrainConfig(OptimisationConfig):
     steps: int = Field(gt=0)
     batch_size: int = Field(default=4, gt=0)
     """Items of a batch, in each process where there are several."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     precision: PrecisionChoice = "auto"
     """``auto``: bfloat16 where the device computes in it, else 32 bits."""
     compile: bool = False
@@ -175,8 +175,10 @@ def read_recipe(path: Path) -> Recipe:
     return validate(Recipe, read_toml(path), str(path))
 
 
-def training_of(recipe: Recipe, where: str) -> TrainConfig:
-    """Return how to train a recipe, which must say so."""
+def training_of(recipe: Recipe, where: str, **changes: Any) -> TrainConfig:
+    """Return how to train a recipe, which must say so; ``changes`` take the place of its keys."""
     if recipe.train is None:
         raise ConfigError(f"{where}: has no table [train]; see unmix/configs for examples")
-    return recipe.train
+    if not changes:
+        return recipe.train
+    return validate(TrainConfig, recipe.train.model_dump() | changes, where)

@@ -1,8 +1,11 @@
 """Training in several processes, on one machine or many, as torchrun starts them.
 
 Each process computes its own items; the gradients are averaged, so that P processes with batches of
-B items make the steps of one process with batches of P * B. The first process alone validates,
-writes and tells.
+B items make the steps of one process with batches of P * B. What each process draws or counts for
+itself differs: dropout, norms where they are not joint, and the table ``augment``, whose chance
+goes by batch and whose remixing stays within one. The first process alone validates, writes and
+tells. To go on with a run, every process reads its last checkpoint: machines must share the run's
+folder.
 """
 
 from __future__ import annotations

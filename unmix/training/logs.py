@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import UnmixError
 from .run import Listener
 
 # Steps between two rows.
@@ -31,6 +32,7 @@ class CsvLog:
     """Writes ``log.csv``, every tenth step, and ``scores.csv`` into a folder.
 
     A run that goes on repeats the steps since its checkpoint: what was logged of them is replaced.
+    A log that cannot be written is an ``UnmixError``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,11 +64,14 @@ class CsvLog:
 
     def _append(self, name: str, step: int, row: dict[str, str]) -> None:
         path = self._folder / name
-        if name not in self._begun:
-            self._begun.add(name)
-            self._begin(path, step, ["step", *row])
-        with path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([step, *row.values()])
+        try:
+            if name not in self._begun:
+                self._begun.add(name)
+                self._begin(path, step, ["step", *row])
+            with path.open("a", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerow([step, *row.values()])
+        except OSError as error:
+            raise UnmixError(f"{path}: cannot write the log ({error}); is the disk full?") from None
 
     def _begin(self, path: Path, step: int, header: list[str]) -> None:
         """Keep the rows of an earlier run that are whole, and of steps before ``step``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,12 @@ import torch
 
 from ..errors import ConfigError, UnmixError
 from .batches import Batch, batches
-from .checkpoint import save_checkpoint
 from .distributed import make_fabric
-from .nonfinite import fault, report
-from .optimisation import leave_out, scales_losses
-from .preparation import Trainee, prepare, take_up
+from .keeping import Keeper
+from .nonfinite import report
+from .optimisation import leave_out
+from .preparation import Trainee, prepare
+from .resuming import take_up
 from .run import Listener, Run, Validator
 
 __all__ = ["Listener", "Run", "Validator", "train"]
@@ -55,52 +55,45 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
         rank=fabric.global_rank,
         processes=fabric.world_size,
     )
-    first, items = state.step, config.batch_size * config.accumulate * fabric.world_size
-    saved_at = began = time.monotonic()
-    earlier = state.seconds
+    items = config.batch_size * config.accumulate * fabric.world_size
+    keeper = Keeper(run, trainee, listener)
     try:
         while True:
             if validate and _due(trainee):
-                scores, better = _score(trainee, validate)
+                keeper.keep_last(now=state.step == config.steps)  # whatever comes of scoring
+                scores = _score(trainee, validate, keeper)
                 if leads:
                     listener.validated(state.step, scores)
-                if leads and better:
-                    save_checkpoint(run.best, state.dump(run.recipe))
-            state.seconds = earlier + time.monotonic() - began
             done = state.finished(config)
-            late = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
-            if leads and state.step > first and (done or late):
-                save_checkpoint(run.last, state.dump(run.recipe))
-                listener.saved(run.last)
-                saved_at = time.monotonic()
+            keeper.keep_last(now=done)
             if done:
                 return run.last
+            learning_rate = state.learning_rate
             loss = _step(run, trainee, [next(stream) for _ in range(config.accumulate)])
             if leads:
-                rate = (state.step - first) * items / (time.monotonic() - began)
-                listener.step(state.step, loss, state.learning_rate, rate)
-    except KeyboardInterrupt:
-        if leads and state.whole and state.step > first:
-            save_checkpoint(run.last, state.dump(run.recipe))
+                listener.step(state.step, loss, learning_rate, keeper.rate * items)
+    except (KeyboardInterrupt, SystemExit):  # the second is what a signal may raise
+        keeper.rescue()
         raise
 
 
 def _step(run: Run, trainee: Trainee, parts: list[Batch]) -> float:
     """Do a step, or leave it out where its loss is no number; return the loss."""
     state, fabric = trainee.state, trainee.fabric
-    buffers = [buffer.clone() for buffer in state.model.buffers()] if run.train.skips else []
-    loss, norm = trainee.gradients(parts)
-    wrong = fault(loss, norm, scales_losses(fabric))
-    if wrong is None:
-        with state.advancing():
-            trainee.optimizer.step()
-        return loss
-    sentence = report(run.out, wrong, state.step + 1, parts, fabric.global_rank)
-    if state.skipped_in_a_row >= run.train.skips:
-        raise UnmixError(sentence)
-    leave_out(fabric, trainee.optimizer)
-    state.skip(buffers)
-    return math.nan
+    with state.attempting() as buffers:
+        loss, wrong = trainee.gradients(parts)
+        if wrong is None:
+            with state.advancing():
+                trainee.optimizer.step()
+            return loss
+        unpaired, rank = bool(run.train.semi_supervised), fabric.global_rank
+        sentence = report(run.out, wrong, state.step + 1, parts, rank, unpaired=unpaired)
+        if state.skipped_in_a_row >= run.train.skips:
+            raise UnmixError(sentence)
+        state.whole = False
+        leave_out(fabric, trainee.optimizer)
+        state.skip(buffers)
+        return math.nan
 
 
 def _due(trainee: Trainee) -> bool:
@@ -110,11 +103,15 @@ def _due(trainee: Trainee) -> bool:
     return 0 < step != trainee.state.validated and regular
 
 
-def _score(trainee: Trainee, validate: Validator) -> tuple[dict[str, float], bool]:
-    """Score the averaged weights, in the first process; return whether they are the best so far."""
+def _score(trainee: Trainee, validate: Validator, keeper: Keeper) -> dict[str, float]:
+    """Score the averaged weights, in the first process, and keep them if they are the best."""
     scores: dict[str, float] = {}
     if trainee.fabric.is_global_zero:
         with trainee.state.averaged() as model:
             scores = validate(model)
     scores = trainee.fabric.broadcast(scores)
-    return scores, trainee.state.judge(float(np.mean(list(scores.values()))))
+    mean = float(np.mean(list(scores.values())))
+    if trainee.state.improves(mean):
+        keeper.keep_best()  # before anything holds that they are: an interruption loses nothing
+    trainee.state.judge(mean)
+    return scores

@@ -27,7 +27,15 @@ def fault(loss: float, norm: float, scaled: bool) -> str | None:
     return None
 
 
-def report(folder: Path, fault: str, step: int, batches: list[Batch], rank: int = 0) -> str:
+def report(
+    folder: Path,
+    fault: str,
+    step: int,
+    batches: list[Batch],
+    rank: int = 0,
+    *,
+    unpaired: bool = False,
+) -> str:
     """Save the batches of a step as ``nonfinite.pt``, over what an earlier step left there.
 
     The file holds what ``torch.load`` reads without running code: the step, what is wrong, and of
@@ -39,6 +47,7 @@ def report(folder: Path, fault: str, step: int, batches: list[Batch], rank: int 
         step: which step would have been done.
         batches: all of this process.
         rank: of this process, which is in the name where it is not the first.
+        unpaired: whether unpaired recordings, which are not kept, may be the cause.
 
     Returns:
         A sentence that says what is wrong and which items it comes from.
@@ -64,11 +73,12 @@ def report(folder: Path, fault: str, step: int, batches: list[Batch], rank: int 
             )
         ],
     }
-    cause = (
-        f"items {', '.join(map(str, damaged))} hold samples that are no numbers"
-        if damaged
-        else "all samples are numbers; lower learning_rate"
-    )
+    if damaged:
+        cause = f"items {', '.join(map(str, damaged))} hold samples that are no numbers"
+    elif unpaired:
+        cause = "all samples of pairs are numbers; look at the unpaired, or lower learning rates"
+    else:
+        cause = "all samples are numbers; lower learning_rate"
     try:
         save_checkpoint(path, state)
         kept = f"see {path}"

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..data.rows import Rows
 from ..errors import ConfigError
 from ..frontends import STFT
 from ..models import Model, SpectrogramModel
@@ -94,8 +95,10 @@ def rest_of(stems: tuple[str, ...]) -> str:
 def _stem_weights(
     config: LossConfig, stems: tuple[str, ...], device: torch.device
 ) -> Tensor | None:
-    """Return the weights of the stems, then that of the rest; None where all are 1."""
-    names = (*stems, rest_of(stems))
+    """Return the weights of the stems, then that of the rest if it counts; None if all are 1."""
+    names = stems
+    if config.accompaniment and len(Rows.of(stems).names) > len(stems):
+        names = (*stems, rest_of(stems))
     unknown = config.stem_weights.keys() - set(names)
     if unknown:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a run needs before its first step: model, optimizer, objective, and where it stopped."""
+"""What a run needs before its first step: model, optimizer, objective, and their state."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .adversary import Adversary, LogEstimator
 from .augment import augment, band_after
 from .average import MovingAverage
 from .batches import Batch, seed_from
-from .checkpoint import load_checkpoint
 from .config import TrainConfig
 from .distributed import with_joint_norms
+from .nonfinite import fault
 from .objective import Estimator, Objective, rest_of
-from .optimisation import Schedule, build_optimizer, limit_gradients
+from .optimisation import Schedule, build_optimizer, limit_gradients, scales_losses
 from .run import Run
 from .state import State
 
@@ -38,14 +38,15 @@ class Trainee:
     """As fabric wraps it."""
     objective: Objective | Adversary
 
-    def gradients(self, batches: list[Batch]) -> tuple[float, float]:
-        """Compute the gradient of the mean loss over batches; return that, and the norm before it
-        is limited. Where there are several processes, both are those of all together.
+    def gradients(self, batches: list[Batch]) -> tuple[float, str | None]:
+        """Compute the gradient of the mean loss over batches; return that loss, and in words what
+        is wrong with either, or with the critics. All processes together have one of each.
         """
         total = torch.zeros((), device=self.fabric.device)
+        wrong = None
         if isinstance(self.objective, Adversary):
             self.state.whole = False  # until the separator has done its step too
-            self.objective.train_critics(self.network, self.state.step)
+            wrong = self.objective.train_critics(self.network, self.state.step)
         self.optimizer.zero_grad()
         for count, batch in enumerate(batches, 1):
             with self.fabric.no_backward_sync(self.network, enabled=count < len(batches)):
@@ -55,7 +56,8 @@ class Trainee:
         norm = limit_gradients(self.fabric, self.network, self.optimizer, self.config.clip_norm)
         mean = self.fabric.all_reduce(total, reduce_op="mean")
         assert isinstance(mean, Tensor)
-        return float(mean), float(norm)
+        scaled = scales_losses(self.fabric)
+        return float(mean), wrong or fault(float(mean), float(norm), scaled)
 
     def _loss(self, batch: Batch) -> Tensor:
         batch = self._augmented(batch)
@@ -83,7 +85,7 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     config = run.train
     fabric.seed_everything(config.seed, verbose=False)
     model = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
-    if run.init and not run.resume:
+    if run.init:
         _copy_weights(load_model(run.init), model)
     with_joint_norms(model, fabric)
     model.to(memory_format=torch.channels_last).to(fabric.device)
@@ -111,25 +113,6 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     if fabric.global_rank:  # each process drops features of its own
         torch.manual_seed(seed_from(config.seed, 0, fabric.global_rank))
     return Trainee(fabric, config, state, network, wrapped, objective)
-
-
-def take_up(run: Run, trainee: Trainee) -> None:
-    """Go on where the last run stopped, if that is wanted; else refuse to write over it."""
-    if run.resume:
-        held = load_checkpoint(run.last)
-        try:
-            trainee.state.load(held)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise UnmixError(
-                f"{run.last} is of another recipe or version ({held.get('version')}), no use to go "
-                f"on from: {str(error).splitlines()[0]} A new run may start from its weights, "
-                f"with --init {run.last}"
-            ) from None
-        rank = trainee.fabric.global_rank
-        if rank:  # a checkpoint holds the random numbers of the first process alone
-            torch.manual_seed(seed_from(run.train.seed, trainee.state.step, rank))
-    elif run.last.exists():
-        raise UnmixError(f"{run.last} exists: add --resume to go on, or name another --out")
 
 
 def _copy_weights(source: Model, model: Model) -> None:

@@ -16,6 +16,7 @@ from ..models import Model
 from .average import MovingAverage
 from .config import Recipe, TrainConfig
 from .optimisation import Schedule
+from .signals import uninterrupted
 
 
 class State:
@@ -75,19 +76,35 @@ class State:
     def advancing(self) -> Iterator[None]:
         """Do one step: the optimizer's within this context, all that follows from it after it.
 
-        An interruption within leaves a state that is not whole, and must not be saved.
+        Signals wait; whatever else ends it leaves a state that is not whole, and must not be saved.
         """
-        self.whole = False
-        yield
-        self.average.update(self.model)
-        self.skipped_in_a_row = 0
-        self._advance()
+        with uninterrupted():
+            self.whole = False
+            yield
+            self.average.update(self.model)
+            self.skipped_in_a_row = 0
+            self._advance()
+
+    @contextlib.contextmanager
+    def attempting(self) -> Iterator[list[Tensor]]:
+        """Try a step: where something breaks it off, the model gets its buffers back.
+
+        These, the running statistics of its norms, are all that changes before the optimizer's
+        step; random numbers that were drawn are not in what is saved. Lends the buffers' copies.
+        """
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        step = self.step
+        try:
+            yield buffers
+        except BaseException:
+            if self.step == step:
+                self._put_back(buffers)
+            raise
 
     def skip(self, buffers: list[Tensor]) -> None:
         """Count a step whose batch is left out, and give the model its buffers back."""
+        self._put_back(buffers)
         self.whole = False
-        for buffer, kept in zip(self.model.buffers(), buffers, strict=True):
-            buffer.copy_(kept)
         self.skipped += 1
         self.skipped_in_a_row += 1
         self._advance()
@@ -95,25 +112,28 @@ class State:
     @contextlib.contextmanager
     def averaged(self) -> Iterator[Model]:
         """Lend the model with the averaged weights, ready to separate."""
-        self.whole = False
         own = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average.state)
-        self.model.eval()
+        self.whole = False
         try:
+            self.model.load_state_dict(self.average.state)
+            self.model.eval()
             yield self.model
         finally:
             self.model.load_state_dict(own)
             self.model.train()
             self.whole = True
 
-    def judge(self, score: float) -> bool:
-        """Remember that the model was scored; return whether the score is the best so far."""
-        better = score > self._best
+    def improves(self, score: float) -> bool:
+        """Whether a score is better than the best so far."""
+        return score > self._best
+
+    def judge(self, score: float) -> None:
+        """Remember that the model was scored."""
+        better = self.improves(score)
         self._best = max(score, self._best)
         self._in_vain = 0 if better else self._in_vain + 1
         self._schedule.validated(self.step, better)
         self.validated = self.step
-        return better
 
     def dump(self, recipe: Recipe) -> dict[str, Any]:
         """Return what ``load`` takes, and the recipe, from which the model can be built again."""
@@ -141,8 +161,15 @@ class State:
         self.seconds = state.get("seconds", 0.0)  # older checkpoints do not tell
         self._schedule.to(self.step)
         torch.set_rng_state(self._random[0])
-        for device, generator in enumerate(self._random[1:]):
+        # There may be fewer devices than there were.
+        for device, generator in zip(range(_devices()), self._random[1:], strict=False):
             torch.cuda.set_rng_state(generator, device)
+
+    def _put_back(self, buffers: list[Tensor]) -> None:
+        whole, self.whole = self.whole, False
+        for buffer, kept in zip(self.model.buffers(), buffers, strict=True):
+            buffer.copy_(kept)
+        self.whole = whole
 
     def _advance(self) -> None:
         self.step += 1
@@ -154,6 +181,10 @@ class State:
 def _random_state() -> list[Tensor]:
     """Return the states of torch's generators: the CPU's, then every CUDA device's."""
     return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if _cuda() else [])]
+
+
+def _devices() -> int:
+    return torch.cuda.device_count()
 
 
 def _cuda() -> bool:

@@ -100,7 +100,10 @@ class TensorBoardLog:
     def _from(self, step: int) -> Any:
         """Return the writer, which hides what an earlier run told of this step and later ones."""
         if self._writer is None:
-            self._writer = self._make(str(self._folder), purge_step=step)
+            try:
+                self._writer = self._make(str(self._folder), purge_step=step)
+            except OSError as error:
+                raise UnmixError(f"{self._folder}: cannot write curves ({error})") from None
         return self._writer
 
 

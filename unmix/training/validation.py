@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..data import STEMS, Track, find_tracks
 from ..data.tracks import MIXTURE
-from ..errors import UnmixError
+from ..errors import AudioError, UnmixError
 from ..metrics import sdr
 from ..models import Model
 from ..separator import Separator
@@ -22,6 +24,8 @@ from ..stems import ACCOMPANIMENT, VOCALS
 _SHOWN = 8.0
 
 Samples = NDArray[np.float32]
+_Made = TypeVar("_Made")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,26 @@ class TrackValidator:
     Args:
         folders: of tracks with a file per stem.
         stems: names of files that are stems beside the usual ones: the model's.
+
+    Raises:
+        UnmixError: where there is none, a file cannot be opened, or a mixture cannot be made.
     """
 
     def __init__(self, folders: Sequence[Path], stems: Sequence[str] = ()) -> None:
         names = tuple(dict.fromkeys((*STEMS, *stems)))
         self._tracks = [track for folder in folders for track in find_tracks(folder, names)]
+        for track in self._tracks:
+            _summed(track)
 
     def __call__(self, model: Model) -> dict[str, float]:
-        """Return the mean over tracks of the SDR in dB, by stem; silent references are left out."""
+        """Return the mean over tracks of the SDR in dB, by stem; silent references are left out.
+
+        So are tracks that turn out not to decode: each is named once.
+        """
         separator = Separator(model, device=str(next(model.parameters()).device), quality="fast")
         scores: dict[str, list[float]] = {}
-        for track in self._tracks:
-            for stem, value in _scores(separator, track).items():
+        for of_track in self._of_each(lambda track: _scores(separator, track)):
+            for stem, value in of_track.items():
                 scores.setdefault(stem, []).append(value)
         if not scores:
             raise UnmixError(
@@ -61,7 +73,7 @@ class TrackValidator:
 
     def example(self, model: Model) -> Example:
         """Return the excerpt of the first track where the model's first stem is loudest."""
-        whole = _read(self._tracks[0], model, model.stems)
+        whole = next(self._of_each(lambda track: _read(track, model, model.stems)))
         stem = next(iter(whole.references.values()), whole.mixture)
         span = min(round(_SHOWN * model.sample_rate), stem.shape[1])
         energy = np.concatenate([[0.0], np.cumsum(np.square(stem, dtype=np.float64).sum(0))])
@@ -71,6 +83,19 @@ class TrackValidator:
             whole.mixture[:, cut],
             {name: samples[:, cut] for name, samples in whole.references.items()},
         )
+
+    def _of_each(self, make: Callable[[Track], _Made]) -> Iterator[_Made]:
+        """Yield what is made of every track that decodes; those that do not are not tried again."""
+        for track in tuple(self._tracks):
+            try:
+                made = make(track)
+            except AudioError as error:
+                _log.warning("%s; track %s is validated on no more", error, track.name)
+                self._tracks.remove(track)
+            else:
+                yield made
+        if not self._tracks:
+            raise UnmixError("no track for validation can be decoded")
 
 
 def _scores(separator: Separator, track: Track) -> dict[str, float]:
@@ -93,12 +118,18 @@ def _read(track: Track, model: Model, stems: Sequence[str]) -> Example:
     """Return a whole track: the sum of its stems where it has them, else its mixture."""
     rate, channels = model.sample_rate, model.audio_channels
     length = next(iter(track.stems.values())).length_at(rate)
-    pair = (VOCALS, ACCOMPANIMENT)
-    summed = pair if all(map(track.terms, pair)) else (MIXTURE,)
-    if not all(map(track.terms, summed)):
-        raise UnmixError(f"{track.name}: the mixture cannot be made of the stems that are there")
-    mixture = np.sum([track.read(stem, 0, length, rate, channels) for stem in summed], axis=0)
+    parts = [track.read(stem, 0, length, rate, channels) for stem in _summed(track)]
+    mixture = np.sum(parts, axis=0)
     references = {
         stem: track.read(stem, 0, length, rate, channels) for stem in stems if track.terms(stem)
     }
     return Example(mixture, references)
+
+
+def _summed(track: Track) -> tuple[str, ...]:
+    """Return the stems whose sum is what is separated."""
+    pair = (VOCALS, ACCOMPANIMENT)
+    summed = pair if all(map(track.terms, pair)) else (MIXTURE,)
+    if not all(map(track.terms, summed)):
+        raise UnmixError(f"{track.name}: the mixture cannot be made of the stems that are there")
+    return summed
