@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,13 @@ def test_a_signal_leaves_no_partial_file(
     song = make_song(tmp_path / "song.wav", seconds=600)
     out = tmp_path / "out"
     command = _command("separate", song, "--model", weights, "-o", out, "--device", "cpu")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # In the background of a script interrupts are ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         deadline = time.monotonic() + 60
         while not any(path.stat().st_size for path in out.rglob("*.raw")):
             assert process.poll() is None
