@@ -28,6 +28,14 @@ def denormals() -> Iterator[None]:
         sys.modules["torch"].set_flush_denormal(False)
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that is the test's own; downloads in it come from this machine."""
+    monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real songs, tricky files and data beside the repository."""

@@ -32,6 +32,8 @@ from unmix.recording import stems_of
 from unmix.training.config import read_recipe
 from unmix.unpacking import RoomError, check_room, unpack
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 # 48 of the pieces that are written at once: halves of halves of it are whole pieces.
 CONTENT = np.random.default_rng(0).bytes(48 << 16)
 HASH = sha256(CONTENT).hexdigest()
@@ -97,13 +99,6 @@ def net() -> Iterator[Net]:
         yield net
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "cache"
 
 
 @pytest.fixture

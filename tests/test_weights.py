@@ -15,13 +15,9 @@ from unmix.recipes import recipes
 from unmix.training.config import read_recipe
 from unmix.weights import load_model, name_of, save_weights
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 CONFIG = {"n_fft": 64, "hop_length": 16, "frames": 8, "width": 2, "depth": 2, "stems": ["vocals"]}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture

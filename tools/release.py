@@ -87,11 +87,11 @@ def release(options: argparse.Namespace) -> Path:
     )
     reports = {
         (dataset, split): evaluate(folder, data=options.data / path)
-        for dataset, split, path in (text.split(":") for text in options.score)
+        for dataset, split, path in options.score
     }
     singing = {
         (dataset, split): score_singing(Separator(folder).separate, options.data / path)
-        for dataset, split, path in (text.split(":") for text in options.singing)
+        for dataset, split, path in options.singing
     }
     model = load_model(folder)
     unpaired = recipe["train"]["semi_supervised"] or {"corpora": []}
@@ -365,6 +365,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--score",
         action="append",
+        type=lambda text: text.split(":"),
         default=[],
         metavar="DATASET:SPLIT:PATH",
         help="to measure; repeat",
@@ -372,6 +373,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--singing",
         action="append",
+        type=lambda text: text.split(":"),
         default=[],
         metavar="DATASET:SPLIT:PATH",
         help="to measure by the protocol of MIR-1K's tables; repeat",

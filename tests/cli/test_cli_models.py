@@ -23,6 +23,8 @@ from unmix.cache import record_sha256, recorded_sha256, weights_path
 from unmix.manifest import ModelEntry, Score, find_published, list_models, list_published
 from unmix.recipes import recipes
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 Unmix = Callable[..., Any]
 COMMANDS = ("list", "download", "path", "verify", "import", "architectures")
 ENTRIES = [
@@ -53,13 +55,6 @@ ENTRIES = [
     )
     for name in ("first", "second")
 ]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "cache"
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import soundfile
 import torch
 
 from unmix.config import validate
+from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, training_of
 from unmix.training.run import Run
 
@@ -91,6 +95,42 @@ class Log:
 def program() -> str:
     """A program that trains a recipe: its arguments are the recipe as JSON, data and out."""
     return PROGRAM
+
+
+@pytest.fixture(scope="session")
+def same_bits() -> Callable[[Path, Path], None]:
+    """Assert that two checkpoints are of the same step, with the same weights to the bit."""
+
+    def compare(a: Path, b: Path) -> None:
+        first, second = load_checkpoint(a), load_checkpoint(b)
+        assert first["step"] == second["step"]
+        for part in ("model", "average"):
+            for name, value in first[part].items():
+                assert torch.equal(value, second[part][name]), name
+
+    return compare
+
+
+@pytest.fixture
+def train_in_two(tmp_path: Path) -> Callable[[Run, str], None]:
+    """Let two processes do a run, each by a program that takes recipe as JSON, data and out."""
+
+    def launch(run: Run, program: str) -> None:
+        recipe, script = tmp_path / "recipe.json", tmp_path / "script.py"
+        recipe.write_text(run.recipe.model_dump_json())
+        script.write_text(program)
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        done = subprocess.run(
+            [*command, "--nproc-per-node=2", *map(str, (script, recipe, run.data, run.out))],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    return launch
 
 
 @pytest.fixture(scope="session")

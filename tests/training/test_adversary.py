@@ -1,8 +1,5 @@
 """Semi-supervised training: separator and critics learn, nothing is drawn twice, nothing lost."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -308,24 +305,12 @@ def test_processes_that_read_change_nothing(make_semi: MakeRun, log: Log) -> Non
 
 @pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_batch(
-    make_semi: MakeRun, log: Log, tmp_path: Path, program: str
+    make_semi: MakeRun, log: Log, program: str, train_in_two: Callable[[Run, str], None]
 ) -> None:
     """Critics too: they learn from the items of both."""
     own = {"critic_steps": 2, "critic_learning_rate": 1e-3, "alpha": 0.1}
     pair = make_semi("pair", train={"steps": 4, "batch_size": 1}, **own)
-    recipe, script = tmp_path / "recipe.json", tmp_path / "script.py"
-    recipe.write_text(pair.recipe.model_dump_json())
-    script.write_text(program)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*torchrun, str(script), str(recipe), str(pair.data), str(pair.out)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    train_in_two(pair, program)
     whole = train(make_semi("alone", train={"steps": 4, "batch_size": 2}, **own), log())
     ours, theirs = load_checkpoint(pair.last), load_checkpoint(whole)
     for part in ("model", "critics"):

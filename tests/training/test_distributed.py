@@ -1,9 +1,6 @@
 """Two processes make the steps of one with twice the batch; the first alone writes and tells."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from unmix.training.run import Run
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
+InTwo = Callable[[Run, str], None]
 
 #: Trains a recipe as one of several processes, and tells what each of them heard.
 SCRIPT = """
@@ -87,27 +85,14 @@ def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_batch(
-    make_run: MakeRun, log: Log, tmp_path: Path
+    make_run: MakeRun, log: Log, tmp_path: Path, train_in_two: InTwo
 ) -> None:
     """Of a model without batch normalisation, which on the CPU sees its own process alone."""
     schedule = {"kind": "plateau", "patience": 2, "factor": 0.5}
     settings = {"architecture": "wave-unet", "steps": 12, "accumulate": 2, "schedule": schedule}
     settings |= {"validate_every": 2, "warmup": 0}
     pair = make_run("pair", batch_size=2, **settings)
-    recipe, script = tmp_path / "recipe.json", tmp_path / "script.py"
-    recipe.write_text(pair.recipe.model_dump_json())
-    script.write_text(SCRIPT)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [*torchrun, str(script), str(recipe), str(pair.data), str(pair.out)]
-    done = subprocess.run(
-        command,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    train_in_two(pair, SCRIPT)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
 
     calls = []

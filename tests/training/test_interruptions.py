@@ -18,6 +18,7 @@ from unmix.training.run import Run
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
+Same = Callable[[Path, Path], None]
 
 
 def _rising() -> Callable[[object], dict[str, float]]:
@@ -25,18 +26,15 @@ def _rising() -> Callable[[object], dict[str, float]]:
     return lambda model: {"vocals": float(next(scores))}
 
 
-def _same(a: Path, b: Path) -> None:
-    first, second = load_checkpoint(a), load_checkpoint(b)
-    assert first["step"] == second["step"]
-    for part in ("model", "average"):
-        for name, value in first[part].items():
-            assert torch.equal(value, second[part][name]), name
-
-
 @pytest.mark.parametrize("place", ["limit_gradients", "fault"])
 @pytest.mark.parametrize("skips", [0, 1])
 def test_an_interruption_within_a_step_leaves_the_statistics_as_they_were(
-    make_run: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch, place: str, skips: int
+    same_bits: Same,
+    make_run: MakeRun,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    skips: int,
 ) -> None:
     """Of a model with batch normalisation, which a forward pass changes, and dropout."""
     settings = {"model": {"dropout": 0.3}, "skips": skips, "accumulate": 2, "steps": 8}
@@ -57,10 +55,12 @@ def test_an_interruption_within_a_step_leaves_the_statistics_as_they_were(
     held = load_checkpoint(run.last)
     assert held["step"] == 4
     assert any("running" in name for name in held["model"])
-    _same(train(replace(run, resume=True), log()), whole)
+    same_bits(train(replace(run, resume=True), log()), whole)
 
 
-def test_a_signal_that_ends_the_process_loses_no_step(make_run: MakeRun, log: Log) -> None:
+def test_a_signal_that_ends_the_process_loses_no_step(
+    same_bits: Same, make_run: MakeRun, log: Log
+) -> None:
     class Ended(log):  # type: ignore[misc, valid-type]
         def step(self, step: int, *others: float) -> None:
             if step == 7:
@@ -70,12 +70,16 @@ def test_a_signal_that_ends_the_process_loses_no_step(make_run: MakeRun, log: Lo
     with pytest.raises(SystemExit):
         train(run, Ended())
     assert load_checkpoint(run.last)["step"] == 7
-    _same(train(replace(run, resume=True), log()), train(make_run("whole", steps=12), log()))
+    same_bits(train(replace(run, resume=True), log()), train(make_run("whole", steps=12), log()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_amid_the_optimizers_step_waits_for_its_end(
-    make_run: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    same_bits: Same,
+    make_run: MakeRun,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
 ) -> None:
     """Weights half moved are of no use; and there is no telling how often a signal comes then."""
     update = MovingAverage.update
@@ -96,7 +100,7 @@ def test_a_signal_amid_the_optimizers_step_waits_for_its_end(
     finally:
         signal.signal(number, before)
     assert load_checkpoint(run.last)["step"] == 5
-    _same(train(replace(run, resume=True), log()), train(make_run("whole", steps=8), log()))
+    same_bits(train(replace(run, resume=True), log()), train(make_run("whole", steps=8), log()))
 
 
 def test_the_best_is_kept_before_anybody_is_told(make_run: MakeRun, log: Log) -> None:
@@ -132,7 +136,7 @@ def test_a_best_that_could_not_be_kept_is_scored_again(
 
 @pytest.mark.parametrize(("minutes", "step"), [(1e-9, 4), (1000, 12)])
 def test_a_validation_that_fails_loses_no_step(
-    make_run: MakeRun, log: Log, minutes: float, step: int
+    same_bits: Same, make_run: MakeRun, log: Log, minutes: float, step: int
 ) -> None:
     """Where a checkpoint is due, or all steps are done, it is written before."""
     calls = []
@@ -148,7 +152,7 @@ def test_a_validation_that_fails_loses_no_step(
         train(run, log(), failing)
     held = load_checkpoint(run.last)
     assert (held["step"], held["validated"][0]) == (step, step - 4)
-    _same(
+    same_bits(
         train(replace(run, resume=True), log(), _rising()),
         train(make_run("whole", validate_every=4, steps=12), log(), _rising()),
     )

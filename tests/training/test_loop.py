@@ -22,20 +22,11 @@ from unmix.weights import load_model
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
+Same = Callable[[Path, Path], None]
 
 
 def _songs(run: Run) -> TrackValidator:
     return TrackValidator([run.data / "songs"])
-
-
-def _same(a: Path, b: Path) -> bool:
-    """Whether two checkpoints have the same weights and averages, to the bit."""
-    first, second = load_checkpoint(a), load_checkpoint(b)
-    return all(
-        torch.equal(value, second[part][name])
-        for part in ("model", "average")
-        for name, value in first[part].items()
-    )
 
 
 def test_the_loss_falls_and_the_result_separates(make_run: MakeRun, log: Log) -> None:
@@ -215,7 +206,7 @@ def test_a_run_below_a_file_is_refused_at_once(make_run: MakeRun, log: Log, tmp_
 
 
 def test_a_full_disk_ends_a_run_that_can_go_on(
-    make_run: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch
+    same_bits: Same, make_run: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train(make_run("whole", steps=12), log())
     run = make_run(steps=12, checkpoint_minutes=1e-9)
@@ -231,7 +222,7 @@ def test_a_full_disk_ends_a_run_that_can_go_on(
             train(run, log())
     assert load_checkpoint(run.last)["step"] == 5
     assert [path.name for path in run.out.iterdir()] == ["last.ckpt"]
-    assert _same(train(replace(run, resume=True), log()), whole)
+    same_bits(train(replace(run, resume=True), log()), whole)
 
 
 def _full_disk(state: object, path: Path) -> None:

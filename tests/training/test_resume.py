@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.loop import train
@@ -20,19 +19,12 @@ from unmix.training.validation import TrackValidator
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
-
-
-def _same(a: Path, b: Path) -> None:
-    first, second = load_checkpoint(a), load_checkpoint(b)
-    assert first["step"] == second["step"]
-    for part in ("model", "average"):
-        for name, value in first[part].items():
-            assert torch.equal(value, second[part][name]), name
+Same = Callable[[Path, Path], None]
 
 
 @pytest.mark.parametrize("minutes", [1e-9, 1000])
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(
-    make_run: MakeRun, log: Log, minutes: float
+    same_bits: Same, make_run: MakeRun, log: Log, minutes: float
 ) -> None:
     """Of a recipe with all that has a state: batches to accumulate, a plateau, early stopping."""
     settings = {
@@ -52,11 +44,13 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bits(
     held = load_checkpoint(cut.last)
     assert held["step"] in (12, 13)
     last = train(replace(cut, resume=True), log(), validate)
-    _same(last, whole)
+    same_bits(last, whole)
     assert load_checkpoint(last)["seconds"] > held["seconds"] > 0  # of both runs together
 
 
-def test_a_validation_that_was_cut_is_done_again(make_run: MakeRun, log: Log) -> None:
+def test_a_validation_that_was_cut_is_done_again(
+    same_bits: Same, make_run: MakeRun, log: Log
+) -> None:
     schedule = {"kind": "plateau", "patience": 1, "factor": 0.1}
     settings = {"validate_every": 4, "steps": 16, "schedule": schedule}
 
@@ -73,7 +67,7 @@ def test_a_validation_that_was_cut_is_done_again(make_run: MakeRun, log: Log) ->
         train(run, log(), lambda model: falling(model, again, cut=True))
     assert load_checkpoint(run.last)["step"] == 8
     heard = log()
-    _same(train(replace(run, resume=True), heard, lambda model: falling(model, again)), whole)
+    same_bits(train(replace(run, resume=True), heard, lambda model: falling(model, again)), whole)
     assert len(again) == len(scores) == 4
     assert len(heard.losses) == 8
 
@@ -81,7 +75,7 @@ def test_a_validation_that_was_cut_is_done_again(make_run: MakeRun, log: Log) ->
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(
-    make_run: MakeRun, log: Log, tmp_path: Path, program: str
+    same_bits: Same, make_run: MakeRun, log: Log, tmp_path: Path, program: str
 ) -> None:
     endless = {"checkpoint_minutes": 1e-9, "schedule": {"kind": "constant"}}
     cut = make_run("cut", steps=10**9, **endless)
@@ -99,7 +93,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(
     # The rate does not follow from the number of steps: such a run may end earlier.
     steps = load_checkpoint(cut.last)["step"] + 10
     whole = train(make_run("whole", steps=steps, **endless), log())
-    _same(train(make_run("cut", steps=steps, resume=True, **endless), log()), whole)
+    same_bits(train(make_run("cut", steps=steps, resume=True, **endless), log()), whole)
     assert not list(cut.out.glob(".*.ckpt*"))  # what was half written has been written over
 
 
