@@ -66,3 +66,10 @@ def with_joint_norms(model: nn.Module, fabric: Fabric) -> nn.Module:
         joint: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return joint
     return model
+
+
+def part() -> None:
+    """End the talk between processes, once all are done; a process that just left could crash."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()

@@ -10,7 +10,7 @@ import torch
 
 from ..errors import ConfigError, UnmixError
 from .batches import Batch, batches
-from .distributed import make_fabric
+from .distributed import make_fabric, part
 from .keeping import Keeper
 from .nonfinite import report
 from .optimisation import leave_out
@@ -67,6 +67,7 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
             done = state.finished(config)
             keeper.keep_last(now=done)
             if done:
+                part()
                 return run.last
             learning_rate = state.learning_rate
             loss = _step(run, trainee, [next(stream) for _ in range(config.accumulate)])
