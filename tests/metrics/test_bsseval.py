@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unmix.evaluation.official import _metrics
-from unmix.metrics import bss_eval
+from unmix.metrics import BSSOptions, bss_eval
 
 MODES = ["images", "sources"]
 
@@ -26,7 +26,9 @@ def _signals(channels: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]
 @pytest.mark.parametrize("mode", MODES)
 def test_agrees_with_museval(channels: int, frame: int | None, mode: str) -> None:
     estimates, references = _signals(channels, 25000)
-    ours = bss_eval(estimates=estimates, references=references, mode=mode, frame=frame)
+    ours = bss_eval(
+        estimates=estimates, references=references, options=BSSOptions(mode=mode, window=frame)
+    )
     sdr, isr, sir, sar, _ = _metrics().bss_eval(
         references.numpy().transpose(0, 2, 1),
         estimates.numpy().transpose(0, 2, 1),
@@ -47,8 +49,10 @@ def test_a_filtered_reference_is_perfect_for_sources_alone() -> None:
     _, references = _signals(1, 8000)
     filtered = references + 0.5 * references.roll(3, -1)
     filtered[..., :3] = references[..., :3]
-    forgiving = bss_eval(estimates=filtered, references=references, mode="sources")
-    strict = bss_eval(estimates=filtered, references=references, mode="images")
+    forgiving = bss_eval(
+        estimates=filtered, references=references, options=BSSOptions(mode="sources")
+    )
+    strict = bss_eval(estimates=filtered, references=references)
     assert (forgiving.sdr > 30).all()
     np.testing.assert_allclose(strict.sdr, 20 * np.log10(2), atol=0.1)
     assert (strict.sir > 30).all()
@@ -68,10 +72,18 @@ def test_leakage_is_interference_and_noise_is_artefact() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_level_and_order_change_nothing(mode: str) -> None:
     estimates, references = _signals(2, 12000)
-    one = bss_eval(estimates=estimates, references=references, mode=mode, frame=4000)
-    loud = bss_eval(estimates=7 * estimates, references=7 * references, mode=mode, frame=4000)
+    one = bss_eval(
+        estimates=estimates, references=references, options=BSSOptions(mode=mode, window=4000)
+    )
+    loud = bss_eval(
+        estimates=7 * estimates,
+        references=7 * references,
+        options=BSSOptions(mode=mode, window=4000),
+    )
     swapped = bss_eval(
-        estimates=estimates.flip(0), references=references.flip(0), mode=mode, frame=4000
+        estimates=estimates.flip(0),
+        references=references.flip(0),
+        options=BSSOptions(mode=mode, window=4000),
     )
     assert one.sdr.shape == (2, 3)
     for name in ("sdr", "sir", "sar"):
@@ -83,7 +95,7 @@ def test_level_and_order_change_nothing(mode: str) -> None:
 def test_silent_frames_have_no_figure() -> None:
     estimates, references = _signals(1, 9000)
     references[0, :, :3000] = 0
-    scores = bss_eval(estimates=estimates, references=references, frame=3000)
+    scores = bss_eval(estimates=estimates, references=references, options=BSSOptions(window=3000))
     assert scores.sdr[:, 0].isnan().all()
     assert scores.sdr[:, 1:].isfinite().all()
 

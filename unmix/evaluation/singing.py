@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..data import Track, find_tracks
-from ..metrics import bss_eval
+from ..metrics import BSSOptions, bss_eval
 from ..stems import ACCOMPANIMENT, VOCALS
 
 Samples = NDArray[np.float32]
@@ -91,10 +91,11 @@ def _score(clip: Track, separate: Separate) -> tuple[int, NDArray[np.float64]]:
     stems = separate(mixture, SAMPLE_RATE)
     references = torch.from_numpy(np.stack(halves))
     estimates = torch.from_numpy(np.stack([stems[stem] for stem in STEMS]))
-    ours = bss_eval(estimates=estimates, references=references, mode="sources")
+    options = BSSOptions(mode="sources")
+    ours = bss_eval(estimates=estimates, references=references, options=options)
     floor = bss_eval(
         estimates=torch.from_numpy(np.stack([mixture, mixture])),
         references=references,
-        mode="sources",
+        options=options,
     )
     return length, torch.cat([ours.sdr - floor.sdr, ours.sir, ours.sar], 1).T.numpy()

@@ -1,6 +1,6 @@
 """Scores of estimates against references: pure functions of tensors."""
 
-from .bsseval import BSSScores, bss_eval
+from .bsseval import SINGULAR, BSSOptions, BSSScores, bss_eval, bss_eval_blocks
 from .sdr import sdr, si_sdr
 
-__all__ = ["BSSScores", "bss_eval", "sdr", "si_sdr"]
+__all__ = ["SINGULAR", "BSSOptions", "BSSScores", "bss_eval", "bss_eval_blocks", "sdr", "si_sdr"]

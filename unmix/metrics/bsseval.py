@@ -2,26 +2,64 @@
 
 IEEE TASLP 2006 (``sources``: distortions by a filter of the reference itself are forgiven), and
 Vincent et al., "First Stereo Audio Source Separation Evaluation Campaign" (ICA 2007) as BSS Eval v4
-has it (``images``: one set of filters for the whole track, figures for every frame). An estimate is
-taken apart, by least squares over filters of the references, into what is the reference, its
-filtered image, what leaks from the others, and what is neither.
+has it (``images``: one set of filters for the whole track, figures for every frame; Stöter et al.,
+"The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018). An estimate is taken apart, by
+least squares over filters of the references, into what is the reference, its filtered image, what
+leaks from the others, and what is neither.
 
-Everything is Fourier transforms and one linear system for each set of references, in float64 on
-whatever device the tensors are.
+The figures are those of museval, on whatever device the tensors are, in float64. Signals of any
+length are scored in bounded memory: they pass twice, block after block.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ._blocks import Blocks, Pieces
+from ._figures import Decomposition, figures, silent
+from ._filters import Filters, correlate, correlate_frames, solve
+from ._rounding import museval_filters
+
 #: Taps of the distortion filters, as in every published figure.
 FILTER_LENGTH = 512
-# Frames whose parts are computed at once: some hundred megabytes for stereo frames of a second.
-_FRAMES_AT_ONCE = 16
+#: Condition from which on ISR, SIR and SAR hang on rounding errors. Below it they agree with
+#: museval's to about a thousandth of a decibel, whatever the order of the sums.
+SINGULAR = 1e13
+# Samples of a signal whose filters can be had rounding for rounding, which takes it as a whole.
+_LONGEST_WHOLE = 1 << 24
+# Samples that a recording is decomposed by where all of it is one frame.
+_SEGMENT = 1 << 17
+# Bytes of working memory for the frames that are scored together, by kind of device.
+_BYTES = {"cpu": 1 << 27, "cuda": 1 << 31}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BSSOptions:
+    """Which of BSS Eval's figures; the defaults, with a window of a second, are museval's v4."""
+
+    mode: Literal["images", "sources"] = "images"
+    """``images`` for v3 and v4, ``sources`` for singing voice separation (``bss_eval_sources``)."""
+    window: int | None = None
+    """Samples of the frames that are scored one by one; what is left at the end is left out. The
+    whole signal is one frame if not given, or if it is shorter."""
+    hop: int | None = None
+    """Samples from the start of a frame to that of the next; if not given, those of the window."""
+    framewise: bool = False
+    """Whether every frame has filters of its own, as in v3."""
+    permute: bool = False
+    """Whether to find the order of estimates with the best mean SIR; else it is the references'."""
+    as_rounded: bool = True
+    """Whether, where rounding errors decide, to make the very ones that museval makes. That is
+    slow, has the whole signal in memory, and is left out beyond six minutes at 44.1 kHz."""
+    filter_length: int = FILTER_LENGTH
+    """Taps of the distortion filters."""
 
 
 @dataclass(frozen=True)
@@ -30,149 +68,155 @@ class BSSScores:
 
     sdr: Tensor
     """Signal to all distortion."""
+    isr: Tensor
+    """Image to spatial distortion; NaN for ``sources``, which forgive it."""
     sir: Tensor
     """Signal to interference from the other references."""
     sar: Tensor
     """Signal to artefacts."""
-    isr: Tensor
-    """Image to spatial distortion; infinite for ``sources``, which forgive it."""
+    permutation: Tensor
+    """Which estimate each reference was held against: ``[S, 1]``, framewise ``[S, frames]``."""
+    condition: Tensor
+    """About how singular the equations were: ``[1]``, framewise ``[frames]``.
+
+    From :data:`SINGULAR` on, ISR, SIR and SAR hang on rounding errors, and for ``sources`` SDR
+    too; infinite where float64 cannot tell the equations from singular ones.
+    """
 
 
 def bss_eval(
-    *,
-    estimates: Tensor,
-    references: Tensor,
-    mode: Literal["images", "sources"] = "images",
-    frame: int | None = None,
-    filter_length: int = FILTER_LENGTH,
+    *, estimates: Tensor, references: Tensor, options: BSSOptions | None = None
 ) -> BSSScores:
     """Return BSS Eval's figures of every stem.
 
     Args:
         estimates: samples ``[S, C, N]``.
-        references: likewise, in the same order: no permutation is looked for.
-        mode: ``images`` for BSS Eval v4 (museval), ``sources`` for the figures of mono singing
-            voice separation (``bss_eval_sources``).
-        frame: samples of the frames that are scored one by one, without overlap, the rest at the
-            end left out; the whole signal is one frame where not given, or where it is shorter.
-        filter_length: taps of the distortion filters.
+        references: likewise.
+        options: by default those of the whole signal as one frame.
 
     Raises:
-        ValueError: for shapes that differ or are not ``[S, C, N]``.
+        ValueError: for shapes that differ or are not ``[S, C, N]``, and for no samples at all.
     """
-    if estimates.shape != references.shape or estimates.ndim != 3:
-        raise ValueError(
-            "expected estimates and references of one shape [stem, channel, sample], "
-            f"got {tuple(estimates.shape)} and {tuple(references.shape)}"
-        )
-    estimates, references = estimates.double(), references.double()
-    length = references.shape[-1]
-    size = length if frame is None else min(frame, length)
-    projection = _Projection(references, estimates, filter_length)
-    columns = []
-    for first in range(0, length // size, _FRAMES_AT_ONCE):
-        frames = min(_FRAMES_AT_ONCE, length // size - first)
-        cut = slice(first * size, (first + frames) * size)
-        true = references[..., cut].unflatten(-1, (frames, size)).permute(2, 0, 1, 3)
-        heard = estimates[..., cut].unflatten(-1, (frames, size)).permute(2, 0, 1, 3)
-        columns.append(_figures(*projection(true), true, heard, mode))
-    sdr, sir, sar, isr = (torch.cat(parts).T for parts in zip(*columns, strict=True))
-    return BSSScores(sdr=sdr, sir=sir, sar=sar, isr=isr)
+    return bss_eval_blocks(lambda: [(estimates, references)], options, estimates.device)
 
 
-class _Projection:
-    """The filters that explain each estimate best: by its own reference, and by all of them."""
+def bss_eval_blocks(
+    blocks: Blocks,
+    options: BSSOptions | None = None,
+    device: torch.device | None = None,
+) -> BSSScores:
+    """Return BSS Eval's figures of signals that pass in blocks, in bounded memory.
 
-    def __init__(self, references: Tensor, estimates: Tensor, taps: int) -> None:
-        self._taps = taps
-        stems, channels, length = references.shape
-        size = _fast_length(length + taps - 1)
-        theirs = torch.fft.rfft(references.flatten(0, 1), size)  # [S * C, bins]
-        heard = torch.fft.rfft(estimates.flatten(0, 1), size)
-        gram = _toeplitz(theirs, taps, size)  # [S * C, taps, S * C, taps]
-        cross = torch.fft.irfft(theirs.conj()[:, None] * heard, size)[..., :taps]
-        cross = cross.transpose(1, 2)  # [S * C, taps, S * C]: of the references, with each estimate
-        self._all = _solve(gram, cross).unflatten(-1, (stems, channels))
-        own = []
-        for stem in range(stems):
-            rows = slice(stem * channels, (stem + 1) * channels)
-            own.append(_solve(gram[rows][:, :, rows], cross[rows][..., rows]))
-        self._own = torch.stack(own, 2)  # [C, taps, S, C]
+    Args:
+        blocks: begins a pass, and is called twice; a third time for filters as rounded. Gives
+            estimates and references ``[S, C, n]``, of any number of samples, in their order.
+        options: see there.
+        device: where to work; where the blocks are, if not given.
 
-    def __call__(self, references: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the images ``[T, S, C, n + taps - 1]`` of frames of references ``[T, S, C, n]``.
-
-        First through each stem's own filters, then through those from all the references.
-        """
-        length = references.shape[-1] + self._taps - 1
-        size = _fast_length(length)
-        frames = torch.fft.rfft(references, size)  # [T, S, C, bins]
-        own = torch.fft.rfft(self._own, size, dim=1)  # [C, bins, S, C]
-        every = torch.fft.rfft(self._all.unflatten(0, references.shape[1:3]), size, dim=2)
-        image = torch.einsum("tsif,ifsc->tscf", frames, own)
-        explained = torch.einsum("tjif,jifsc->tscf", frames, every)
-        return (
-            torch.fft.irfft(image, size)[..., :length],
-            torch.fft.irfft(explained, size)[..., :length],
-        )
-
-
-def _figures(
-    image: Tensor, explained: Tensor, true: Tensor, heard: Tensor, mode: str
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return SDR, SIR, SAR and ISR ``[T, S]`` of frames that have been taken apart."""
-    tail = (0, image.shape[-1] - true.shape[-1])
-    silent = (true.abs().sum((2, 3)) == 0) | (heard.abs().sum((2, 3)) == 0)
-    silent = silent.any(1, keepdim=True).expand_as(silent)
-    true, heard = torch.nn.functional.pad(true, tail), torch.nn.functional.pad(heard, tail)
-    spatial, interference, artefacts = image - true, explained - image, heard - explained
-    if mode == "images":
-        figures = (
-            _decibels(true, heard - true),
-            _decibels(image, interference),
-            _decibels(explained, artefacts),
-            _decibels(true, spatial),
-        )
+    Raises:
+        ValueError: for shapes that differ or are not ``[S, C, n]``, and for no samples at all.
+    """
+    options = options or BSSOptions()
+    framewise = options.framewise and options.window is not None
+    if framewise:
+        parts = list(_own_filters(blocks, options, device))
     else:
-        figures = (
-            _decibels(image, interference + artefacts),
-            _decibels(image, interference),
-            _decibels(explained, artefacts),
-            torch.full_like(silent, torch.inf, dtype=true.dtype),
-        )
-    sdr, sir, sar, isr = (f.masked_fill(silent, torch.nan) for f in figures)
-    return sdr, sir, sar, isr
+        filters = _filters(blocks, options, device)
+        parts = [(*part, filters.condition) for part in _same_filters(blocks, filters, options)]
+    energies = torch.cat([energy for energy, _, _ in parts], 1)
+    quiet = torch.cat([silence for _, silence, _ in parts])
+    condition = torch.cat([each for _, _, each in parts]) if framewise else parts[0][2]
+    table = torch.stack(figures(energies, quiet, options.mode))  # [4, T, S, K]
+    order = _best_order(table[2], framewise) if options.permute else None
+    if order is None:
+        order = torch.arange(table.shape[2], device=table.device)[:, None]
+        table = table[..., 0]
+    else:
+        chosen = order.T.expand(table.shape[1:3])[None, ..., None].expand(4, -1, -1, 1)
+        table = table.gather(-1, chosen)[..., 0]
+    if framewise:
+        order = order.expand(-1, table.shape[1])
+    sdr, isr, sir, sar = table.transpose(1, 2)
+    return BSSScores(sdr=sdr, isr=isr, sir=sir, sar=sar, permutation=order, condition=condition)
 
 
-def _decibels(signal: Tensor, distortion: Tensor) -> Tensor:
-    ratio = signal.square().sum((-2, -1)) / distortion.square().sum((-2, -1))
-    return 10 * torch.log10(ratio)
-
-
-def _toeplitz(spectra: Tensor, taps: int, size: int) -> Tensor:
-    """Return the correlations ``[P, taps, P, taps]`` of every signal, delayed, with every other."""
-    lags = torch.arange(taps, device=spectra.device)
-    lags = lags[None, :] - lags[:, None]  # delay of the second minus that of the first
-    rows = []
-    for one in spectra:
-        correlation = torch.fft.irfft(one.conj() * spectra, size)  # [P, size]
-        # Delays i of the first and j of the second: correlation at lag i - j, which wraps around.
-        rows.append(correlation[:, -lags])
-    return torch.stack(rows).transpose(1, 2)
-
-
-def _solve(gram: Tensor, cross: Tensor) -> Tensor:
-    """Return the filters ``[P, taps, ...]`` of a least-squares problem; the shortest if many do."""
-    signals, taps = gram.shape[:2]
-    matrix = gram.reshape(signals * taps, signals * taps)
-    right = cross.reshape(signals * taps, -1)
-    solution, info = torch.linalg.solve_ex(matrix, right)
-    if info.item() or not solution.isfinite().all():
-        solution = torch.linalg.lstsq(matrix.cpu(), right.cpu(), driver="gelsd").solution.to(right)
-    filters: Tensor = solution.reshape(signals, taps, -1)
+def _filters(blocks: Blocks, options: BSSOptions, device: torch.device | None) -> Filters:
+    """Return the filters of the whole recording."""
+    found, length = correlate(blocks(), options.filter_length, device)
+    stems = next(iter(blocks()))[0].shape[0]
+    filters = solve(found, stems, permute=options.permute)
+    if options.as_rounded and filters.condition >= SINGULAR and length <= _LONGEST_WHOLE:
+        both = [torch.stack([e, r.to(e)]).double() for e, r in blocks()]
+        same = museval_filters(torch.cat(both, -1), options.filter_length, permute=options.permute)
+        filters.own.copy_(same.own)
+        filters.every.copy_(same.every)
     return filters
 
 
-def _fast_length(length: int) -> int:
-    """Return a power of two that is at least ``length``."""
-    return 1 << (length - 1).bit_length()
+def _same_filters(
+    blocks: Blocks, filters: Filters, options: BSSOptions
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield energies, and what is silent, of some frames after others."""
+    device = filters.own.device
+    if options.window is None:
+        yield Decomposition(filters, _SEGMENT, options.mode).whole(blocks(), device)
+        return
+    decomposition = None
+    for frames in _frames(blocks, options, filters.own.shape[1:4], device):
+        if decomposition is None:
+            decomposition = Decomposition(filters, frames.shape[-1], options.mode)
+        yield decomposition.frames(frames), silent(frames)
+
+
+def _own_filters(
+    blocks: Blocks, options: BSSOptions, device: torch.device | None
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield energies, what is silent, and conditions, of frames that have each their filters."""
+    stems, channels, _ = next(iter(blocks()))[0].shape
+    for frames in _frames(blocks, options, (stems, stems, channels), device):
+        quiet = silent(frames)
+        found = correlate_frames(frames, options.filter_length)
+        filters = solve(found, stems, permute=options.permute)
+        singular = (filters.condition >= SINGULAR) & ~quiet.flatten(1).any(1)
+        for frame in singular.nonzero().flatten().tolist() if options.as_rounded else ():
+            same = museval_filters(frames[frame], options.filter_length, permute=options.permute)
+            filters.own[frame], filters.every[frame] = same.own[0], same.every[0]
+        decomposition = Decomposition(filters, frames.shape[-1], options.mode)
+        yield decomposition.frames(frames), quiet, filters.condition
+
+
+def _frames(
+    blocks: Blocks, options: BSSOptions, sizes: tuple[int, ...], device: torch.device | None
+) -> Iterator[Tensor]:
+    """Yield frames ``[T, 2, S, C, n]``: as many as there is memory for."""
+    assert options.window is not None
+    stems, meets, channels = sizes
+    each = 64 * stems * channels * (options.window + options.filter_length) * (1 + meets)
+    if options.framewise:
+        each += 24 * (stems * channels * options.filter_length) ** 2
+    device = device or next(iter(blocks()))[0].device
+    pieces = Pieces(
+        blocks(),
+        size=options.window,
+        hop=options.hop or options.window,
+        at_once=max(1, _BYTES.get(device.type, _BYTES["cpu"]) // each),
+        device=device,
+    )
+    none = True
+    for frames in pieces:
+        yield frames
+        none = False
+    if none:
+        yield pieces.rest[None]
+
+
+def _best_order(sir: Tensor, framewise: bool) -> Tensor:
+    """Return the estimates ``[S, 1 or T]`` for which the mean SIR ``[T, S, K]`` is best."""
+    values, stems = sir.cpu().numpy(), sir.shape[1]
+    orders = np.array(list(itertools.permutations(range(stems))))
+    means = np.stack([values[:, np.arange(stems), order].mean(1) for order in orders])
+    if not framewise:
+        means = means.mean(1, keepdims=True)
+    # Where it is not defined the first order is taken, as in museval.
+    best = orders[np.argmax(means, axis=0)]
+    return torch.from_numpy(best.T.copy()).to(sir.device)

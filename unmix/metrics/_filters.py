@@ -1,0 +1,142 @@
+"""The distortion filters of BSS Eval: least squares over delayed references.
+
+Correlations are added up block by block, so that a recording of any length costs the memory of one
+block; every system of equations is block-Toeplitz in them, and is solved in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ._blocks import Pieces
+from ._toeplitz import solve_toeplitz
+
+# Length of the transforms that correlations are added up from: what fits a processor's cache.
+_TRANSFORM = 1 << 15
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters of one signal, or of several frames ``T`` that have each their own."""
+
+    own: Tensor
+    """``[T, S, K, C, C, taps]``: of a reference, to each of the ``K`` estimates it meets."""
+    every: Tensor
+    """``[T, P, S, C, taps]``: of all ``P`` channels of all references, to each estimate."""
+    condition: Tensor
+    """``[T]``: about how singular the worst system was; infinite beyond what float64 resolves."""
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Inner products over a signal, or over each of several frames ``T``; lags from zero on."""
+
+    references: Tensor
+    """``[T, P, P, taps]``: of a reference's channel with another that is ahead by the lag."""
+    estimates: Tensor
+    """``[T, P, Q, taps]``: of a reference's channel with an estimate's that is ahead by the lag."""
+    redundant: Tensor
+    """``[T, P]``: channels that are silent, or the same as an earlier one of their stem."""
+
+
+def correlate(
+    blocks: Iterable[tuple[Tensor, Tensor]], taps: int, device: torch.device | None
+) -> tuple[Correlations, int]:
+    """Return the correlations of a signal that passes once, and its length."""
+    hop = _TRANSFORM - taps + 1
+    pieces = Pieces(blocks, size=_TRANSFORM, hop=hop, at_once=_AT_ONCE, device=device)
+    total = redundant = None
+    for piece in _filled(pieces, hop):
+        both = piece.flip(1).flatten(1, 3)  # the references, then the estimates
+        ahead = torch.fft.rfft(both)
+        channels = both.shape[1] // 2
+        here = torch.fft.rfft(both[:, :channels, :hop], _TRANSFORM).conj_physical()
+        copies = _redundant(piece).all(0)
+        if total is None or redundant is None:
+            total = ahead.new_zeros(channels, *ahead.shape[1:])
+            redundant = copies
+        redundant = redundant & copies
+        # One by one: the sum of one channel's products stays in the processor's cache.
+        for channel, row in enumerate(total):
+            for one, others in zip(here[:, channel], ahead, strict=True):
+                row.addcmul_(one, others)
+    assert total is not None
+    assert redundant is not None
+    lags = torch.fft.irfft(total, _TRANSFORM)[None, ..., :taps]
+    return _split(lags, redundant[None]), pieces.length
+
+
+def _filled(pieces: Pieces, hop: int) -> Iterator[Tensor]:
+    """Yield pieces, and then all that is left, filled up with zeros."""
+    yield from pieces
+    while left := pieces.rest.shape[-1]:
+        piece = pieces.rest[None, ..., : pieces.size]
+        yield torch.nn.functional.pad(piece, (0, max(0, pieces.size - left)))
+        pieces.rest = pieces.rest[..., hop:]
+
+
+def correlate_frames(frames: Tensor, taps: int) -> Correlations:
+    """Return the correlations of each of some frames ``[T, 2, S, C, n]``."""
+    size = fast_length(frames.shape[-1] + taps - 1)
+    spectra = torch.fft.rfft(frames.flip(1).flatten(2, 3), size)
+    here = spectra[:, 0].conj().resolve_conj()
+    ahead = spectra.flatten(1, 2)
+    # One row at a time: all rows together would be many times the size of the frames.
+    rows = [torch.fft.irfft(row[:, None] * ahead, size)[..., :taps] for row in here.unbind(1)]
+    return _split(torch.stack(rows, 1), _redundant(frames))
+
+
+def _split(lags: Tensor, redundant: Tensor) -> Correlations:
+    channels = lags.shape[1]
+    return Correlations(lags[:, :, :channels], lags[:, :, channels:], redundant)
+
+
+def _redundant(frames: Tensor) -> Tensor:
+    """Return which channels ``[T, P]`` of the references add nothing to those before them."""
+    references = frames[:, 1]
+    found = (references == 0).all(-1)
+    for channel in range(1, references.shape[2]):
+        for other in range(channel):
+            found[:, :, channel] |= (references[:, :, channel] == references[:, :, other]).all(-1)
+    return found.flatten(1)
+
+
+def solve(found: Correlations, stems: int, *, permute: bool) -> Filters:
+    """Return the filters that explain each estimate best: by its own reference, and by all.
+
+    Where ``permute``, each reference meets every estimate and not its own alone.
+    """
+    references, cross = found.references.clone(), found.estimates.transpose(2, 3)
+    # A redundant channel gets filters of zeros, which is one of many solutions, all as good; the
+    # others' equations are then as well posed as without it.
+    plain = found.redundant[:, :, None, None]
+    references = references.masked_fill(plain | plain.transpose(1, 2), 0)
+    power = references[..., 0].diagonal(dim1=1, dim2=2)
+    loudest = power.amax(1, keepdim=True).masked_fill(found.redundant.all(1, keepdim=True), 1)
+    power += torch.where(found.redundant, loudest, torch.finfo(power.dtype).eps)
+    cross = cross.masked_fill(plain, 0)
+    each = cross.shape[1] // stems
+    every, condition = solve_toeplitz(references, cross)
+    alone, theirs = [], []
+    for stem in range(stems):
+        rows = slice(stem * each, (stem + 1) * each)
+        alone.append(references[:, rows, rows])
+        theirs.append(cross[:, rows] if permute else cross[:, rows, :, rows])
+    own, singular = solve_toeplitz(torch.cat(alone), torch.cat(theirs))
+    own = own.unflatten(0, (stems, -1)).unflatten(-1, (-1, each))  # [S, T, C, taps, K, C]
+    return Filters(
+        own=own.permute(1, 0, 4, 2, 5, 3),
+        every=every.unflatten(-1, (stems, each)).permute(0, 1, 3, 4, 2),
+        condition=torch.maximum(condition, singular.unflatten(0, (stems, -1)).amax(0)),
+    )
+
+
+def fast_length(length: int) -> int:
+    """Return a length for transforms, at least so long, whose factors are small."""
+    odd = (1, 3, 5, 7, 9, 15, 21, 25, 27, 35, 45, 49, 63, 75, 105, 125, 175, 225, 245)
+    return min(factor << max(0, -(-length // factor) - 1).bit_length() for factor in odd)
