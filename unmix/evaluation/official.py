@@ -1,20 +1,138 @@
-"""museval, the reference implementation of BSS-Eval v4, as it is: numbers that others can check."""
+"""museval, the reference implementation of BSS Eval v4, as it is: numbers that others can check."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..errors import UnmixError
+from ..metrics import BSSOptions
 
 Samples = NDArray[np.float32]
+Floats = NDArray[np.float64]
+#: Estimates and references of a track, by stem: what a worker process calls to read them.
+Load = Callable[[], tuple[Mapping[str, Samples], Mapping[str, Samples]]]
+
+# Bytes that a process takes before it has read anything.
+_PROCESS = 512 << 20
+
+
+@dataclass(frozen=True)
+class OfficialScores:
+    """museval's figures in dB, each ``[S, frames]``; see :class:`unmix.metrics.BSSScores`."""
+
+    sdr: Floats
+    isr: Floats
+    sir: Floats
+    sar: Floats
+    permutation: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track to be scored in a process of its own."""
+
+    name: str
+    load: Load
+    """Has to be picklable: a function of a module, or a ``functools.partial`` of one."""
+    stems: int
+    channels: int
+    length: int
+    """Samples."""
+
+
+def museval_scores(
+    *,
+    estimates: Sequence[Samples],
+    references: Sequence[Samples],
+    options: BSSOptions,
+) -> OfficialScores:
+    """Return museval's figures.
+
+    A track of which a reference or an estimate is silent throughout, which museval refuses, has no
+    figures: as many NaN as it has frames.
+
+    Args:
+        estimates: ``[C, N]`` each.
+        references: ``[C, N]`` each, in the order of the estimates.
+        options: what to compute; the filters are always as museval rounds them.
+    """
+    true = np.stack([np.asarray(reference.T, np.float64) for reference in references])
+    heard = np.stack([np.asarray(estimate.T, np.float64) for estimate in estimates])
+    window = np.inf if options.window is None else options.window
+    hop = window if options.hop is None else options.hop
+    if any((signals.sum(2) == 0).all(1).any() for signals in (true, heard)):
+        frames = _metrics().Framing(window, hop, true.shape[1]).nwin
+        none = np.full((len(true), frames), np.nan)
+        order = np.arange(len(true))[:, None]
+        return OfficialScores(none, none, none, none, order)
+    found = _metrics().bss_eval(
+        true,
+        heard,
+        compute_permutation=options.permute,
+        window=window,
+        hop=hop,
+        filters_len=options.filter_length,
+        framewise_filters=options.framewise,
+        bsseval_sources_version=options.mode == "sources",
+    )
+    return OfficialScores(*map(np.asarray, found))
+
+
+def museval_tracks(
+    tracks: Sequence[Track],
+    options: BSSOptions,
+    *,
+    workers: int | None = None,
+    memory: int = 4 << 30,
+) -> Iterator[tuple[str, OfficialScores]]:
+    """Score tracks in parallel processes; yield each as it is done.
+
+    Args:
+        tracks: to be scored.
+        options: what to compute.
+        workers: processes; as many as there are processors if not given.
+        memory: bytes that all of them together may take. A track that needs more is scored alone.
+    """
+    workers = min(workers or os.cpu_count() or 1, max(1, len(tracks)))
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = get_context("spawn")  # a fork of a process with threads may hang
+    waiting = sorted(tracks, key=museval_memory)  # the largest last, and taken first
+    running: dict[Future[OfficialScores], Track] = {}
+    with ProcessPoolExecutor(workers, context, threadpool_limits, (threads,)) as pool:
+        try:
+            while waiting or running:
+                left = memory - sum(map(museval_memory, running.values()))
+                fits = [track for track in waiting if museval_memory(track) <= left]
+                if len(running) < workers and (fits or (waiting and not running)):
+                    track = fits[-1] if fits else waiting[-1]
+                    waiting.remove(track)
+                    running[pool.submit(_score, track.load, options)] = track
+                    continue
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(done).name, done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def museval_memory(track: Track) -> int:
+    """Return about how many bytes museval takes for a track: most of it for whole transforms."""
+    channels = track.stems * track.channels
+    transform = 16 << max(1, track.length - 1).bit_length()
+    matrices = 5 * 8 * (channels * 512) ** 2
+    return _PROCESS + (channels + 6) * transform + 6 * 8 * channels * track.length + matrices
 
 
 def bss_sdr(
@@ -22,27 +140,22 @@ def bss_sdr(
 ) -> NDArray[np.float64]:
     """Return museval's SDR ``[S, frames]`` in dB, over frames of one second.
 
-    The settings are those of ``museval.evaluate`` in mode v4: distortion filters of 512 taps for
-    the whole track, no permutation, NaN where a reference or an estimate is silent. Its ISR, SIR
-    and SAR are left out: where stems hold nothing above the band of their codec, as those of lossy
-    data sets do, the equations behind these three have no unique solution, and what museval returns
-    for them is noise.
-
     Args:
         estimates: ``[C, N]`` each.
         references: ``[C, N]`` each, in the order of the estimates.
         sample_rate: Hz; a frame is as many samples.
     """
-    sdr, *_ = _metrics().bss_eval(
-        np.stack([reference.T for reference in references]).astype(np.float64),
-        np.stack([estimate.T for estimate in estimates]).astype(np.float64),
-        compute_permutation=False,
-        window=sample_rate,
-        hop=sample_rate,
-        framewise_filters=False,
-        bsseval_sources_version=False,
+    options = BSSOptions(window=sample_rate)
+    return museval_scores(estimates=estimates, references=references, options=options).sdr
+
+
+def _score(load: Load, options: BSSOptions) -> OfficialScores:
+    estimates, references = load()
+    return museval_scores(
+        estimates=[estimates[stem] for stem in references],
+        references=list(references.values()),
+        options=options,
     )
-    return np.asarray(sdr)
 
 
 @cache
@@ -62,4 +175,11 @@ def _metrics() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
+    if not hasattr(np.linalg, "linalg"):
+        # Where equations are exactly singular, museval 0.4.1 catches an error by a name that NumPy
+        # has given up, and fails instead of taking the shortest solution.
+        numpy, linalg = ModuleType("numpy"), ModuleType("numpy.linalg")
+        vars(linalg).update(vars(np.linalg), linalg=np.linalg)
+        vars(numpy).update(vars(np), linalg=linalg)
+        vars(module)["np"] = numpy
     return module

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..data import Track, find_tracks
-from ..metrics import BSSOptions, bss_eval
+from ..metrics import singing_scores
 from ..stems import ACCOMPANIMENT, VOCALS
 
 Samples = NDArray[np.float32]
@@ -89,13 +89,9 @@ def _score(clip: Track, separate: Separate) -> tuple[int, NDArray[np.float64]]:
     halves = [clip.read(stem, 0, length, SAMPLE_RATE, 1) * np.float32(0.5) for stem in STEMS]
     mixture = halves[0] + halves[1]
     stems = separate(mixture, SAMPLE_RATE)
-    references = torch.from_numpy(np.stack(halves))
-    estimates = torch.from_numpy(np.stack([stems[stem] for stem in STEMS]))
-    options = BSSOptions(mode="sources")
-    ours = bss_eval(estimates=estimates, references=references, options=options)
-    floor = bss_eval(
-        estimates=torch.from_numpy(np.stack([mixture, mixture])),
-        references=references,
-        options=options,
+    figures = singing_scores(
+        estimates=torch.from_numpy(np.stack([stems[stem] for stem in STEMS])),
+        references=torch.from_numpy(np.stack(halves)),
+        mixture=torch.from_numpy(mixture),
     )
-    return length, torch.cat([ours.sdr - floor.sdr, ours.sir, ours.sar], 1).T.numpy()
+    return length, torch.stack([figures.nsdr, figures.sir, figures.sar]).numpy()

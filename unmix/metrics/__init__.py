@@ -1,6 +1,23 @@
 """Scores of estimates against references: pure functions of tensors."""
 
+from ._blocks import Blocks
 from .bsseval import SINGULAR, BSSOptions, BSSScores, bss_eval, bss_eval_blocks
 from .sdr import sdr, si_sdr
+from .singing import SingingScores, singing_scores
+from .whole import TrackScores, log_l1, track_scores
 
-__all__ = ["SINGULAR", "BSSOptions", "BSSScores", "bss_eval", "bss_eval_blocks", "sdr", "si_sdr"]
+__all__ = [
+    "SINGULAR",
+    "BSSOptions",
+    "BSSScores",
+    "Blocks",
+    "SingingScores",
+    "TrackScores",
+    "bss_eval",
+    "bss_eval_blocks",
+    "log_l1",
+    "sdr",
+    "si_sdr",
+    "singing_scores",
+    "track_scores",
+]

@@ -61,6 +61,17 @@ class Pieces:
             samples = samples[..., self._hop * pieces :]
         self.rest = samples.to(self._device, torch.float64)
 
+    def filled(self, keep: int) -> Iterator[Tensor]:
+        """Yield the pieces, then the rest filled up with zeros.
+
+        The rest ends where no more than ``keep`` samples are left.
+        """
+        yield from self
+        while (left := self.rest.shape[-1]) > keep:
+            piece = self.rest[None, ..., : self.size]
+            yield torch.nn.functional.pad(piece, (0, max(0, self.size - left)))
+            self.rest = self.rest[..., self._hop :]
+
     def _cut(self, samples: Tensor) -> Tensor:
         pieces = samples.to(self._device, torch.float64).unfold(-1, self.size, self._hop)
         return pieces.movedim(-2, 0)

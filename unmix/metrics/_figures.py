@@ -40,7 +40,7 @@ class Decomposition:
         pieces = Pieces(
             _padded(blocks, self._before), size=self._size, hop=hop, at_once=1, device=device
         )
-        total, quiet = zip(*map(self._segment, _all(pieces, self._before)), strict=True)
+        total, quiet = zip(*map(self._segment, pieces.filled(self._before)), strict=True)
         return torch.stack(total).sum(0), torch.stack(quiet).all(0)
 
     def _segment(self, piece: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,14 +137,6 @@ def _decibels(signal: Tensor, distortion: Tensor) -> Tensor:
 
 def _square(samples: Tensor) -> Tensor:
     return samples.square().sum((-2, -1))
-
-
-def _all(pieces: Pieces, before: int) -> Iterator[Tensor]:
-    """Yield the pieces, and what is left filled up with zeros."""
-    yield from pieces
-    left = pieces.rest.shape[-1]
-    if left > before:
-        yield torch.nn.functional.pad(pieces.rest, (0, pieces.size - left))[None]
 
 
 def _padded(blocks: Iterable[tuple[Tensor, Tensor]], count: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -6,7 +6,7 @@ block; every system of equations is block-Toeplitz in them, and is solved in flo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +51,7 @@ def correlate(
     hop = _TRANSFORM - taps + 1
     pieces = Pieces(blocks, size=_TRANSFORM, hop=hop, at_once=_AT_ONCE, device=device)
     total = redundant = None
-    for piece in _filled(pieces, hop):
+    for piece in pieces.filled(0):
         both = piece.flip(1).flatten(1, 3)  # the references, then the estimates
         ahead = torch.fft.rfft(both)
         channels = both.shape[1] // 2
@@ -69,15 +69,6 @@ def correlate(
     assert redundant is not None
     lags = torch.fft.irfft(total, _TRANSFORM)[None, ..., :taps]
     return _split(lags, redundant[None]), pieces.length
-
-
-def _filled(pieces: Pieces, hop: int) -> Iterator[Tensor]:
-    """Yield pieces, and then all that is left, filled up with zeros."""
-    yield from pieces
-    while left := pieces.rest.shape[-1]:
-        piece = pieces.rest[None, ..., : pieces.size]
-        yield torch.nn.functional.pad(piece, (0, max(0, pieces.size - left)))
-        pieces.rest = pieces.rest[..., hop:]
 
 
 def correlate_frames(frames: Tensor, taps: int) -> Correlations:

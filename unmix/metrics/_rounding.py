@@ -96,8 +96,7 @@ def _solve(gram: Floats, cross: Floats) -> Floats:
     lifted = matrix.copy()
     lifted.flat[:: len(matrix) + 1] += np.finfo(float).eps
     try:
-        found: Floats = np.linalg.solve(lifted, right)
+        found = np.linalg.solve(lifted, right)
     except np.linalg.LinAlgError:
         found = np.linalg.lstsq(matrix, right, rcond=None)[0]
-    filters: Floats = found.reshape(cross.shape)
-    return filters
+    return found.reshape(cross.shape).astype(np.float64, copy=False)

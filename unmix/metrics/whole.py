@@ -1,0 +1,105 @@
+"""Scores of whole tracks that pass in blocks: SDR, SI-SDR, and how far magnitudes are off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ._blocks import Blocks, Pieces
+
+#: Magnitudes below count as this much, in dB under those of a sine of full scale.
+FLOOR = -100.0
+_N_FFT = 2048
+_HOP_LENGTH = 512
+_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class TrackScores:
+    """Scores of every stem ``[S]`` in dB."""
+
+    sdr: Tensor
+    """As the Music Demixing Challenge 2021 defines it; see :func:`unmix.metrics.sdr`."""
+    si_sdr: Tensor
+    """See :func:`unmix.metrics.si_sdr`."""
+    log_l1: Tensor
+    """See :func:`log_l1`; less is better."""
+
+
+def track_scores(blocks: Blocks, device: torch.device | None = None) -> TrackScores:
+    """Return the scores of signals that pass in blocks, in bounded memory.
+
+    Args:
+        blocks: begins a pass, and is called three times. Gives estimates and references
+            ``[S, C, n]``, of any number of samples, in their order.
+        device: where to work; where the blocks are, if not given.
+    """
+    power, product, error = _sums(blocks, None, device)
+    scale = product / power
+    _, _, rest = _sums(blocks, scale, device)
+    return TrackScores(
+        sdr=10 * torch.log10(power / error),
+        si_sdr=10 * torch.log10(scale.square() * power / rest),
+        log_l1=_log_l1(blocks, device),
+    )
+
+
+def log_l1(*, estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return the mean absolute difference of log magnitudes over bins, frames and channels.
+
+    Of Hann windows of 2048 samples, every 512; what is below -100 dB of full scale counts as that.
+
+    Args:
+        estimate: ``[..., C, N]``.
+        reference: likewise.
+
+    Returns:
+        dB ``[...]``; 0 for a perfect estimate.
+    """
+    if estimate.shape != reference.shape or estimate.ndim < 2:
+        raise ValueError(
+            "expected estimate and reference of one shape [..., channel, sample], "
+            f"got {tuple(estimate.shape)} and {tuple(reference.shape)}"
+        )
+    leading = estimate.shape[:-2]
+    pair = tuple(samples.reshape(-1, *estimate.shape[-2:]) for samples in (estimate, reference))
+    return _log_l1(lambda: [(pair[0], pair[1])], estimate.device).reshape(leading)
+
+
+def _sums(
+    blocks: Blocks, scale: Tensor | None, device: torch.device | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return sums ``[S]`` of reference squared, of it times estimate, and of their difference's.
+
+    That is the square of the estimate less ``scale`` times the reference.
+    """
+    sums: Tensor | None = None
+    for estimates, references in blocks():
+        estimate = estimates.to(device, torch.float64)
+        reference = references.to(device, torch.float64)
+        error = estimate - (reference if scale is None else scale[:, None, None] * reference)
+        parts = (reference.square(), reference * estimate, error.square())
+        found = torch.stack([part.sum((1, 2)) for part in parts])
+        sums = found if sums is None else sums + found
+    if sums is None:
+        raise ValueError("expected samples, got none")
+    power, product, rest = sums
+    return power, product, rest
+
+
+def _log_l1(blocks: Blocks, device: torch.device | None) -> Tensor:
+    pieces = Pieces(blocks(), size=_N_FFT, hop=_HOP_LENGTH, at_once=_AT_ONCE, device=device)
+    total: Tensor | None = None
+    count = 0
+    for frames in pieces.filled(0):
+        window = torch.hann_window(_N_FFT, dtype=frames.dtype, device=frames.device)
+        magnitude = torch.fft.rfft(frames * window).abs() * (2 / window.sum())
+        level = 20 * torch.log10(magnitude.clamp_min(10 ** (FLOOR / 20)))
+        apart = (level[:, 0] - level[:, 1]).abs()  # [K, S, C, F]
+        found = apart.mean((2, 3)).sum(0)
+        total = found if total is None else total + found
+        count += len(frames)
+    assert total is not None
+    return total / count
