@@ -1,5 +1,6 @@
-"""python tools/benchmark.py speed|memory|train|corpus: how fast a song is separated, in how much
-memory, how fast a recipe trains, and in how much memory on corpora of several sizes.
+"""python tools/benchmark.py speed|memory|train|corpus|evaluate: how fast a song is separated, in
+how much memory, how fast a recipe trains, in how much memory on corpora of several sizes, and how
+fast estimates are scored.
 
 Figures of one run belong together: machines differ, and the same machine differs from hour to hour.
 """
@@ -22,6 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+import scoring
 from unmix import Separator
 from unmix.audio import AudioWriter, OutputFormat, open_audio, read_audio
 from unmix.data import STEMS, CorpusConfig
@@ -79,6 +81,9 @@ def main() -> int:
     corpus_parser.add_argument("--steps", type=int, default=20)
     corpus_parser.add_argument("--folder", type=Path, help="for temporary files")
     corpus_parser.set_defaults(measure=corpus)
+    evaluate_parser = verbs.add_parser("evaluate", help="BSS Eval of ours against museval")
+    scoring.add_arguments(evaluate_parser)
+    evaluate_parser.set_defaults(measure=scoring.evaluate, folder=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         options.measure(options, Path(folder))

@@ -1,0 +1,149 @@
+"""python tools/benchmark.py evaluate DATA: BSS Eval of ours against museval, on the same tracks.
+
+The estimates are what soft masks of the true magnitudes give. Every track is scored by one after
+the other, in one process, with as many threads each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from unmix.data import STEMS, Track, find_tracks
+from unmix.evaluation.official import museval_scores
+from unmix.metrics import SINGULAR, BSSOptions, BSSScores, bss_eval
+from unmix.stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
+
+Result = TypeVar("Result")
+FIGURES = ("sdr", "isr", "sir", "sar")
+#: Higher figures are ratios of a signal to rounding errors.
+PERFECT = 150.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("data", type=Path, help="folder of tracks with a file per stem")
+    parser.add_argument("--tracks", type=int, default=5, help="how many")
+    parser.add_argument("--stems", type=int, choices=(2, 4), default=2)
+    parser.add_argument("--bits", type=int, choices=(16, 32), default=16, help="32: as decoded")
+    parser.add_argument("--join", action="store_true", help="all of them end to end, as one song")
+    parser.add_argument("--threads", type=int, default=1, help="of each")
+    parser.add_argument("--framewise", action="store_true", help="as in BSS Eval v3")
+
+
+def evaluate(options: argparse.Namespace, _: Path) -> None:
+    """Measure both on every track; print times, and the largest difference per figure."""
+    torch.set_num_threads(options.threads)
+    with threadpool_limits(options.threads):
+        _measure(options)
+
+
+def _measure(options: argparse.Namespace) -> None:
+    table = Table(
+        title=f"BSS Eval, windows of 1 s, {options.stems} stems of {options.bits} bits,"
+        f" threads: {options.threads}"
+    )
+    table.add_column("track")
+    for heading in ("seconds", "condition", "museval, s", "ours, s", "times", "CUDA, s", "times"):
+        table.add_column(heading, justify="right")
+    apart = dict.fromkeys(FIGURES, 0.0)
+    same = True
+    totals = np.zeros(3)
+    for name, references, rate in _tracks(options):
+        settings = BSSOptions(framewise=options.framewise, window=rate)
+        estimates = _masked(references)
+        official, theirs = _timed(
+            lambda e=estimates, r=references, s=settings: museval_scores(
+                estimates=list(e), references=list(r), options=s
+            )
+        )
+        ours_time, ours = _timed(lambda e=estimates, r=references, s=settings: _ours(e, r, s))
+        cuda = np.nan
+        if torch.cuda.is_available():
+            _ours(estimates, references, settings, "cuda")  # the first run also loads libraries
+            cuda, _ = _timed(
+                lambda e=estimates, r=references, s=settings: _ours(e, r, s, "cuda").sdr.cpu()
+            )
+        for figure in FIGURES:
+            found, expected = getattr(ours, figure).numpy(), getattr(theirs, figure)
+            same &= bool((np.isnan(found) == np.isnan(expected)).all())
+            found, expected = (np.clip(one, -PERFECT, PERFECT) for one in (found, expected))
+            difference = np.abs(found - expected)
+            apart[figure] = max(apart[figure], np.nanmax(difference, initial=0))
+        condition = float(ours.condition.max())
+        totals += (official, ours_time, cuda)
+        table.add_row(
+            name[:12],
+            f"{references.shape[-1] / rate:.1f}",
+            f"{condition:.0e}" + ("!" if condition >= SINGULAR else ""),
+            *_times(official, ours_time, cuda),
+        )
+    table.add_row("all", "", "", *_times(*totals))
+    console = Console()
+    console.print(table)
+    console.print(f"!: singular from {SINGULAR:.0e} on, where museval's own roundings are made")
+    for figure, difference in apart.items():
+        console.print(f"{figure.upper()}: at most {difference:.1e} dB from museval's")
+    console.print(f"The same frames are not defined: {'yes' if same else 'NO'}")
+
+
+def _times(official: float, ours: float, cuda: float) -> tuple[str, ...]:
+    gain = f"{official / cuda:.0f}" if cuda > 0 else ""
+    on_cuda = f"{cuda:.3f}" if cuda > 0 else ""
+    return f"{official:.2f}", f"{ours:.2f}", f"{official / ours:.1f}", on_cuda, gain
+
+
+def _tracks(options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, int]]:
+    found = find_tracks(options.data, STEMS)[: options.tracks]
+    rate = next(iter(found[0].stems.values())).sample_rate
+    stems = (VOCALS, ACCOMPANIMENT) if options.stems == 2 else (VOCALS, *INSTRUMENTS)
+    samples = {track.name: _read(track, stems, rate, options.bits) for track in found}
+    if options.join:
+        samples = {f"{len(samples)} tracks": np.concatenate(list(samples.values()), -1)}
+    for name, references in samples.items():
+        yield name, references, rate
+
+
+def _read(track: Track, stems: tuple[str, ...], rate: int, bits: int) -> np.ndarray:
+    length = min(stem.length_at(rate) for stem in track.stems.values())
+    references = np.stack([track.read(stem, 0, length, rate, 2) for stem in stems])
+    if bits == 16:
+        references = (np.round(references * 2**15) / 2**15).astype(np.float32)
+    return references
+
+
+def _masked(references: np.ndarray) -> np.ndarray:
+    """Return what soft masks of the true magnitudes give."""
+    window = torch.hann_window(2048)
+    signals = torch.from_numpy(references).flatten(0, 1)
+    frames = torch.stft(signals, 2048, 512, window=window, return_complex=True)
+    frames = frames.unflatten(0, references.shape[:2])
+    masks = frames.abs() / (frames.abs().sum(0) + 1e-9)
+    estimates = (masks * frames.sum(0)).flatten(0, 1)
+    samples = torch.istft(estimates, 2048, 512, window=window, length=references.shape[-1])
+    return samples.view(references.shape).numpy()
+
+
+def _ours(
+    estimates: np.ndarray, references: np.ndarray, settings: BSSOptions, device: str = "cpu"
+) -> BSSScores:
+    return bss_eval(
+        estimates=torch.from_numpy(estimates).to(device),
+        references=torch.from_numpy(references).to(device),
+        options=settings,
+    )
+
+
+def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
+    began = time.perf_counter()
+    result = work()
+    return time.perf_counter() - began, result
