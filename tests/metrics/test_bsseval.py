@@ -1,5 +1,7 @@
 """BSS Eval against museval, and against what must hold whatever the implementation."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -259,6 +261,27 @@ def test_blocks_of_any_length_give_what_the_whole_gives(options: BSSOptions) -> 
     whole = bss_eval(estimates=estimates, references=references, options=options)
     for name in FIGURES:
         torch.testing.assert_close(getattr(ours, name), getattr(whole, name), equal_nan=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux counts it")
+def test_memory_does_not_grow_with_the_length() -> None:
+    """Of two stems: ten minutes in blocks of a second take what two minutes take."""
+    script = """
+import resource, sys, torch
+from unmix.metrics import BSSOptions, bss_eval_blocks, track_scores
+torch.set_num_threads(1)
+second = torch.randn(2, 2, 2, 16000)
+blocks = lambda: ((second[0], second[1]) for _ in range(int(sys.argv[1])))
+bss_eval_blocks(blocks, BSSOptions(window=16000, filter_length=64))
+track_scores(blocks)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+    peaks = [
+        float(subprocess.check_output([sys.executable, "-c", script, str(seconds)]))
+        for seconds in (120, 600)
+    ]
+    assert peaks[1] < peaks[0] + 50  # MiB
 
 
 def test_refuses_shapes_that_differ() -> None:

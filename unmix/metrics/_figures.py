@@ -40,8 +40,12 @@ class Decomposition:
         pieces = Pieces(
             _padded(blocks, self._before), size=self._size, hop=hop, at_once=1, device=device
         )
-        total, quiet = zip(*map(self._segment, pieces.filled(self._before)), strict=True)
-        return torch.stack(total).sum(0), torch.stack(quiet).all(0)
+        segments = map(self._segment, pieces.filled(self._before))
+        total, quiet = next(segments)
+        for energies, silence in segments:
+            total += energies
+            quiet &= silence
+        return total, quiet
 
     def _segment(self, piece: Tensor) -> tuple[Tensor, Tensor]:
         # What wraps around to the start is what the segment before has given already.

@@ -108,8 +108,8 @@ def bss_eval_blocks(
     """Return BSS Eval's figures of signals that pass in blocks, in bounded memory.
 
     Args:
-        blocks: begins a pass, and is called twice; a third time for filters as rounded. Gives
-            estimates and references ``[S, C, n]``, of any number of samples, in their order.
+        blocks: begins a pass, and is called a few times. Gives estimates and references
+            ``[S, C, n]``, of any number of samples, in their order.
         options: see there.
         device: where to work; where the blocks are, if not given.
 
@@ -118,15 +118,22 @@ def bss_eval_blocks(
     """
     options = options or BSSOptions()
     framewise = options.framewise and options.window is not None
+    energies, quiet, conditions = [], [], []
     if framewise:
-        parts = list(_own_filters(blocks, options, device))
+        parts = _own_filters(blocks, options, device)
     else:
-        filters = _filters(blocks, options, device)
-        parts = [(*part, filters.condition) for part in _same_filters(blocks, filters, options)]
-    energies = torch.cat([energy for energy, _, _ in parts], 1)
-    quiet = torch.cat([silence for _, silence, _ in parts])
-    condition = torch.cat([each for _, _, each in parts]) if framewise else parts[0][2]
-    table = torch.stack(figures(energies, quiet, options.mode))  # [4, T, S, K]
+        parts = _same_filters(blocks, _filters(blocks, options, device), options)
+    for energy, silence, condition in parts:
+        where = energy.device
+        # As plain numbers: small tensors that stay, between large ones that go, would keep the
+        # allocator from using memory again, and an hour would take gigabytes.
+        energies.extend(energy.movedim(0, 1).tolist())
+        quiet.extend(silence.tolist())
+        conditions.extend(condition.tolist())
+    table = torch.tensor(energies, dtype=torch.float64, device=where).movedim(1, 0)
+    table = torch.stack(
+        figures(table, torch.tensor(quiet, device=where), options.mode)
+    )  # [4, T, S, K]
     order = _best_order(table[2], framewise) if options.permute else None
     if order is None:
         order = torch.arange(table.shape[2], device=table.device)[:, None]
@@ -137,7 +144,16 @@ def bss_eval_blocks(
     if framewise:
         order = order.expand(-1, table.shape[1])
     sdr, isr, sir, sar = table.transpose(1, 2)
-    return BSSScores(sdr=sdr, isr=isr, sir=sir, sar=sar, permutation=order, condition=condition)
+    return BSSScores(
+        sdr=sdr,
+        isr=isr,
+        sir=sir,
+        sar=sar,
+        permutation=order,
+        condition=torch.tensor(
+            conditions if framewise else conditions[:1], dtype=torch.float64, device=where
+        ),
+    )
 
 
 def _filters(blocks: Blocks, options: BSSOptions, device: torch.device | None) -> Filters:
@@ -155,17 +171,18 @@ def _filters(blocks: Blocks, options: BSSOptions, device: torch.device | None) -
 
 def _same_filters(
     blocks: Blocks, filters: Filters, options: BSSOptions
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield energies, and what is silent, of some frames after others."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield energies, what is silent, and the condition, of some frames after others."""
     device = filters.own.device
     if options.window is None:
-        yield Decomposition(filters, _SEGMENT, options.mode).whole(blocks(), device)
+        whole = Decomposition(filters, _SEGMENT, options.mode).whole(blocks(), device)
+        yield (*whole, filters.condition)
         return
     decomposition = None
     for frames in _frames(blocks, options, filters.own.shape[1:4], device):
         if decomposition is None:
             decomposition = Decomposition(filters, frames.shape[-1], options.mode)
-        yield decomposition.frames(frames), silent(frames)
+        yield decomposition.frames(frames), silent(frames), filters.condition
 
 
 def _own_filters(
