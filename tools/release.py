@@ -86,7 +86,7 @@ def release(options: argparse.Namespace) -> Path:
         weights, recipe["architecture"], recipe["model"], state, licence=options.licence
     )
     reports = {
-        (dataset, split): evaluate(folder, data=options.data / path)
+        (dataset, split): evaluate(folder, data=options.data / path, baselines=())
         for dataset, split, path in options.score
     }
     singing = {
@@ -186,7 +186,7 @@ Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} ste
 
 Measured by `tools/release.py` on these weights at quality `balanced`; in dB.
 
-| dataset | split | stem | metric | aggregation | score |
+| dataset | split | stem | metric | aggregation | score (95 % interval over tracks) |
 |---|---|---|---|---|---|
 {rows}
 
@@ -223,7 +223,7 @@ def _tracks(reports: dict[tuple[str, str], Report]) -> str:
     lines = []
     for (dataset, split), report in reports.items():
         for stem in report.stems:
-            values = sorted(report.values(stem, "bss_sdr"))
+            values = sorted(report.values(stem, "bss_sdr").values())
             lines.append(
                 f"- {dataset} {split}, {stem}: {len(values)} tracks, "
                 f"from {values[0]:.2f} to {values[-1]:.2f} dB (SDR of museval, per track)"
@@ -233,19 +233,20 @@ def _tracks(reports: dict[tuple[str, str], Report]) -> str:
 
 def _row(score: Score) -> str:
     cells = (score.dataset, score.split, score.stem, score.metric, score.aggregation)
-    return f"| {' | '.join(cells)} | {score.value:.2f} |"
+    interval = f" ({score.low:.2f} to {score.high:.2f})" if score.low is not None else ""
+    return f"| {' | '.join(cells)} | {score.value:.2f}{interval} |"
 
 
 def _scores(dataset: str, split: str, report: Report) -> list[Score]:
     ways = (
-        (
-            "SDR (museval, 1 s frames)",
-            "median over frames, median over tracks",
-            report.median,
-            "bss_sdr",
-        ),
-        ("SDR (whole track)", "mean over tracks", report.mean, "sdr"),
+        ("SDR (museval, 1 s frames)", "median over frames, median over tracks", "bss_sdr"),
+        ("SDR (whole track)", "mean over tracks", "sdr"),
     )
+    totals = [
+        (stem, metric, aggregation, report.aggregate(stem, name))
+        for stem in report.stems
+        for metric, aggregation, name in ways
+    ]
     return [
         Score(
             dataset=dataset,
@@ -253,10 +254,11 @@ def _scores(dataset: str, split: str, report: Report) -> list[Score]:
             stem=stem,
             metric=metric,
             aggregation=aggregation,
-            value=round(aggregate(stem, name), 3),
+            value=round(total.value, 3),
+            low=round(total.low, 3),
+            high=round(total.high, 3),
         )
-        for stem in report.stems
-        for metric, aggregation, aggregate, name in ways
+        for stem, metric, aggregation, total in totals
     ]
 
 
@@ -341,7 +343,8 @@ def _toml(entry: ModelEntry) -> str:
     scores = fields.pop("scores")
     lines = ["", "[[models]]", *(_line(item) for item in fields.items())]
     for score in scores:
-        lines += ["", "[[models.scores]]", *(_line(item) for item in score.items())]
+        known = [item for item in score.items() if item[1] is not None]
+        lines += ["", "[[models.scores]]", *map(_line, known)]
     return "\n".join(lines) + "\n"
 
 

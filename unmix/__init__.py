@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .errors import Cancelled as Cancelled
     from .errors import UnmixError as UnmixError
     from .evaluation import evaluate as evaluate
+    from .evaluation import evaluate_estimates as evaluate_estimates
     from .files import SeparatedFile as SeparatedFile
     from .manifest import list_models as list_models
     from .separator import Separator as Separator
@@ -30,6 +31,7 @@ _HOMES = {
     "Separator": "separator",
     "UnmixError": "errors",
     "evaluate": "evaluation",
+    "evaluate_estimates": "evaluation",
     "karaoke": "backing",
     "list_models": "manifest",
     "load_model": "weights",
@@ -44,6 +46,7 @@ __all__ = [
     "UnmixError",
     "__version__",
     "evaluate",
+    "evaluate_estimates",
     "karaoke",
     "list_models",
     "load_model",

@@ -28,6 +28,10 @@ class Score(Settings):
     aggregation: str
     value: float
     """dB."""
+    low: float | None = None
+    """Lower end of the 95 % interval over tracks, where it was computed, in dB."""
+    high: float | None = None
+    """Upper end."""
 
 
 class ModelEntry(Settings):

@@ -105,27 +105,43 @@ def wiener_filter(frames: Tensor, magnitudes: Tensor, iterations: int = 1) -> Te
     ratios = magnitudes / (magnitudes.sum(1, keepdim=True) + _EPSILON)
     estimates = mixture.unsqueeze(1) * ratios
     for _ in range(iterations):
-        estimates = _filter_again(mixture, estimates)
+        estimates = multichannel_filter(mixture, estimates)
     return estimates * level.unsqueeze(1)
 
 
-def _filter_again(mixture: Tensor, estimates: Tensor) -> Tensor:
-    """Return estimates ``[B, S, C, F, T]`` by the filter that those given make."""
+def multichannel_filter(
+    mixture: Tensor, estimates: Tensor, regularization: float = _REGULARIZATION
+) -> Tensor:
+    """Return stems by the one multichannel Wiener filter that estimates of them make.
+
+    Every stem has the power of its estimate, averaged over channels, in every bin and frame, and
+    one spatial covariance for every bin, averaged over frames. Of the true stems it is the oracle.
+
+    Args:
+        mixture: frames, complex ``[B, C, F, T]``.
+        estimates: of everything in the mixture, complex ``[B, S, C, F, T]``.
+        regularization: a power, added to the mixture's on every channel, so that silence can be
+            filtered.
+
+    Returns:
+        Complex ``[B, S, C, F, T]``.
+    """
     power = (estimates.real.square() + estimates.imag.square()).mean(2)  # [B, S, F, T]
     covariance = torch.einsum("bscft,bsdft->bscdf", estimates, estimates.conj())
     covariance = covariance / (power.sum(-1) + _EPSILON)[:, :, None, None]
     of_mixture = torch.einsum("bsft,bscdf->bcdft", power.to(mixture.dtype), covariance)
     # One vector for all stems: no stem needs a matrix for every bin and frame of its own.
-    whitened = _solve(of_mixture, mixture)
+    whitened = _solve(of_mixture, mixture, regularization)
     return power.unsqueeze(2) * torch.einsum("bscdf,bdft->bscft", covariance, whitened)
 
 
-def _solve(matrix: Tensor, vector: Tensor) -> Tensor:
+def _solve(matrix: Tensor, vector: Tensor, regularization: float) -> Tensor:
     """Return ``(matrix + regularization)^-1 vector``, ``[B, C, F, T]``, by elimination.
 
     Args:
         matrix: Hermitian, non-negative, ``[B, C, C, F, T]``.
         vector: ``[B, C, F, T]``.
+        regularization: added to the diagonal of the matrix.
     """
     # Mono in two channels makes a matrix of one rank, and of its determinant in float32 noise: the
     # result is wrong by half a percent. The pivots of elimination are known not to fall below the
@@ -135,7 +151,7 @@ def _solve(matrix: Tensor, vector: Tensor) -> Tensor:
     channels = range(len(right))
     pivots: list[Tensor] = []
     for c in channels:
-        pivots.append((rows[c][c].real + _REGULARIZATION).clamp(min=_REGULARIZATION))
+        pivots.append((rows[c][c].real + regularization).clamp(min=regularization))
         for below in channels[c + 1 :]:
             factor = rows[below][c] / pivots[c]
             right[below] = right[below] - factor * right[c]

@@ -1,84 +1,93 @@
-"""Scores of tracks, and what they come to."""
+"""Scores of tracks by one or several systems, and what they come to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-#: museval's SDR, BSS-Eval v4: Vincent et al., "Performance measurement in blind audio source
-#: separation" (IEEE TASLP 2006), over frames as in Stöter et al., "The 2018 Signal Separation
-#: Evaluation Campaign" (LVA/ICA 2018).
-BSS_SDR = "bss_sdr"
-#: Whole-track SDR of the Music Demixing Challenge 2021.
-SDR = "sdr"
-METRICS = (BSS_SDR, SDR)
+from .aggregate import Aggregate, aggregate
+from .measures import METRICS
 
 
 @dataclass(frozen=True)
 class TrackScore:
-    """One stem of one track."""
+    """One stem of one track, as one system estimated it."""
 
+    system: str
+    """Name of the model, or of the baseline."""
     track: str
     stem: str
     seconds: float
-    values: dict[str, float]
-    """dB by metric: of museval the median over frames of one second; NaN where not defined."""
+    values: Mapping[str, float]
+    """By metric, in dB: see ``METRICS``. NaN where not defined, or not finite."""
+    frames: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Of the metrics that are medians over frames, the value of every frame."""
 
 
 @dataclass(frozen=True)
 class Report:
     """Every track's scores, under the name of what was scored."""
 
-    model: str
+    system: str
+    """What the report is about; all other systems in it are baselines."""
     dataset: str
     scores: tuple[TrackScore, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How the scores were made, as plain values for JSON."""
 
-    @property
+    @cached_property
+    def systems(self) -> tuple[str, ...]:
+        """The system that the report is about, then the baselines."""
+        names = [score.system for score in self.scores]
+        return tuple(dict.fromkeys([self.system, *names])) if names else ()
+
+    @cached_property
     def stems(self) -> tuple[str, ...]:
         """Stems that were scored, in the order they came."""
         return tuple(dict.fromkeys(score.stem for score in self.scores))
 
-    def values(self, stem: str, metric: str) -> list[float]:
-        """Return one metric of one stem for every track where it is defined, in dB."""
-        found = [score.values[metric] for score in self.scores if score.stem == stem]
-        return [value for value in found if not np.isnan(value)]
+    @cached_property
+    def tracks(self) -> dict[str, float]:
+        """Seconds of every track by name, in the order they came."""
+        return {score.track: score.seconds for score in self.scores}
 
-    def median(self, stem: str, metric: str) -> float:
-        """Return the median over tracks, in dB: SiSEC's way when the metric is museval's."""
-        return float(np.median(self.values(stem, metric) or [np.nan]))
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that were computed, in the order of ``METRICS``."""
+        found = {name for score in self.scores for name in score.values}
+        return tuple(name for name in METRICS if name in found)
 
-    def mean(self, stem: str, metric: str) -> float:
-        """Return the mean over tracks, in dB: the Music Demixing Challenge's way for ``sdr``."""
-        return float(np.mean(self.values(stem, metric) or [np.nan]))
+    def values(self, stem: str, metric: str, system: str | None = None) -> dict[str, float]:
+        """Return one metric of one stem by track, in dB; only tracks that have it.
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; what is not defined is null."""
-
-        def plain(value: float) -> float | None:
-            return round(value, 4) if np.isfinite(value) else None
-
+        Args:
+            stem: one of ``stems``.
+            metric: one of ``metrics``.
+            system: one of ``systems``; the one that the report is about, if not given.
+        """
+        system = system or self.system
         return {
-            "model": self.model,
-            "dataset": self.dataset,
-            "aggregate": {
-                stem: {
-                    metric: {
-                        "median_over_tracks": plain(self.median(stem, metric)),
-                        "mean_over_tracks": plain(self.mean(stem, metric)),
-                    }
-                    for metric in METRICS
-                }
-                for stem in self.stems
-            },
-            "tracks": [
-                {
-                    "track": score.track,
-                    "stem": score.stem,
-                    "seconds": round(score.seconds, 3),
-                    "scores": {name: plain(value) for name, value in score.values.items()},
-                }
-                for score in self.scores
-            ],
+            score.track: score.values[metric]
+            for score in self.scores
+            if score.stem == stem and score.system == system and metric in score.values
         }
+
+    def aggregate(
+        self, stem: str, metric: str, how: str | None = None, system: str | None = None
+    ) -> Aggregate:
+        """Return what one metric of one stem comes to over all tracks; see ``AGGREGATIONS``.
+
+        Args:
+            stem: one of ``stems``.
+            metric: one of ``metrics``.
+            how: name of the aggregation; the metric's usual one, if not given.
+            system: one of ``systems``; the one that the report is about, if not given.
+        """
+        values = self.values(stem, metric, system)
+        seconds = [self.tracks[track] for track in values]
+        how = how or METRICS[metric].aggregation
+        return aggregate(np.array([*values.values()]), how, seconds=seconds)

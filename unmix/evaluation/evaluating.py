@@ -1,0 +1,260 @@
+"""Evaluation: a model or files, a data set, and what the scores come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .._version import __version__
+from ..data.tracks import MIXTURE
+from ..devices import choose_device
+from ..errors import UnmixError
+from ..manifest import DEFAULT
+from ..models import Model
+from ..separator import Separator
+from ..stems import ACCOMPANIMENT, VOCALS, in_order
+from .baselines import BASELINES
+from .datasets import Dataset, open_dataset
+from .measures import check_groups
+from .page import write_page
+from .report import Report
+from .results import PAGE, make_folder, save_report
+from .running import Run
+from .scoring import Settings
+from .systems import BaselineSystem, FileSystem, ModelSystem, System
+
+Progress = Callable[[float], None]
+
+#: Baselines of a report in a folder; without one, nobody waits for more than the mixture.
+REPORTED = tuple(BASELINES)
+MIXTURE_ONLY = (MIXTURE,)
+#: Tracks whose spectrograms are drawn, if nobody says how many.
+EXAMPLES = 3
+
+
+def evaluate(
+    model: str | Path | Model = DEFAULT,
+    *,
+    data: str | Path | Dataset,
+    split: str | None = None,
+    stems: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    window: float = 1.0,
+    hop: float | None = None,
+    framewise: bool = False,
+    official: bool = False,
+    baselines: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    examples: int = EXAMPLES,
+    quality: str = "balanced",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Report:
+    """Score a model on every track of a data set.
+
+    Args:
+        model: name or path of a model, or a ``Model``; the name of a baseline scores that.
+        data: ``KIND:PATH``, the path of a folder of tracks, or a ``Dataset``; see ``KINDS``.
+        split: of the data set; its test split, or the whole folder, where not given.
+        stems: which to score; all that the model and every track have, where not given.
+        metrics: groups of metrics, see ``GROUPS``; those usual for the data set, where not given.
+        window: seconds of the frames of BSS Eval v4.
+        hop: seconds from a frame to the next; those of the window where not given.
+        framewise: whether every frame has distortion filters of its own, as in BSS Eval v3.
+        official: whether museval computes BSS Eval's figures, tracks side by side in processes.
+        baselines: names of ``BASELINES``; where not given, all in a report, else the mixture.
+        out: folder of the report: a page to look at, scores for other tools, and what is needed
+            to go on: tracks that were scored with the same model and settings are not again.
+        examples: tracks of which the page has spectrograms and sounds: the worst, the best, and
+            those between.
+        quality: ``fast``, ``balanced`` or ``best``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, of model and metrics.
+        progress: called with the fraction of the work that is done.
+
+    Raises:
+        UnmixError: for an unknown name, or tracks without the stems; one sentence says which.
+    """
+    if isinstance(model, str) and model in BASELINES:
+        system: System = BaselineSystem(model, BASELINES[model])
+    else:
+        system = ModelSystem(Separator(model, quality=quality, device=device))
+    chosen = _Chosen(stems, metrics, baselines, out, examples, progress)
+    settings = _settings(window, hop, framewise=framewise, official=official)
+    return _run(system, _opened(data, split), chosen, settings, device)
+
+
+def evaluate_estimates(
+    estimates: str | Path,
+    *,
+    references: str | Path | Dataset,
+    split: str | None = None,
+    name: str | None = None,
+    stems: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    window: float = 1.0,
+    hop: float | None = None,
+    framewise: bool = False,
+    official: bool = False,
+    baselines: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    examples: int = EXAMPLES,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Report:
+    """Score stems that any system has made: a folder per track, a file per stem.
+
+    Tracks are paired by name. A reference without estimates is an error, not a track less: scores
+    of a part of the tracks look like scores.
+
+    Args:
+        estimates: the folder of the tracks' folders.
+        references: as ``data`` of :func:`evaluate`.
+        split: likewise.
+        name: what the system is called; the name of the folder where not given.
+        stems: likewise, as all that follows.
+        metrics: likewise.
+        window: likewise.
+        hop: likewise.
+        framewise: likewise.
+        official: likewise.
+        baselines: likewise.
+        out: likewise.
+        examples: likewise.
+        device: of the metrics.
+        progress: likewise.
+
+    Raises:
+        UnmixError: likewise, and for tracks without estimates, or estimates of another length or
+            sample rate.
+    """
+    system, dataset = FileSystem(Path(estimates), name), _opened(references, split)
+    lacking = [track.name for track in dataset.tracks if system.find(track) is None]
+    if lacking:
+        raise UnmixError(
+            f"{estimates}: has no estimates of {len(lacking)} of {len(dataset.tracks)} tracks: "
+            f"{', '.join(lacking[:3])}{'...' if len(lacking) > 3 else ''}; leave tracks out by "
+            "--include or --exclude"
+        )
+    chosen = _Chosen(stems, metrics, baselines, out, examples, progress)
+    settings = _settings(window, hop, framewise=framewise, official=official)
+    return _run(system, dataset, chosen, settings, device)
+
+
+class _Chosen(NamedTuple):
+    """What a caller chose, beside how to measure."""
+
+    stems: Sequence[str] | None
+    metrics: Sequence[str] | None
+    baselines: Sequence[str] | None
+    out: str | Path | None
+    examples: int
+    progress: Progress | None
+
+
+def _opened(data: str | Path | Dataset, split: str | None) -> Dataset:
+    return data if isinstance(data, Dataset) else open_dataset(data, split)
+
+
+def _settings(window: float, hop: float | None, *, framewise: bool, official: bool) -> Settings:
+    hop = window if hop is None else hop
+    if window <= 0 or hop <= 0:
+        raise UnmixError(f"window and hop are seconds above 0, not {window} and {hop}")
+    return Settings(metrics=(), window=window, hop=hop, framewise=framewise, official=official)
+
+
+def _run(
+    system: System, dataset: Dataset, chosen: _Chosen, settings: Settings, device: str
+) -> Report:
+    metrics = check_groups(dataset.metrics if chosen.metrics is None else chosen.metrics)
+    settings = replace(settings, metrics=metrics)
+    stems = _common_stems(dataset, system, chosen.stems)
+    folder = None if chosen.out is None else Path(chosen.out)
+    if folder:
+        make_folder(folder)
+    run = Run(
+        dataset,
+        [system, *_baselines(system, chosen, stems)],
+        stems,
+        settings,
+        folder=folder,
+        device=_for_metrics(device),
+        progress=chosen.progress,
+    )
+    report = Report(
+        system=system.name,
+        dataset=dataset.name,
+        scores=tuple(run()),
+        settings=_described(settings, dataset),
+    )
+    if folder:
+        save_report(folder, report)
+        write_page(report, run.examples(_telling(report, chosen.examples)), folder / PAGE)
+    return report
+
+
+def _common_stems(
+    dataset: Dataset, system: System, wanted: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the stems to score: those wanted, or all that the system and every track have."""
+    each = [set(track.stems) | set(track.derived) for track in dataset.tracks]
+    there = set.intersection(*each) - {MIXTURE}
+    offered = system.stems or (VOCALS, ACCOMPANIMENT)
+    stems = in_order(wanted if wanted else there & set(offered))
+    lacking = [stem for stem in stems if stem not in there]
+    if lacking or not stems:
+        raise UnmixError(
+            f"{dataset.name}: not every track has {', '.join(lacking or offered)} "
+            f"(all have {', '.join(in_order(there)) or 'no stem in common'})"
+        )
+    if MIXTURE not in set.intersection(*each):
+        raise UnmixError(
+            f"{dataset.name}: not every track has a mixture, or all the stems that sum to it"
+        )
+    return stems
+
+
+def _baselines(system: System, chosen: _Chosen, stems: Sequence[str]) -> list[System]:
+    """Return the baselines that can tell the stems apart."""
+    names = chosen.baselines
+    if names is None:
+        names = REPORTED if chosen.out is not None else MIXTURE_ONLY
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown:
+        raise UnmixError(f"no baseline {', '.join(unknown)!r}; choose from {', '.join(BASELINES)}")
+    fit = [n for n in names if set(stems) <= set(BASELINES[n].stems or stems)]
+    return [BaselineSystem(name, BASELINES[name]) for name in fit if name != system.name]
+
+
+def _for_metrics(device: str) -> torch.device:
+    """Return where metrics are computed: they need 64 bits, which Apple's GPUs have not."""
+    chosen = choose_device(device)
+    return torch.device("cpu") if chosen.type == "mps" else chosen
+
+
+def _described(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """Return what a reader has to know, as plain values."""
+    return {
+        **asdict(settings),
+        "metrics": list(settings.metrics),
+        "sample_rate": dataset.sample_rate,
+        "audio_channels": dataset.audio_channels,
+        "unmix": __version__,
+    }
+
+
+def _telling(report: Report, count: int) -> list[str]:
+    """Return the tracks to show: evenly from the worst to the best, by the mean over stems."""
+    metric = next(iter(report.metrics))
+    means = {
+        track: np.mean([report.values(stem, metric).get(track, np.nan) for stem in report.stems])
+        for track in report.tracks
+    }
+    ranked = sorted((t for t in means if np.isfinite(means[t])), key=lambda t: (means[t], t))
+    ranked = ranked or list(means)
+    places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)
+    return [ranked[place] for place in places]

@@ -1,0 +1,58 @@
+"""What is measured: every metric by the name that tables have it under."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import UnmixError
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of one stem of one track, in dB."""
+
+    label: str
+    about: str
+    aggregation: str
+    """How papers bring it from tracks to one figure: a name in ``AGGREGATIONS``."""
+    group: str
+    """What it is computed together with, and asked for by."""
+    framewise: str | None = None
+    """Its name in museval's files, where it is the median over frames."""
+    less_is_better: bool = False
+
+
+_V4 = "BSS Eval v4 (museval), median over frames"
+_SOURCES = "bss_eval_sources of the whole track"
+METRICS = {
+    "bss_sdr": Metric("SDR", f"signal to distortion: {_V4}", "median", "bss", "SDR"),
+    "bss_isr": Metric("ISR", f"image to spatial distortion: {_V4}", "median", "bss", "ISR"),
+    "bss_sir": Metric("SIR", f"signal to interference: {_V4}", "median", "bss", "SIR"),
+    "bss_sar": Metric("SAR", f"signal to artefacts: {_V4}", "median", "bss", "SAR"),
+    "sdr": Metric("whole-track SDR", "signal to error, of the whole track (MDX)", "mean", "sdr"),
+    "si_sdr": Metric("SI-SDR", "the same, the reference scaled to fit best", "mean", "si_sdr"),
+    "log_l1": Metric(
+        "log L1",
+        "mean distance of log magnitudes; less is better",
+        "mean",
+        "log_l1",
+        less_is_better=True,
+    ),
+    "nsdr": Metric("NSDR", f"gain in SDR over the mixture: {_SOURCES}", "weighted", "singing"),
+    "sir": Metric("SIR (sources)", f"signal to interference: {_SOURCES}", "weighted", "singing"),
+    "sar": Metric("SAR (sources)", f"signal to artefacts: {_SOURCES}", "weighted", "singing"),
+}
+GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS.values()))
+
+
+def check_groups(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of groups in the order of ``GROUPS``.
+
+    Raises:
+        UnmixError: for an unknown one, or none at all.
+    """
+    unknown = [name for name in names if name not in GROUPS]
+    if unknown or not names:
+        raise UnmixError(f"no metric {', '.join(unknown)!r}; choose from {', '.join(GROUPS)}")
+    return tuple(name for name in GROUPS if name in names)
