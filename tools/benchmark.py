@@ -1,6 +1,6 @@
-"""python tools/benchmark.py speed|memory|train|corpus|evaluate: how fast a song is separated, in
-how much memory, how fast a recipe trains, in how much memory on corpora of several sizes, and how
-fast estimates are scored.
+"""python tools/benchmark.py speed|memory|train|corpus|evaluate|report: how fast a song is
+separated, in how much memory, how fast a recipe trains, in how much memory on corpora of several
+sizes, how fast estimates are scored, and in how much memory.
 
 Figures of one run belong together: machines differ, and the same machine differs from hour to hour.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,9 +22,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+import reporting
 import scoring
+from measuring import looped, peak_of
 from unmix import Separator
-from unmix.audio import AudioWriter, OutputFormat, open_audio, read_audio
+from unmix.audio import AudioWriter, OutputFormat, read_audio
 from unmix.data import STEMS, CorpusConfig
 from unmix.devices import autocast, choose_device, flushed_denormals
 from unmix.manifest import DEFAULT
@@ -84,6 +85,9 @@ def main() -> int:
     evaluate_parser = verbs.add_parser("evaluate", help="BSS Eval of ours against museval")
     scoring.add_arguments(evaluate_parser)
     evaluate_parser.set_defaults(measure=scoring.evaluate, folder=None)
+    report_parser = verbs.add_parser("report", help="peak memory of unmix evaluate, by length")
+    reporting.add_arguments(report_parser)
+    report_parser.set_defaults(measure=reporting.report)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         options.measure(options, Path(folder))
@@ -284,35 +288,6 @@ def loader_speed(run: Run, item_seconds: float) -> float:
     began = time.perf_counter()
     loaded = sum(batch for _ in stream)
     return loaded / (time.perf_counter() - began)
-
-
-def looped(song: Path, seconds: float, path: Path) -> Path:
-    """Write a song, over and over, as 16-bit WAV of so many seconds; return where."""
-    with open_audio(song) as reader:
-        rate, channels = reader.sample_rate, reader.channels
-    left = round(seconds * rate)
-    with AudioWriter(
-        path, sample_rate=rate, channels=channels, format=OutputFormat.parse("wav"), overwrite=True
-    ) as writer:
-        while left:
-            with open_audio(song) as reader:
-                for block in reader.blocks():
-                    writer.write(block[:, :left])
-                    left -= min(left, block.shape[1])
-    return path
-
-
-def peak_of(command: list[str]) -> float:
-    """Run a command on its own; return its peak resident memory in MiB."""
-    watch = (
-        "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode;"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", watch, *command], check=True, stdout=subprocess.PIPE, text=True
-    )
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return int(done.stdout.split()[-1]) / unit
 
 
 def timed(work: Callable[[], object]) -> float:

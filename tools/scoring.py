@@ -1,7 +1,8 @@
 """python tools/benchmark.py evaluate DATA: BSS Eval of ours against museval, on the same tracks.
 
 The estimates are what soft masks of the true magnitudes give. Every track is scored by one after
-the other, in one process, with as many threads each.
+the other, in one process, with as many threads each. Then come edge cases, or they alone with
+``--cases``.
 """
 
 from __future__ import annotations
@@ -18,20 +19,19 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from agreement import FIGURES, compared, score, table_of_cases
 from unmix.data import STEMS, Track, find_tracks
 from unmix.evaluation.official import museval_scores
-from unmix.metrics import SINGULAR, BSSOptions, BSSScores, bss_eval
+from unmix.metrics import SINGULAR, BSSOptions
 from unmix.stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 
 Result = TypeVar("Result")
-FIGURES = ("sdr", "isr", "sir", "sar")
-#: Higher figures are ratios of a signal to rounding errors.
-PERFECT = 150.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("data", type=Path, help="folder of tracks with a file per stem")
+    parser.add_argument("data", type=Path, nargs="?", help="folder of tracks, a file per stem")
+    parser.add_argument("--cases", action="store_true", help="only the synthetic edge cases")
     parser.add_argument("--tracks", type=int, default=5, help="how many")
     parser.add_argument("--stems", type=int, choices=(2, 4), default=2)
     parser.add_argument("--bits", type=int, choices=(16, 32), default=16, help="32: as decoded")
@@ -41,10 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate(options: argparse.Namespace, _: Path) -> None:
-    """Measure both on every track; print times, and the largest difference per figure."""
+    """Measure both on every track; print times, and the largest difference per figure.
+
+    Then the differences on edge cases.
+    """
+    if options.data is None and not options.cases:
+        raise SystemExit("benchmark.py evaluate: needs DATA, or --cases")
     torch.set_num_threads(options.threads)
     with threadpool_limits(options.threads):
-        _measure(options)
+        if not options.cases:
+            _measure(options)
+        Console().print(table_of_cases())
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -66,19 +73,16 @@ def _measure(options: argparse.Namespace) -> None:
                 estimates=list(e), references=list(r), options=s
             )
         )
-        ours_time, ours = _timed(lambda e=estimates, r=references, s=settings: _ours(e, r, s))
+        ours_time, ours = _timed(lambda e=estimates, r=references, s=settings: score(e, r, s))
         cuda = np.nan
         if torch.cuda.is_available():
-            _ours(estimates, references, settings, "cuda")  # the first run also loads libraries
+            score(estimates, references, settings, "cuda")  # the first run also loads libraries
             cuda, _ = _timed(
-                lambda e=estimates, r=references, s=settings: _ours(e, r, s, "cuda").sdr.cpu()
+                lambda e=estimates, r=references, s=settings: score(e, r, s, "cuda").sdr.cpu()
             )
-        for figure in FIGURES:
-            found, expected = getattr(ours, figure).numpy(), getattr(theirs, figure)
-            same &= bool((np.isnan(found) == np.isnan(expected)).all())
-            found, expected = (np.clip(one, -PERFECT, PERFECT) for one in (found, expected))
-            difference = np.abs(found - expected)
-            apart[figure] = max(apart[figure], np.nanmax(difference, initial=0))
+        found = compared(ours, theirs)
+        same &= found.same
+        apart = {figure: np.fmax(apart[figure], found.apart[figure]) for figure in FIGURES}
         condition = float(ours.condition.max())
         totals += (official, ours_time, cuda)
         table.add_row(
@@ -131,16 +135,6 @@ def _masked(references: np.ndarray) -> np.ndarray:
     estimates = (masks * frames.sum(0)).flatten(0, 1)
     samples = torch.istft(estimates, 2048, 512, window=window, length=references.shape[-1])
     return samples.view(references.shape).numpy()
-
-
-def _ours(
-    estimates: np.ndarray, references: np.ndarray, settings: BSSOptions, device: str = "cpu"
-) -> BSSScores:
-    return bss_eval(
-        estimates=torch.from_numpy(estimates).to(device),
-        references=torch.from_numpy(references).to(device),
-        options=settings,
-    )
 
 
 def _timed(work: Callable[[], Result]) -> tuple[float, Result]:

@@ -1,7 +1,6 @@
-"""``train`` and ``evaluate``: devices, interrupts, logs and tables."""
+"""``train``: devices, interrupts, logs and tables."""
 
 import csv
-import json
 import math
 import os
 import signal
@@ -208,18 +207,3 @@ def test_a_signal_to_all_processes_loses_no_step(recipe: Path, tmp_path: Path) -
     assert err.decode().splitlines()[-1] == f"Interrupted: --resume goes on from {last}."
     assert b"Traceback" not in err
     assert load_checkpoint(last)["step"] >= 10
-
-
-def test_scores_are_a_table_or_json_and_nothing_else(
-    unmix: Unmix, make_song: MakeSong, tmp_path: Path
-) -> None:
-    track = tmp_path / "data" / "track"
-    track.mkdir(parents=True)
-    make_song(track / "vocals.wav", seconds=1.5, sample_rate=8000)
-    make_song(track / "accompaniment.wav", seconds=1.5, sample_rate=8000, peak=0.3)
-    plain = unmix("evaluate", "--data", tmp_path / "data", "--model", "mixture")
-    assert (plain.code, plain.err) == (0, "")
-    assert "whole track" in plain.out
-    document = unmix("evaluate", "--data", tmp_path / "data", "--model", "mixture", "--json")
-    assert (document.code, document.err) == (0, "")
-    assert json.loads(document.out)["model"] == "mixture"

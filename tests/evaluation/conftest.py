@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,16 @@ RATE = 8000
 INSTRUMENTS = ("drums", "bass", "other")
 
 MakeTracks = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium; without it, or without selenium, the test is skipped."""
+    pytest.importorskip("selenium")
+    from chromium import chromium
+
+    with chromium(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,17 +1,13 @@
 """The page of a report in a real browser: what its reader sees, hears and presses."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
+from chromium import resize, rows, run, text, wait
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from unmix.evaluation.examples import Example
 from unmix.evaluation.page import write_page
@@ -56,34 +52,6 @@ def _example(stem: str, rate: int, channels: int) -> Example:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium, as Debian packages it."""
-    program = shutil.which("chromium")
-    driver = shutil.which("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("needs chromium and chromedriver (Debian's chromium and chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in (
-        "--headless",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--autoplay-policy=no-user-gesture-required",  # scripts press play here
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chromium = webdriver.Chrome(options=options, service=Service(executable_path=driver))
-    yield chromium
-    chromium.quit()
-
-
-@pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "page.html"
     examples = [_example("vocals", 44100, 2), _example("accompaniment", 16000, 1)]
@@ -95,38 +63,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def page(browser: webdriver.Chrome, address: str) -> Iterator[webdriver.Chrome]:
     """The page, loaded anew, 1280 pixels wide; whatever is done to it, it may report no error."""
     browser.get_log("performance")
-    _resize(browser, 1280)
+    resize(browser, 1280)
     browser.get(address)
     yield browser
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def _resize(browser: webdriver.Chrome, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
-def _run(browser: webdriver.Chrome, script: str, *arguments: object) -> Any:
-    return browser.execute_script(f"return {script}", *arguments)
-
-
-def _wait(browser: webdriver.Chrome, script: str) -> None:
-    WebDriverWait(browser, 20, 0.05).until(lambda found: _run(found, script), script)
-
-
-def _rows(browser: webdriver.Chrome, selector: str) -> list[list[str]]:
-    return _run(
-        browser,
-        "[...document.querySelector(arguments[0]).tBodies[0].rows]"
-        ".map(row => [...row.cells].map(cell => cell.textContent.trim()))",
-        selector,
-    )
-
-
-def _text(value: float) -> str:
-    if np.isnan(value):
-        return "–"
-    return "∞" if np.isinf(value) else f"{value:.2f}".replace("-", "−")
 
 
 def _table(stem: str, title: str) -> str:
@@ -138,19 +78,19 @@ def test_tables_have_every_track_system_and_number(page: webdriver.Chrome) -> No
     assert page.title == "unet on songs"
     assert "5 tracks, 5.1 minutes" in page.find_element(By.TAG_NAME, "header").text
     for stem in STEMS:
-        summary = _rows(page, f'table.summary[data-stem="{stem}"]')
+        summary = rows(page, f'table.summary[data-stem="{stem}"]')
         assert [row[0] for row in summary] == list(SYSTEMS)
         for system, cells in zip(SYSTEMS, summary, strict=True):
             for metric, cell in zip(METRICS, cells[1:], strict=True):
                 found = made.aggregate(stem, metric, system=system)
-                interval = f"{_text(found.low)} to {_text(found.high)}"
-                assert cell.startswith(_text(found.value) + interval)
-        for track, row in zip(TRACKS, _rows(page, _table(stem, "unet: every metric")), strict=True):
-            values = [_text(_value("unet", track, stem, metric)) for metric in METRICS]
+                interval = f"{text(found.low)} to {text(found.high)}"
+                assert cell.startswith(text(found.value) + interval)
+        for track, row in zip(TRACKS, rows(page, _table(stem, "unet: every metric")), strict=True):
+            values = [text(_value("unet", track, stem, metric)) for metric in METRICS]
             assert row == [track, "1:01", *values]
-        compared = _rows(page, _table(stem, "whole-track SDR: every system"))
+        compared = rows(page, _table(stem, "track SDR: every system"))
         for track, row in zip(TRACKS, compared, strict=True):
-            values = [_text(_value(system, track, stem, "sdr")) for system in SYSTEMS]
+            values = [text(_value(system, track, stem, "sdr")) for system in SYSTEMS]
             assert row == [track, "1:01", *values]
     assert "3 of 5 tracks" in page.find_element(By.CSS_SELECTOR, "table.summary tr.main").text
 
@@ -169,7 +109,7 @@ def test_box_plots_are_drawn(page: webdriver.Chrome) -> None:
             assert box.rect["x"] + box.rect["width"] < plot.rect["x"] + plot.rect["width"]
     assert "2 left out" in plots[0].text
     selector = ".plots svg:first-of-type circle title"
-    dots = _run(
+    dots = run(
         page, "[...document.querySelectorAll(arguments[0])].map(x => x.textContent)", selector
     )
     titles = [f"{TRACKS[0]}: −3.25 dB", f"{TRACKS[1]}: 11.50 dB", f"{TRACKS[4]}: 2.00 dB"]
@@ -177,7 +117,7 @@ def test_box_plots_are_drawn(page: webdriver.Chrome) -> None:
 
 
 def test_pictures_are_decoded_and_sounds_play(page: webdriver.Chrome) -> None:
-    pictures = _run(
+    pictures = run(
         page, "[...document.images].map(x => [x.complete, x.naturalWidth, x.naturalHeight, x.alt])"
     )
     assert len(pictures) == 2 * 4
@@ -185,8 +125,8 @@ def test_pictures_are_decoded_and_sounds_play(page: webdriver.Chrome) -> None:
         assert complete
         assert (width > 700, height) == (True, 250)
         assert TRACKS[1] in alt
-    _wait(page, "[...document.querySelectorAll('audio')].every(x => x.readyState >= 1)")
-    durations = _run(page, "[...document.querySelectorAll('audio')].map(x => x.duration)")
+    wait(page, "[...document.querySelectorAll('audio')].every(x => x.readyState >= 1)")
+    durations = run(page, "[...document.querySelectorAll('audio')].map(x => x.duration)")
     assert durations == pytest.approx([SECONDS] * 8, abs=0.2)
     for index in range(8):
         page.execute_script(
@@ -194,27 +134,27 @@ def test_pictures_are_decoded_and_sounds_play(page: webdriver.Chrome) -> None:
             "heard.muted = true; heard.play()",
             index,
         )
-        _wait(page, "heard.currentTime > 0.05 && !heard.paused && !heard.error")
+        wait(page, "heard.currentTime > 0.05 && !heard.paused && !heard.error")
         page.execute_script("heard.pause()")
 
 
 def test_another_sound_goes_on_from_the_same_moment(page: webdriver.Chrome) -> None:
-    _wait(page, "[...document.querySelectorAll('audio')].every(x => x.readyState >= 1)")
+    wait(page, "[...document.querySelectorAll('audio')].every(x => x.readyState >= 1)")
     page.execute_script(
         "window.all = [...document.querySelectorAll('audio')];"
         "for (const audio of all) { audio.muted = true; audio.playbackRate = 0.25; }"
         "all[0].currentTime = 1; all[0].play()"
     )
-    _wait(page, "all[0].currentTime > 1.01")
+    wait(page, "all[0].currentTime > 1.01")
     page.execute_script("all[1].play()")
-    _wait(page, "all[0].paused && !all[1].paused && all[1].currentTime > 1")
+    wait(page, "all[0].paused && !all[1].paused && all[1].currentTime > 1")
     cursors = "[...document.querySelectorAll('.cursor')].map(x => x.hidden)"
-    assert _run(page, cursors) == [False] * 4 + [True] * 4
+    assert run(page, cursors) == [False] * 4 + [True] * 4
     # A press in the middle of a picture of another example: that sound, from its middle.
     page.execute_script("document.images[6].scrollIntoView({block: 'center', behavior: 'instant'})")
     page.find_elements(By.CSS_SELECTOR, ".plot img")[6].click()
-    _wait(page, "all[1].paused && !all[6].paused && all[6].currentTime > 1.45")
-    assert _run(page, "all[6].currentTime") < 2.5
+    wait(page, "all[1].paused && !all[6].paused && all[6].currentTime > 1.45")
+    assert run(page, "all[6].currentTime") < 2.5
 
 
 def test_a_header_sorts(page: webdriver.Chrome) -> None:
@@ -222,7 +162,7 @@ def test_a_header_sorts(page: webdriver.Chrome) -> None:
 
     def press(column: int) -> list[str]:
         page.find_elements(By.CSS_SELECTOR, f"{selector} th button")[column].click()
-        return [row[column] for row in _rows(page, selector)]
+        return [row[column] for row in rows(page, selector)]
 
     page.execute_script("document.querySelector('#tracks').scrollIntoView({behavior: 'instant'})")
     assert press(2) == ["∞", "11.50", "2.00", "−3.25", "–"]
@@ -231,30 +171,30 @@ def test_a_header_sorts(page: webdriver.Chrome) -> None:
     assert names.index("2 songs") < names.index("10 songs")
     assert sorted(names) == sorted(TRACKS)
     sorts = "[...document.querySelectorAll(arguments[0] + ' thead th')].map(x => x.ariaSort)"
-    assert _run(page, sorts, selector) == ["ascending", *["none"] * (len(METRICS) + 1)]
-    others = [row[0] for row in _rows(page, _table("accompaniment", "unet: every metric"))]
+    assert run(page, sorts, selector) == ["ascending", *["none"] * (len(METRICS) + 1)]
+    others = [row[0] for row in rows(page, _table("accompaniment", "unet: every metric"))]
     assert others == list(TRACKS)
 
 
 @pytest.mark.parametrize("width", [320, 400, 800, 1280])
 def test_nothing_is_wider_than_the_window(page: webdriver.Chrome, width: int) -> None:
-    _resize(page, width)
+    resize(page, width)
     page.execute_script("for (const x of document.querySelectorAll('details')) x.open = true")
-    assert _run(page, "innerWidth") == width
+    assert run(page, "innerWidth") == width
     root = "document.documentElement"
-    assert _run(page, f"{root}.scrollWidth") == _run(page, f"{root}.clientWidth")
+    assert run(page, f"{root}.scrollWidth") == run(page, f"{root}.clientWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_follows_light_and_dark(page: webdriver.Chrome, scheme: str) -> None:
     feature = {"name": "prefers-color-scheme", "value": scheme}
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    ground = _run(page, "getComputedStyle(document.body).backgroundColor.match(/\\d+/g)")
+    ground = run(page, "getComputedStyle(document.body).backgroundColor.match(/\\d+/g)")
     assert (float(ground[0]) > 128) == (scheme == "light")
 
 
 def test_it_loads_nothing(page: webdriver.Chrome) -> None:
-    _wait(page, "[...document.querySelectorAll('audio')].every(x => x.readyState >= 1)")
+    wait(page, "[...document.querySelectorAll('audio')].every(x => x.readyState >= 1)")
     events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     asked = [
         event["params"]["request"]["url"].split(":")[0]

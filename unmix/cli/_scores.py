@@ -6,37 +6,54 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD, SQUARE
 from rich.table import Table
 
 if TYPE_CHECKING:
     from ..evaluation import Report, StemComparison
     from ..evaluation.aggregate import Aggregate
 
-_HEADINGS = {
-    "median": "median over\nframes, tracks",
-    "mean": "mean\nover tracks",
-    "weighted": "mean, weighted\nby length",
+_EXPLAINED = {
+    "median": "median over frames, then over tracks",
+    "mean": "mean over tracks",
+    "weighted": "mean over tracks, weighted by their length",
 }
+# Characters of a column with an interval, and of those before the metrics.
+_COLUMN, _NAMES = 15, 18
+_PERFECT = 100.0
 
 
-def score_table(report: Report) -> Table:
-    """Return a row for every stem and system, a column for every metric."""
+def score_table(report: Report, width: int) -> Table:
+    """Return a row for every system below each stem, and a column for every metric.
+
+    Args:
+        report: the scores.
+        width: characters of the terminal; intervals are left out where they do not fit.
+    """
     from ..evaluation import METRICS
 
+    metrics = [METRICS[name] for name in report.metrics]
+    intervals = width >= _NAMES + _COLUMN * len(metrics)
     minutes = sum(report.tracks.values()) / 60
+    ways = dict.fromkeys(metric.aggregation for metric in metrics)
+    kept = "" if intervals else "; 95 % intervals: --json, --out, or a wider terminal"
     table = Table(
         title=f"{report.system} on {report.dataset}: {len(report.tracks)} tracks, "
-        f"{minutes:.1f} minutes; dB, with 95 % intervals over tracks",
+        f"{minutes:.1f} minutes, dB",
+        box=SQUARE if intervals else SIMPLE_HEAD,
+        padding=(0, 1) if intervals else (0, 1, 0, 0),
+        caption="; ".join(f"{way}: {_EXPLAINED[way]}" for way in ways) + kept,
     )
-    table.add_column("stem")
-    table.add_column("system")
-    for name in report.metrics:
-        metric = METRICS[name]
-        table.add_column(f"{metric.label}\n{_HEADINGS[metric.aggregation]}", justify="right")
+    table.add_column("", no_wrap=True)
+    for metric in metrics:
+        heading = "\n".join([*metric.label.split(), metric.aggregation])
+        table.add_column(heading, justify="right", no_wrap=True)
     for stem in report.stems:
+        table.add_row(stem, style="italic")
         for system in report.systems:
-            cells = [_cell(report.aggregate(stem, m, None, system)) for m in report.metrics]
-            table.add_row(stem, system, *cells, style="bold" if system == report.system else "")
+            totals = [report.aggregate(stem, name, None, system) for name in report.metrics]
+            cells = [_cell(total, interval=intervals) for total in totals]
+            table.add_row(system, *cells, style="bold" if system == report.system else "")
         table.add_section()
     return table
 
@@ -63,12 +80,16 @@ def comparison_table(first: Report, second: Report, rows: Sequence[StemCompariso
     return table
 
 
-def _cell(total: Aggregate) -> str:
+def _cell(total: Aggregate, *, interval: bool) -> str:
     if not total.tracks:
         return "-"
     value = _number(total.value)
-    return value if math.isnan(total.low) else f"{value}\n{total.low:.1f} to {total.high:.1f}"
+    known = interval and not math.isnan(total.low) and total.value <= _PERFECT
+    return f"{value}\n{total.low:.1f} to {total.high:.1f}" if known else value
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
+    """Return a number, but for the ratio of something to rounding errors."""
+    if math.isnan(value):
+        return "-"
+    return ">100" if value > _PERFECT else f"{value:.2f}"

@@ -103,9 +103,9 @@ def evaluate(
         _compare(compare, data, tracks, choices, quality.value, out, json)
         return
     if (estimates is None) is not (references is None):
-        raise typer.BadParameter("--estimates and --references need each other")
+        raise typer.BadParameter("--estimates needs --references, and --references needs --estimates")
     if (data is None) is (references is None):
-        raise typer.BadParameter("needs --data, or --estimates and --references")
+        raise typer.BadParameter("needs either --data, or --estimates and --references")
     if estimates is not None and references is not None:
         report = _estimates(estimates, references, tracks, choices, out)
     else:
@@ -175,7 +175,8 @@ def _show(report: Report, out: Path | None, json: bool) -> None:
 
         print_json(report_as_dict(report))
     else:
-        results().print(score_table(report), soft_wrap=False)
+        console = results()
+        console.print(score_table(report, console.width), soft_wrap=False)
     if out is not None:
         notes().print(f"Wrote {out / 'index.html'}", soft_wrap=True, highlight=False)
 

@@ -30,7 +30,7 @@ METRICS = {
     "bss_isr": Metric("ISR", f"image to spatial distortion: {_V4}", "median", "bss", "ISR"),
     "bss_sir": Metric("SIR", f"signal to interference: {_V4}", "median", "bss", "SIR"),
     "bss_sar": Metric("SAR", f"signal to artefacts: {_V4}", "median", "bss", "SAR"),
-    "sdr": Metric("whole-track SDR", "signal to error, of the whole track (MDX)", "mean", "sdr"),
+    "sdr": Metric("track SDR", "signal to error, of the whole track (MDX)", "mean", "sdr"),
     "si_sdr": Metric("SI-SDR", "the same, the reference scaled to fit best", "mean", "si_sdr"),
     "log_l1": Metric(
         "log L1",
@@ -40,8 +40,8 @@ METRICS = {
         less_is_better=True,
     ),
     "nsdr": Metric("NSDR", f"gain in SDR over the mixture: {_SOURCES}", "weighted", "singing"),
-    "sir": Metric("SIR (sources)", f"signal to interference: {_SOURCES}", "weighted", "singing"),
-    "sar": Metric("SAR (sources)", f"signal to artefacts: {_SOURCES}", "weighted", "singing"),
+    "sir": Metric("SIR sources", f"signal to interference: {_SOURCES}", "weighted", "singing"),
+    "sar": Metric("SAR sources", f"signal to artefacts: {_SOURCES}", "weighted", "singing"),
 }
 GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS.values()))
 
