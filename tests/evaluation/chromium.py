@@ -71,4 +71,6 @@ def rows(browser: webdriver.Chrome, selector: str) -> list[list[str]]:
 def text(value: float) -> str:
     if np.isnan(value):
         return "–"
+    if 100 < value < np.inf:
+        return ">100"
     return "∞" if np.isinf(value) else f"{value:.2f}".replace("-", "−")

@@ -109,7 +109,7 @@ def test_a_missing_value_is_a_dash(tmp_path: Path) -> None:
     [("bss_sdr", "median of medians"), ("sdr", "mean"), ("nsdr", "mean weighted by length")],
 )
 def test_the_header_tells_the_aggregation(tmp_path: Path, metric: str, words: str) -> None:
-    assert f"<small>{words}</small>" in write(tmp_path, report({"unet": [1.0]}, metric))
+    assert f'<small class="way">{words}</small>' in write(tmp_path, report({"unet": [1.0]}, metric))
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

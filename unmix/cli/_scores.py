@@ -20,7 +20,6 @@ _EXPLAINED = {
 }
 # Characters of a column with an interval, and of those before the metrics.
 _COLUMN, _NAMES = 15, 18
-_PERFECT = 100.0
 
 
 def score_table(report: Report, width: int) -> Table:
@@ -84,12 +83,14 @@ def _cell(total: Aggregate, *, interval: bool) -> str:
     if not total.tracks:
         return "-"
     value = _number(total.value)
-    known = interval and not math.isnan(total.low) and total.value <= _PERFECT
+    known = interval and not math.isnan(total.low) and not value.startswith(">")
     return f"{value}\n{total.low:.1f} to {total.high:.1f}" if known else value
 
 
 def _number(value: float) -> str:
     """Return a number, but for the ratio of something to rounding errors."""
+    from ..evaluation.measures import PERFECT
+
     if math.isnan(value):
         return "-"
-    return ">100" if value > _PERFECT else f"{value:.2f}"
+    return f">{PERFECT:.0f}" if value > PERFECT else f"{value:.2f}"

@@ -103,7 +103,9 @@ def evaluate(
         _compare(compare, data, tracks, choices, quality.value, out, json)
         return
     if (estimates is None) is not (references is None):
-        raise typer.BadParameter("--estimates needs --references, and --references needs --estimates")
+        raise typer.BadParameter(
+            "--estimates needs --references, and --references needs --estimates"
+        )
     if (data is None) is (references is None):
         raise typer.BadParameter("needs either --data, or --estimates and --references")
     if estimates is not None and references is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.cbook import boxplot_stats
 from matplotlib.ticker import MaxNLocator
 
-from .measures import METRICS
+from .measures import METRICS, PERFECT
 from .report import Report
 
 WIDTH = 380
@@ -106,11 +106,13 @@ def box_plot(report: Report, stem: str, metric: str) -> BoxPlot:
         _box(system, _ROW * row, values) for row, (system, values) in enumerate(found.items())
     )
     every = [value for values in found.values() for value in values.values()]
-    return BoxPlot(stem, metric, boxes, _ticks([*filter(math.isfinite, every)]))
+    return BoxPlot(
+        stem, metric, boxes, _ticks([v for v in every if math.isfinite(v) and v <= PERFECT])
+    )
 
 
 def _box(system: str, top: int, values: dict[str, float]) -> Box:
-    finite = {track: value for track, value in values.items() if math.isfinite(value)}
+    finite = {t: v for t, v in values.items() if math.isfinite(v) and v <= PERFECT}
     left_out = len(values) - len(finite)
     if not finite:
         return Box(system, top, 0, left_out)

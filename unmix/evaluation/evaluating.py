@@ -238,13 +238,11 @@ def _for_metrics(device: str) -> torch.device:
 
 def _described(settings: Settings, dataset: Dataset) -> dict[str, Any]:
     """Return what a reader has to know, as plain values."""
-    return {
-        **asdict(settings),
-        "metrics": list(settings.metrics),
-        "sample_rate": dataset.sample_rate,
-        "audio_channels": dataset.audio_channels,
-        "unmix": __version__,
-    }
+    described = asdict(settings) | {"metrics": list(settings.metrics), "unmix": __version__}
+    for name in ("sample_rate", "audio_channels"):
+        if getattr(dataset, name) is not None:
+            described[name] = getattr(dataset, name)
+    return described
 
 
 def _telling(report: Report, count: int) -> list[str]:

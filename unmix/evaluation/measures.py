@@ -23,6 +23,9 @@ class Metric:
     less_is_better: bool = False
 
 
+#: Ratios above it are of something to rounding errors: perfect, whatever the number is.
+PERFECT = 100.0
+
 _V4 = "BSS Eval v4 (museval), median over frames"
 _SOURCES = "bss_eval_sources of the whole track"
 METRICS = {

@@ -20,7 +20,7 @@ from ..publishing import publish, staging, writing
 from .aggregate import AGGREGATIONS
 from .boxplots import WIDTH, box_plot
 from .examples import Example
-from .measures import METRICS, Metric
+from .measures import METRICS, PERFECT, Metric
 from .report import Report
 from .sounds import MEDIA_TYPE, common_gain, encode, sounds
 from .spectrograms import FLOOR, frequency_range, palette, spectrograms
@@ -227,6 +227,8 @@ def _decibels(value: float) -> str:
         return _DASH
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
+    if value > PERFECT:
+        return f">{PERFECT:.0f}"
     text = f"{value:.2f}".replace("-", "−")
     return "0.00" if text == "−0.00" else text
 
