@@ -32,8 +32,9 @@ FILTER_LENGTH = 512
 #: Condition from which on ISR, SIR and SAR hang on rounding errors. Below it they agree with
 #: museval's to about a thousandth of a decibel, whatever the order of the sums.
 SINGULAR = 1e13
-# Samples of a signal whose filters can be had rounding for rounding, which takes it as a whole.
-_LONGEST_WHOLE = 1 << 24
+# Samples, of all channels of all stems, whose filters can be had rounding for rounding: that takes
+# them as a whole, and about a hundred bytes each.
+_MOST_WHOLE = 1 << 25
 # Samples that a recording is decomposed by where all of it is one frame.
 _SEGMENT = 1 << 17
 # Bytes of working memory for the frames that are scored together, by kind of device.
@@ -57,7 +58,8 @@ class BSSOptions:
     """Whether to find the order of estimates with the best mean SIR; else it is the references'."""
     as_rounded: bool = True
     """Whether, where rounding errors decide, to make the very ones that museval makes. That is
-    slow, has the whole signal in memory, and is left out beyond six minutes at 44.1 kHz."""
+    slow, takes up to three gigabytes, and is left out of what is longer than three minutes of two
+    stereo stems at 44.1 kHz."""
     filter_length: int = FILTER_LENGTH
     """Taps of the distortion filters."""
 
@@ -159,11 +161,12 @@ def bss_eval_blocks(
 def _filters(blocks: Blocks, options: BSSOptions, device: torch.device | None) -> Filters:
     """Return the filters of the whole recording."""
     found, length = correlate(blocks(), options.filter_length, device)
-    stems = next(iter(blocks()))[0].shape[0]
+    stems, channels, _ = next(iter(blocks()))[0].shape
     filters = solve(found, stems, permute=options.permute)
-    if options.as_rounded and filters.condition >= SINGULAR and length <= _LONGEST_WHOLE:
-        both = [torch.stack([e, r.to(e)]).double() for e, r in blocks()]
-        same = museval_filters(torch.cat(both, -1), options.filter_length, permute=options.permute)
+    small = stems * channels * length <= _MOST_WHOLE
+    if options.as_rounded and filters.condition >= SINGULAR and small:
+        whole = torch.cat([torch.stack([e, r.to(e)]) for e, r in blocks()], -1)
+        same = museval_filters(whole, options.filter_length, permute=options.permute)
         filters.own.copy_(same.own)
         filters.every.copy_(same.every)
     return filters
