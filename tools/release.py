@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -255,11 +256,16 @@ def _scores(dataset: str, split: str, report: Report) -> list[Score]:
             metric=metric,
             aggregation=aggregation,
             value=round(total.value, 3),
-            low=round(total.low, 3),
-            high=round(total.high, 3),
+            low=_end(total.low),
+            high=_end(total.high),
         )
         for stem, metric, aggregation, total in totals
     ]
+
+
+def _end(value: float) -> float | None:
+    """Return an end of an interval; of a single track there is none."""
+    return None if math.isnan(value) else round(value, 3)
 
 
 def _singing_scores(dataset: str, split: str, scores: SingingScores) -> list[Score]:

@@ -27,6 +27,8 @@ from .weights import load_model, name_of
 Samples = NDArray[np.float32]
 Progress = Callable[[float], None]
 
+#: Name of a model that is handed over as such.
+CUSTOM = "custom"
 # Samples handed on at once: a few seconds, so that progress moves and memory does not.
 _BLOCK = 1 << 18
 # More are a layout [sample, channel] that was not transposed.
@@ -97,7 +99,7 @@ class Separator:
         if isinstance(model, Model):
             if wiener is not None:
                 raise UnmixError("wiener is for models that are loaded; build this one with it")
-            self.model_name, loaded = "custom", model
+            self.model_name, loaded = CUSTOM, model
         else:
             found = find_weights(model) or model
             self.model_name = name_of(found)

@@ -94,6 +94,80 @@ def test_models_are_compared_on_data(unmix: Unmix, data: Path) -> None:
     assert all(row["first"] > row["second"] for row in rows)
 
 
+def test_compared_models_leave_their_reports(unmix: Unmix, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = unmix(
+        "evaluate", "--compare", "irm", "mixture", "--data", data, "--metrics", "sdr",
+        "--baselines", "none", "--examples", "0", "--out", out,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert (out / "A" / "index.html").is_file()
+    assert (out / "B" / "scores.json").is_file()
+    rows = json.loads((out / "comparison.json").read_text())
+    assert {row["stem"] for row in rows} == {"vocals", "accompaniment"}
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        (["--window", "0.5", "--hop", "0.25"], {"window": 0.5, "hop": 0.25}),
+        (["--window", "inf"], {"window": None}),
+        (["--framewise"], {"framewise": True}),
+        (["--official"], {"official": True}),
+        (["--stems", "vocals"], {"stems": ["vocals", "accompaniment"]}),
+    ],
+)
+def test_options_reach_the_scores(
+    unmix: Unmix, data: Path, options: list[str], settings: dict[str, object]
+) -> None:
+    plain = ("evaluate", "--data", data, "--model", "mixture", "--metrics", "bss", "--json")
+    outcome = unmix(*plain, *options)
+    assert outcome.code == 0, outcome.err
+    found = json.loads(outcome.out)
+    assert {name: found["settings"][name] for name in settings} == settings
+    usual = json.loads(unmix(*plain).out)
+    assert found["settings"] != usual["settings"] or found["scores"] != usual["scores"]
+    counts = {len(row["frames"]["SDR"]) for row in found["scores"]}
+    assert counts == {5 if "0.25" in options else 1}
+
+
+def test_quality_is_the_models(unmix: Unmix, data: Path) -> None:
+    outcome = unmix(
+        "evaluate", "--data", data, "--quality", "fast", "--metrics", "sdr",
+        "--include", "*0", "--baselines", "none", "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["settings"]["system"].startswith("quality fast, on ")
+
+
+def test_a_system_has_the_name_that_it_is_given(unmix: Unmix, data: Path) -> None:
+    outcome = unmix(
+        "evaluate", "--estimates", data, "--references", data, "--name", "perfect",
+        "--split", ".", "--metrics", "sdr", "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["system"] == "perfect"
+
+
+def test_references_without_an_upper_band_are_said(unmix: Unmix, tmp_path: Path) -> None:
+    """As from a lossy file or a lower rate: figures of filters are then rounding errors."""
+    random = np.random.default_rng(0)
+    for stem in ("vocals", "accompaniment"):
+        spectrum = np.fft.rfft(0.1 * random.standard_normal(2 * RATE))
+        spectrum[len(spectrum) // 2 :] = 0
+        path = tmp_path / "data" / "song" / f"{stem}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.fft.irfft(spectrum), RATE, "FLOAT")
+    options = ("evaluate", "--data", tmp_path / "data", "--model", "mixture")
+    outcome = unmix(*options)
+    assert outcome.code == 0
+    assert "warning: 1 of 1 tracks have references with an empty upper band" in outcome.err
+    for path in (tmp_path / "data" / "song").iterdir():
+        samples, _ = soundfile.read(path)
+        soundfile.write(path, samples, RATE, "PCM_16")
+    assert unmix(*options).err == ""
+
+
 def test_tracks_are_chosen(unmix: Unmix, data: Path) -> None:
     outcome = unmix("evaluate", "--data", data, "--model", "mixture", "--exclude", "*0", "--json")
     assert list(json.loads(outcome.out)["tracks"]) == ["song 1"]
@@ -106,12 +180,15 @@ def test_tracks_are_chosen(unmix: Unmix, data: Path) -> None:
         ["--estimates", "there"],
         ["--references", "there"],
         ["--data", "there", "--estimates", "a", "--references", "b"],
+        ["--estimates", "a", "--references", "b", "--model", "unet"],
+        ["--compare", "a", "b", "--estimates", "c", "--references", "d"],
+        ["--compare", "a", "b", "--out", "c"],
     ],
 )
 def test_what_does_not_fit_together_is_wrong_usage(unmix: Unmix, options: list[str]) -> None:
     outcome = unmix("evaluate", *options)
     assert outcome.code == 2
-    assert "needs" in outcome.err
+    assert "needs" in outcome.err or "no others" in outcome.err or "no --model" in outcome.err
     assert "Traceback" not in outcome.err
 
 
@@ -124,8 +201,9 @@ def test_what_does_not_fit_together_is_wrong_usage(unmix: Unmix, options: list[s
         (["--data", "DATA", "--baselines", "idea"], "no baseline 'idea'; choose from"),
         (["--data", "DATA", "--stems", "piano"], "not every track has piano"),
         (["--data", "DATA", "--window", "0"], "seconds above 0, not 0.0"),
+        (["--data", "DATA", "--window", "0.00001"], "less than a sample at 8000 Hz"),
+        (["--data", "DATA", "--out", "/proc/there"], "/proc/there"),
         (["--data", "DATA", "--include", "x"], "none of 2 tracks is asked for"),
-        (["--compare", "nowhere", "either"], "nowhere: no report there"),
     ],
 )
 def test_what_cannot_be_scored_is_one_sentence(
@@ -137,6 +215,12 @@ def test_what_cannot_be_scored_is_one_sentence(
     assert len(outcome.errors) == 1
     assert sentence in outcome.errors[0]
     assert outcome.out == ""
+
+
+def test_reports_that_are_not_there_are_named(unmix: Unmix) -> None:
+    outcome = unmix("evaluate", "--compare", "nowhere", "either")
+    assert outcome.code == 1
+    assert outcome.errors == ["error: nowhere: no report there; make one by evaluate --out"]
 
 
 def test_a_damaged_reference_is_named_and_nothing_is_left(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from unmix.evaluation.aggregate import AGGREGATIONS, aggregate, compare, over_frames
+from unmix.evaluation import Report, TrackScore
+from unmix.evaluation.aggregate import AGGREGATIONS, _resampled, aggregate, compare, over_frames
 
 NAN, INF = float("nan"), float("inf")
 
@@ -35,6 +36,59 @@ def test_the_interval_is_seeded_and_covers() -> None:
     assert 0.89 <= hit <= 0.98
     widths = [one.high - one.low for one in found]
     assert np.mean(widths) == pytest.approx(2 * 1.96 * 2 / 40**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("tracks", [2, 3, 8, 40, 301])
+def test_resamplings_are_what_numpy_makes_of_them(tracks: int) -> None:
+    """To the bit, ties included: what is done is to draw tracks, and nothing else."""
+    random = np.random.default_rng(tracks)
+    values, seconds = random.normal(3, 5, tracks).round(1), random.uniform(3, 400, tracks)
+    draws = np.random.default_rng(4)
+    rows = np.concatenate([draws.integers(tracks, size=(1000, tracks)) for _ in range(10)])
+    expected = {
+        "median": np.median(values[rows], 1),
+        "mean": values[rows].mean(1),
+        "weighted": (values[rows] * seconds[rows]).sum(1) / seconds[rows].sum(1),
+    }
+    for how, found in expected.items():
+        np.testing.assert_array_equal(_resampled(values, seconds, how, 4), found)
+        one = aggregate(values, how, seconds=seconds, seed=4)
+        assert (one.low, one.high) == tuple(np.percentile(found, [2.5, 97.5]))
+
+
+def test_intervals_stay_the_same_from_version_to_version() -> None:
+    random = np.random.default_rng(40)
+    values, seconds = random.normal(3, 5, 40), random.uniform(3, 400, 40)
+    found = {name: aggregate(values, name, seconds=seconds) for name in AGGREGATIONS}
+    assert {name: (one.value, one.low, one.high) for name, one in found.items()} == {
+        "median": pytest.approx(
+            (2.0081964647665957, 0.29804432426092897, 4.087022733862419), abs=1e-12
+        ),
+        "mean": pytest.approx(
+            (2.3137179414290507, 1.0171886427403647, 3.567761426384238), abs=1e-12
+        ),
+        "weighted": pytest.approx(
+            (2.5705816189999044, 1.3402881751608893, 3.820347859878954), abs=1e-12
+        ),
+    }
+
+
+def test_a_report_computes_an_aggregate_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counted(values: object, how: str, **options: object) -> object:
+        made.append(how)
+        return aggregate(values, how, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("unmix.evaluation.report.aggregate", counted)
+    scores = tuple(TrackScore("m", str(n), "vocals", 1.0 + n, {"sdr": n}) for n in range(3))
+    report = Report("m", "d", scores)
+    assert report.aggregate("vocals", "sdr") is report.aggregate("vocals", "sdr", "mean", "m")
+    assert report.aggregate("vocals", "sdr", "weighted").value == pytest.approx(8 / 6)
+    assert made == ["mean", "weighted"]
+    report.values("vocals", "sdr").clear()
+    assert report.values("vocals", "sdr") == {"0": 0, "1": 1, "2": 2}
+    assert report.values("vocals", "no metric") == {}
 
 
 def test_few_tracks_have_no_interval() -> None:

@@ -1,5 +1,7 @@
 """Two reports against each other: pairs by track, and what may not be compared."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,62 @@ def test_what_has_nothing_in_common_is_refused() -> None:
 def test_frames_of_different_lengths_are_not_compared() -> None:
     with pytest.raises(UnmixError, match=r"window is 1.0 and 2.0"):
         compare_reports(_report({"a": 1.0}, window=1.0), _report({"a": 1.0}, window=2.0))
+
+
+def test_of_less_is_better_the_lower_is_the_better() -> None:
+    def report(values: list[float]) -> Report:
+        scores = [
+            TrackScore("m", str(track), "vocals", 7.0, {"sdr": value, "log_l1": value})
+            for track, value in enumerate(values)
+        ]
+        return Report("m", "d", tuple(scores))
+
+    rows = compare_reports(report([1.0, 2.0, 3.0, 4.0]), report([2.0, 3.0, 5.0, 3.0]))
+    found = {row.metric: row.paired for row in rows}
+    assert (found["sdr"].better, found["sdr"].worse) == (1, 3)
+    assert (found["log_l1"].better, found["log_l1"].worse) == (3, 1)
+    assert found["log_l1"].p_value == found["sdr"].p_value
+    assert found["log_l1"].difference.value == found["sdr"].difference.value == -0.75
+
+
+def test_different_lengths_are_different_data() -> None:
+    ours, theirs = _report({"a": 1.0, "b": 1.0}), _report({"a": 2.0, "b": 2.0})
+    almost = [replace(score, seconds=7.009) for score in theirs.scores]
+    assert compare_reports(ours, replace(theirs, scores=tuple(almost)))
+    other = [replace(score, seconds=7.02) for score in theirs.scores if score.track == "b"]
+    with pytest.raises(UnmixError, match=r"different data: b lasts 7.00 s and 7.02 s"):
+        compare_reports(ours, replace(theirs, scores=(*theirs.scores[:2], *other)))
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs"), [("sample_rate", 16000, 44100), ("audio_channels", 1, 2)]
+)
+def test_signals_of_different_kinds_are_not_compared(name: str, ours: int, theirs: int) -> None:
+    first, second = (_report({"a": 1.0}, **{name: value}) for value in (ours, theirs))
+    assert compare_reports(first, first)
+    with pytest.raises(UnmixError, match=f"{name} is {ours} and {theirs}"):
+        compare_reports(first, second)
+
+
+@pytest.mark.parametrize("metric", ["bss_sir", "sar", "sdr"])
+def test_figures_of_all_stems_need_the_same_stems(metric: str) -> None:
+    def report(*stems: str) -> Report:
+        settings = {"stems": list(stems)} if stems else {}
+        return Report("m", "d", (TrackScore("m", "a", "vocals", 7.0, {metric: 1.0}),), settings)
+
+    two, four = report("vocals", "accompaniment"), report("vocals", "drums", "bass", "other")
+    assert compare_reports(two, report("accompaniment", "vocals"))
+    assert compare_reports(two, report())
+    if metric == "sdr":
+        assert compare_reports(two, four)
+    else:
+        with pytest.raises(UnmixError, match=r"against different stems.*same --stems"):
+            compare_reports(two, four)
+
+
+def test_names_of_data_and_who_computed_may_differ() -> None:
+    ours, theirs = _report({"a": 1.0}, official=True), _report({"a": 2.0}, official=False)
+    assert compare_reports(ours, replace(theirs, dataset="another"))
 
 
 def test_plain_values_are_plain() -> None:

@@ -44,11 +44,11 @@ def test_the_mixture_scores_what_arithmetic_says(make_tracks: MakeTracks) -> Non
     """Vocals and accompaniment are equally loud: the mixture is at 0 dB for both, and gains 0."""
     report = evaluate("mixture", data=make_tracks(), metrics=ALL)
     assert report.systems == ("mixture",)
-    assert report.stems == ("vocals", "accompaniment")
-    assert len(report.scores) == 6
-    for stem in report.stems:
+    assert len(report.scores) == 5 * 3
+    for stem in ("vocals", "accompaniment"):
         assert report.aggregate(stem, "bss_sdr").value == pytest.approx(0, abs=0.2)
         assert report.aggregate(stem, "sdr").value == pytest.approx(0, abs=0.2)
+    for stem in report.stems:
         assert report.aggregate(stem, "nsdr").value == 0
 
 
@@ -101,12 +101,11 @@ def test_museval_says_the_same(
 def test_the_report_is_written_and_read_again(
     make_tracks: MakeTracks, estimates: Callable[..., Path], tmp_path: Path
 ) -> None:
-    references = make_tracks()
+    references = make_tracks(seconds=2, stems=("vocals", "accompaniment"))
     out = tmp_path / "report"
     report = evaluate_estimates(
         estimates(references),
         references=references,
-        stems=["vocals", "accompaniment"],
         metrics=ALL,
         out=out,
         examples=1,
@@ -286,9 +285,7 @@ def test_estimates_are_found_by_the_last_part_of_their_name(
     make_tracks: MakeTracks, estimates: Callable[..., Path]
 ) -> None:
     references = make_tracks("data/test", tracks=2)
-    report = evaluate_estimates(
-        estimates(references), references=references.parent, metrics=["sdr"]
-    )
+    report = evaluate_estimates(estimates(references), references=references.parent, metrics="sdr")
     assert set(report.tracks) == {"test/song 0", "test/song 1"}
 
 
@@ -362,14 +359,14 @@ def test_a_silent_stem_is_left_out_of_aggregates_and_said(make_tracks: MakeTrack
     assert report.aggregate("vocals", "sdr").tracks == 2
     plain = report_as_dict(report)
     silent = next(row for row in plain["scores"] if row["track"] == "song 0")
-    assert silent["values"]["sdr"] is None
+    assert silent["values"]["sdr"] == "-inf"
     json.dumps(plain, allow_nan=False)
 
 
 def test_tracks_without_the_stems_are_refused(make_tracks: MakeTracks) -> None:
     with pytest.raises(UnmixError, match="not every track has a mixture, or all the stems"):
         evaluate("mixture", data=make_tracks("a", stems=("vocals",)))
-    with pytest.raises(UnmixError, match=r"not every track has piano \(all have vocals"):
+    with pytest.raises(UnmixError, match="not every track has piano; there is vocals"):
         evaluate("mixture", data=make_tracks("b"), stems=["piano"])
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from unmix.audio import read_audio
 from unmix.errors import AudioError
+from unmix.evaluation.aggregate import AGGREGATIONS
 from unmix.evaluation.boxplots import WIDTH, box_plot
 from unmix.evaluation.examples import Example
 from unmix.evaluation.page import write_page
@@ -110,6 +111,26 @@ def test_a_missing_value_is_a_dash(tmp_path: Path) -> None:
 )
 def test_the_header_tells_the_aggregation(tmp_path: Path, metric: str, words: str) -> None:
     assert f'<small class="way">{words}</small>' in write(tmp_path, report({"unet": [1.0]}, metric))
+
+
+def test_what_is_not_over_frames_does_not_say_so(tmp_path: Path) -> None:
+    for metric, words in (
+        ("sdr", "signal to error, of the whole track (MDX); here the mean over tracks"),
+        ("bss_sdr", "BSS Eval v4 (museval), median over frames; here the median over tracks."),
+    ):
+        assert words in write(tmp_path, report({"unet": [1.0]}, metric))
+    assert "frames" not in AGGREGATIONS["median"]
+
+
+@pytest.mark.parametrize(("values", "words"), [([1.0], "1 track,"), ([1.0, 2.0], "2 tracks,")])
+def test_one_track_is_one_track(tmp_path: Path, values: list[float], words: str) -> None:
+    assert f"<p>{words} " in write(tmp_path, report({"unet": values}))
+
+
+def test_examples_are_in_the_order_given(tmp_path: Path) -> None:
+    names = ("track 1", "track 0")
+    page = write(tmp_path, report({"unet": [1.0, 2.0]}), *map(example, names))
+    assert re.findall(r'class="example" data-track="([^"]+)"', page) == [*names]
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -58,6 +58,11 @@ class AudioReader:
         """Count of audio channels."""
         return self.info.channels
 
+    @property
+    def repaired(self) -> int:
+        """Count of samples so far that were not numbers, and were replaced by 0."""
+        return self._repaired
+
     def blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.float32]]:
         """Yield the samples as C-contiguous float32 blocks ``[C, n]``, full scale 1.
 

@@ -37,7 +37,7 @@ def score_table(report: Report, width: int) -> Table:
     ways = dict.fromkeys(metric.aggregation for metric in metrics)
     kept = "" if intervals else "; 95 % intervals: --json, --out, or a wider terminal"
     table = Table(
-        title=f"{report.system} on {report.dataset}: {len(report.tracks)} tracks, "
+        title=f"{report.system} on {report.dataset}: {_tracks(len(report.tracks))}, "
         f"{minutes:.1f} minutes, dB",
         box=SQUARE if intervals else SIMPLE_HEAD,
         padding=(0, 1) if intervals else (0, 1, 0, 0),
@@ -50,8 +50,14 @@ def score_table(report: Report, width: int) -> Table:
     for stem in report.stems:
         table.add_row(stem, style="italic")
         for system in report.systems:
-            totals = [report.aggregate(stem, name, None, system) for name in report.metrics]
-            cells = [_cell(total, interval=intervals) for total in totals]
+            cells = [
+                _cell(
+                    report.aggregate(stem, name, None, system),
+                    len(report.values(stem, name, system)),
+                    interval=intervals,
+                )
+                for name in report.metrics
+            ]
             table.add_row(system, *cells, style="bold" if system == report.system else "")
         table.add_section()
     return table
@@ -79,12 +85,21 @@ def comparison_table(first: Report, second: Report, rows: Sequence[StemCompariso
     return table
 
 
-def _cell(total: Aggregate, *, interval: bool) -> str:
-    if not total.tracks:
+def _cell(total: Aggregate, every: int, *, interval: bool) -> str:
+    """Return a figure, and of how many of the tracks it is where those are not all."""
+    if not every:
         return "-"
-    value = _number(total.value)
-    known = interval and not math.isnan(total.low) and not value.startswith(">")
-    return f"{value}\n{total.low:.1f} to {total.high:.1f}" if known else value
+    lines = [_number(total.value)]
+    if interval and not math.isnan(total.low) and not lines[0].startswith(">"):
+        lines.append(f"{total.low:.1f} to {total.high:.1f}")
+    if total.tracks < every:
+        # In two lines where columns are narrow: all metrics still fit 80 characters.
+        lines.append(f"{total.tracks} of{' ' if interval else chr(10)}{every}")
+    return "\n".join(lines)
+
+
+def _tracks(count: int) -> str:
+    return f"{count} track{'' if count == 1 else 's'}"
 
 
 def _number(value: float) -> str:

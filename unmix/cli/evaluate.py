@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from . import _options as options
-from ._console import notes, print_json, results
+from ._console import notes, print_json, results, say_warning
 from ._scores import comparison_table, score_table
 
 if TYPE_CHECKING:
-    from ..evaluation import Report
+    from ..evaluation import Dataset, Report
 
 _DATA = (
     "musdb:PATH, ccmixter:PATH, dsd100:PATH, mir1k:PATH, or a folder of tracks: a folder each, "
@@ -29,6 +29,9 @@ def evaluate(
     ] = None,
     references: Annotated[
         str | None, typer.Option(help="What those are held against, as --data.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What that system is called. [its folder's name]")
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
@@ -54,7 +57,7 @@ def evaluate(
             help="bss,sdr,si_sdr,log_l1,singing, or some. [what papers report for --data]"
         ),
     ] = None,
-    window: Annotated[float, typer.Option(help="Seconds of BSS Eval's frames.")] = 1.0,
+    window: Annotated[float, typer.Option(help="Seconds of BSS Eval's frames; inf for one.")] = 1.0,
     hop: Annotated[
         float | None, typer.Option(help="Seconds from frame to frame. [the window]")
     ] = None,
@@ -87,84 +90,110 @@ def evaluate(
 
     --model mixture, irm, ibm, mwf, hpss or repet-sim scores a baseline: floor and ceiling.
     """
-    choices: dict[str, Any] = {
-        "stems": _listed(stems),
-        "metrics": _listed(metrics),
-        "window": window,
-        "hop": hop,
-        "framewise": framewise,
-        "official": official,
-        "baselines": [] if baselines == "none" else _listed(baselines),
-        "examples": examples,
-        "device": device,
-    }
-    tracks = (split, include or [], exclude or [])
+    _check_usage(data, model, estimates, references, compare, out)
+    chosen = _Chosen(
+        tracks=(split, include or [], exclude or []),
+        model={"quality": quality.value},
+        options={
+            "stems": stems,
+            "metrics": metrics,
+            "window": window,
+            "hop": hop,
+            "framewise": framewise,
+            "official": official,
+            "baselines": "" if baselines == "none" else baselines,
+            "examples": examples,
+            "device": device,
+        },
+    )
     if compare is not None:
-        _compare(compare, data, tracks, choices, quality.value, out, json)
-        return
-    if (estimates is None) is not (references is None):
+        _compare(compare, data, chosen, out, json)
+    elif estimates is not None and references is not None:
+        _show(_estimates(estimates, references, name, chosen, out), out, json)
+    elif data is not None:
+        _show(_model(model, data, chosen, out), out, json)
+
+
+class _Chosen(NamedTuple):
+    """What the user asked for, as the functions behind take it."""
+
+    tracks: tuple[str | None, list[str], list[str]]
+    """Split, names to take, names to leave out."""
+    model: dict[str, Any]
+    """Options of models alone."""
+    options: dict[str, Any]
+
+    def dataset(self, where: str) -> Dataset:
+        """Return the data set with the tracks that are asked for."""
+        from ..evaluation import open_dataset
+
+        split, include, exclude = self.tracks
+        return open_dataset(where, split).only(include, exclude)
+
+
+def _check_usage(
+    data: str | None,
+    model: str,
+    estimates: Path | None,
+    references: str | None,
+    compare: tuple[str, str] | None,
+    out: Path | None,
+) -> None:
+    """Refuse options that do not go together; none is left out silently."""
+    given = estimates is not None or references is not None
+    if compare is not None:
+        if given or model != "default":
+            raise typer.BadParameter("--compare takes its two systems as A and B, and no others")
+        if out is not None and data is None:
+            raise typer.BadParameter("--compare needs --data where it is to score, with --out")
+    elif (estimates is None) is not (references is None):
         raise typer.BadParameter(
             "--estimates needs --references, and --references needs --estimates"
         )
-    if (data is None) is (references is None):
+    elif (data is None) is not given:
         raise typer.BadParameter("needs either --data, or --estimates and --references")
-    if estimates is not None and references is not None:
-        report = _estimates(estimates, references, tracks, choices, out)
-    else:
-        assert data is not None
-        report = _model(model, data, tracks, choices, quality.value, out)
-    _show(report, out, json)
+    elif given and model != "default":
+        raise typer.BadParameter("--estimates are there already: they need no --model")
 
 
-_Tracks = tuple[str | None, list[str], list[str]]
-
-
-def _model(
-    model: str, data: str, tracks: _Tracks, choices: dict[str, Any], quality: str, out: Path | None
-) -> Report:
+def _model(model: str, data: str, chosen: _Chosen, out: Path | None) -> Report:
     from ..evaluation import evaluate as run
-    from ..evaluation import open_dataset
 
-    split, include, exclude = tracks
-    dataset = open_dataset(data, split).only(include, exclude)
+    dataset = chosen.dataset(data)
     with _Progress(f"Scoring {model}") as progress:
-        return run(model, data=dataset, out=out, quality=quality, progress=progress, **choices)
+        return run(
+            model, data=dataset, out=out, progress=progress, **chosen.model, **chosen.options
+        )
 
 
 def _estimates(
-    estimates: Path, references: str, tracks: _Tracks, choices: dict[str, Any], out: Path | None
+    estimates: Path, references: str, name: str | None, chosen: _Chosen, out: Path | None
 ) -> Report:
-    from ..evaluation import evaluate_estimates, open_dataset
+    from ..evaluation import evaluate_estimates
 
-    split, include, exclude = tracks
-    dataset = open_dataset(references, split).only(include, exclude)
-    with _Progress(f"Scoring {estimates.name}") as progress:
+    dataset = chosen.dataset(references)
+    with _Progress(f"Scoring {name or estimates.name}") as progress:
         return evaluate_estimates(
-            estimates, references=dataset, out=out, progress=progress, **choices
+            estimates, references=dataset, name=name, out=out, progress=progress, **chosen.options
         )
 
 
 def _compare(
-    names: tuple[str, str],
-    data: str | None,
-    tracks: _Tracks,
-    choices: dict[str, Any],
-    quality: str,
-    out: Path | None,
-    json: bool,
+    systems: tuple[str, str], data: str | None, chosen: _Chosen, out: Path | None, json: bool
 ) -> None:
     from ..evaluation import compare_reports, load_report
     from ..evaluation.comparison import comparison_as_dict
-    from ..naming import safe_part
+    from ..evaluation.results import save_comparison
 
     reports = []
-    for name in names:
-        if data is None or Path(name, "scores.json").is_file():
-            reports.append(load_report(Path(name)))
+    for letter, system in zip("AB", systems, strict=True):
+        if data is None or Path(system, "scores.json").is_file():
+            reports.append(load_report(Path(system)))
         else:
-            place = None if out is None else out / safe_part(Path(name).name)
-            reports.append(_model(name, data, tracks, choices, quality, place))
+            reports.append(_model(system, data, chosen, None if out is None else out / letter))
     rows = compare_reports(*reports)
+    if out is not None:
+        save_comparison(out, comparison_as_dict(rows))
     if json:
         print_json(comparison_as_dict(rows))
     else:
@@ -179,12 +208,15 @@ def _show(report: Report, out: Path | None, json: bool) -> None:
     else:
         console = results()
         console.print(score_table(report, console.width), soft_wrap=False)
+    singular = report.settings.get("singular", [])
+    if singular:
+        say_warning(
+            f"{len(singular)} of {len(report.tracks)} tracks have references with an empty upper "
+            "band, as from lossy files or lower rates: their ISR, SIR and SAR are figures of "
+            "rounding errors; save the references with 16 bits"
+        )
     if out is not None:
         notes().print(f"Wrote {out / 'index.html'}", soft_wrap=True, highlight=False)
-
-
-def _listed(names: str | None) -> list[str] | None:
-    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
 class _Progress:

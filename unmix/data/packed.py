@@ -98,8 +98,8 @@ class PackedStem(StemFile):
         )
         return np.ascontiguousarray(integers.T, np.float32) * np.float32(self.scale)
 
-    def blocks(self) -> Iterator[Samples]:
-        """Yield all samples as blocks ``[C, n]``."""
+    def blocks(self, *, strict: bool = False) -> Iterator[Samples]:
+        """Yield all samples as blocks ``[C, n]``; integers are always numbers."""
         for start in range(0, self.length, _BLOCK):
             yield self.decode(start, _BLOCK)
 

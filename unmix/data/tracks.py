@@ -106,8 +106,11 @@ class StemFile:
             raise AudioError(f"{self.path} is damaged: {error}") from error
         return self._one_stem(samples)
 
-    def blocks(self) -> Iterator[Samples]:
+    def blocks(self, *, strict: bool = False) -> Iterator[Samples]:
         """Yield all samples as blocks ``[C, n]`` at the file's own rate.
+
+        Args:
+            strict: whether samples that are not numbers are an error; else they are 0.
 
         Raises:
             AudioError: at the end, where parts of the file did not decode.
@@ -115,7 +118,7 @@ class StemFile:
         with open_audio(self.path, stream=self.stream) as reader:
             for block in reader.blocks():
                 yield self._one_stem(block)
-            if not reader.complete:
+            if not reader.complete or (strict and reader.repaired):
                 # The reader's sentences begin with the file's name.
                 raise AudioError(f"{self.path.parent}/{reader.warnings[-1]}")
 

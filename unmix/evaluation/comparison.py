@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnmixError
-from .aggregate import Comparison, compare
+from .aggregate import Comparison, aggregate, compare
 from .measures import METRICS
 from .report import Report
+
+# Lengths of the same track may differ by that much, as decoders have it.
+_SAME_SECONDS = 0.01
+# Groups with figures that depend on all stems that a system was held against.
+_OF_ALL_STEMS = {"bss", "singing"}
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,11 @@ def compare_reports(first: Report, second: Report) -> list[StemComparison]:
     """Compare the systems that two reports are about; tracks are paired by name.
 
     Raises:
-        UnmixError: where they have no track, stem and metric in common, or their frames differ.
+        UnmixError: where they have no track, stem and metric in common, or are of different data
+            or settings.
     """
+    _check(first, second)
     rows = []
-    for name in ("window", "hop", "framewise"):
-        if first.settings.get(name) != second.settings.get(name):
-            raise UnmixError(
-                f"{first.system} and {second.system} were scored with different settings: {name} "
-                f"is {first.settings.get(name)} and {second.settings.get(name)}"
-            )
     for stem in (stem for stem in first.stems if stem in second.stems):
         for metric in (metric for metric in first.metrics if metric in second.metrics):
             row = _row(first, second, stem, metric)
@@ -63,18 +64,43 @@ def comparison_as_dict(rows: list[StemComparison]) -> list[dict[str, Any]]:
     return [plain(asdict(row)) for row in rows]
 
 
+def _check(first: Report, second: Report) -> None:
+    """Refuse reports whose differences would not be those of their systems."""
+    for name in ("window", "hop", "framewise", "sample_rate", "audio_channels"):
+        ours, theirs = first.settings.get(name), second.settings.get(name)
+        if ours != theirs:
+            raise UnmixError(
+                f"{first.system} and {second.system} were scored with different settings: {name} "
+                f"is {ours} and {theirs}"
+            )
+    for track, seconds in first.tracks.items():
+        other = second.tracks.get(track, seconds)
+        if abs(seconds - other) > _SAME_SECONDS:
+            raise UnmixError(
+                f"{first.system} and {second.system} were scored on different data: {track} lasts "
+                f"{seconds:.2f} s and {other:.2f} s"
+            )
+    common = [METRICS[name].group for name in first.metrics if name in second.metrics]
+    ours, theirs = first.settings.get("stems"), second.settings.get("stems")
+    if ours is None or theirs is None or not set(common) & _OF_ALL_STEMS:
+        return  # older reports do not tell
+    if set(ours) != set(theirs):
+        raise UnmixError(
+            f"{first.system} and {second.system} were held against different stems, on which SIR "
+            f"and SAR depend: {', '.join(ours)}, and {', '.join(theirs)}; score both with the same "
+            "--stems"
+        )
+
+
 def _row(first: Report, second: Report, stem: str, metric: str) -> StemComparison:
     how = METRICS[metric].aggregation
+    less_is_better = METRICS[metric].less_is_better
     ours, theirs = first.values(stem, metric), second.values(stem, metric)
-    paired = compare(ours, theirs, how, seconds=first.tracks)
+    paired = compare(ours, theirs, how, seconds=first.tracks, less_is_better=less_is_better)
     both = [t for t in ours if np.isfinite(ours[t]) and np.isfinite(theirs.get(t, np.nan))]
-    only = [
-        Report(
-            report.system,
-            report.dataset,
-            tuple(s for s in report.scores if s.track in both and s.system == report.system),
-        )
-        for report in (first, second)
+    seconds = [first.tracks[track] for track in both]
+    totals = [
+        aggregate([values[track] for track in both], how, seconds=seconds).value
+        for values in (ours, theirs)
     ]
-    values = [report.aggregate(stem, metric, how).value if both else np.nan for report in only]
-    return StemComparison(stem, metric, how, values[0], values[1], paired)
+    return StemComparison(stem, metric, how, totals[0], totals[1], paired)

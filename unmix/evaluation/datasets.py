@@ -135,7 +135,9 @@ def _read(root: Path, layout: Format) -> tuple[Track, ...]:
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch(part, p) for p in patterns for part in (name, Path(name).name))
+    parts = (name, Path(name).name)
+    # Names first: "song [live]" is one, and as a pattern another.
+    return any(part == p or fnmatch(part, p) for p in patterns for part in parts)
 
 
 KINDS = {

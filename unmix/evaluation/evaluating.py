@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from .._version import __version__
@@ -15,17 +15,18 @@ from ..data.tracks import MIXTURE
 from ..devices import choose_device
 from ..errors import UnmixError
 from ..manifest import DEFAULT
+from ..metrics import SINGULAR
 from ..models import Model
 from ..separator import Separator
-from ..stems import ACCOMPANIMENT, VOCALS, in_order
 from .baselines import BASELINES
+from .choosing import Stems, choose_baselines, choose_examples, choose_stems, names
 from .datasets import Dataset, open_dataset
 from .measures import check_groups
 from .page import write_page
-from .report import Report
+from .report import Report, TrackScore
 from .results import PAGE, make_folder, save_report
 from .running import Run
-from .scoring import Settings
+from .scoring import CONDITION, Settings
 from .systems import BaselineSystem, FileSystem, ModelSystem, System
 
 Progress = Callable[[float], None]
@@ -42,13 +43,13 @@ def evaluate(
     *,
     data: str | Path | Dataset,
     split: str | None = None,
-    stems: Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
+    stems: str | Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     window: float = 1.0,
     hop: float | None = None,
     framewise: bool = False,
     official: bool = False,
-    baselines: Sequence[str] | None = None,
+    baselines: str | Sequence[str] | None = None,
     out: str | Path | None = None,
     examples: int = EXAMPLES,
     quality: str = "balanced",
@@ -63,13 +64,15 @@ def evaluate(
         split: of the data set; its test split, or the whole folder, where not given.
         stems: which to score; all that the model and every track have, where not given.
         metrics: groups of metrics, see ``GROUPS``; those usual for the data set, where not given.
-        window: seconds of the frames of BSS Eval v4.
+        window: seconds of the frames of BSS Eval v4; infinite for the whole track as one.
         hop: seconds from a frame to the next; those of the window where not given.
         framewise: whether every frame has distortion filters of its own, as in BSS Eval v3.
-        official: whether museval computes BSS Eval's figures, tracks side by side in processes.
+        official: whether museval computes BSS Eval's figures, tracks side by side in processes. A
+            script that asks for it needs ``if __name__ == "__main__":``, as for any processes.
         baselines: names of ``BASELINES``; where not given, all in a report, else the mixture.
         out: folder of the report: a page to look at, scores for other tools, and what is needed
-            to go on: tracks that were scored with the same model and settings are not again.
+            to go on: tracks that were scored with the same model and settings are not again. (A
+            ``Model`` is not known by its weights alone: it is always scored anew.)
         examples: tracks of which the page has spectrograms and sounds: the worst, the best, and
             those between.
         quality: ``fast``, ``balanced`` or ``best``.
@@ -82,7 +85,7 @@ def evaluate(
     if isinstance(model, str) and model in BASELINES:
         system: System = BaselineSystem(model, BASELINES[model])
     else:
-        system = ModelSystem(Separator(model, quality=quality, device=device))
+        system = ModelSystem(Separator(model, quality=quality, device=device), quality)
     chosen = _Chosen(stems, metrics, baselines, out, examples, progress)
     settings = _settings(window, hop, framewise=framewise, official=official)
     return _run(system, _opened(data, split), chosen, settings, device)
@@ -94,13 +97,13 @@ def evaluate_estimates(
     references: str | Path | Dataset,
     split: str | None = None,
     name: str | None = None,
-    stems: Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
+    stems: str | Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     window: float = 1.0,
     hop: float | None = None,
     framewise: bool = False,
     official: bool = False,
-    baselines: Sequence[str] | None = None,
+    baselines: str | Sequence[str] | None = None,
     out: str | Path | None = None,
     examples: int = EXAMPLES,
     device: str = "auto",
@@ -133,7 +136,8 @@ def evaluate_estimates(
             sample rate.
     """
     system, dataset = FileSystem(Path(estimates), name), _opened(references, split)
-    lacking = [track.name for track in dataset.tracks if system.find(track) is None]
+    system.pair(dataset.tracks)
+    lacking = [track.name for track in dataset.tracks if track.name not in system.paired]
     if lacking:
         raise UnmixError(
             f"{estimates}: has no estimates of {len(lacking)} of {len(dataset.tracks)} tracks: "
@@ -148,9 +152,9 @@ def evaluate_estimates(
 class _Chosen(NamedTuple):
     """What a caller chose, beside how to measure."""
 
-    stems: Sequence[str] | None
-    metrics: Sequence[str] | None
-    baselines: Sequence[str] | None
+    stems: str | Sequence[str] | None
+    metrics: str | Sequence[str] | None
+    baselines: str | Sequence[str] | None
     out: str | Path | None
     examples: int
     progress: Progress | None
@@ -162,7 +166,7 @@ def _opened(data: str | Path | Dataset, split: str | None) -> Dataset:
 
 def _settings(window: float, hop: float | None, *, framewise: bool, official: bool) -> Settings:
     hop = window if hop is None else hop
-    if window <= 0 or hop <= 0:
+    if not (window > 0 and hop > 0):
         raise UnmixError(f"window and hop are seconds above 0, not {window} and {hop}")
     return Settings(metrics=(), window=window, hop=hop, framewise=framewise, official=official)
 
@@ -170,64 +174,40 @@ def _settings(window: float, hop: float | None, *, framewise: bool, official: bo
 def _run(
     system: System, dataset: Dataset, chosen: _Chosen, settings: Settings, device: str
 ) -> Report:
-    metrics = check_groups(dataset.metrics if chosen.metrics is None else chosen.metrics)
+    if chosen.examples < 0:
+        raise UnmixError(f"examples are a number of tracks, not {chosen.examples}")
+    metrics = check_groups(dataset.metrics if chosen.metrics is None else names(chosen.metrics))
     settings = replace(settings, metrics=metrics)
-    stems = _common_stems(dataset, system, chosen.stems)
+    stems = choose_stems(dataset, system, chosen.stems)
+    usual = MIXTURE_ONLY if chosen.out is None else REPORTED
     folder = None if chosen.out is None else Path(chosen.out)
     if folder:
         make_folder(folder)
     run = Run(
         dataset,
-        [system, *_baselines(system, chosen, stems)],
-        stems,
+        [system, *choose_baselines(system, chosen.baselines, usual, stems)],
+        stems.context,
         settings,
         folder=folder,
         device=_for_metrics(device),
         progress=chosen.progress,
     )
-    report = Report(
-        system=system.name,
-        dataset=dataset.name,
-        scores=tuple(run()),
-        settings=_described(settings, dataset),
-    )
-    if folder:
-        save_report(folder, report)
-        write_page(report, run.examples(_telling(report, chosen.examples)), folder / PAGE)
+    try:
+        scores = run()
+        report = Report(
+            system=system.name,
+            dataset=dataset.name,
+            scores=tuple(score for score in scores if score.stem in stems.reported),
+            settings=_described(settings, dataset, stems, system, scores),
+        )
+        if folder:
+            save_report(folder, report)
+            shown = run.examples(choose_examples(report, chosen.examples), stems.reported)
+            write_page(report, shown, folder / PAGE)
+    except OSError as error:
+        where = error.filename or folder or "the folder for temporary files"
+        raise UnmixError(f"{where}: cannot be written: {error.strerror}") from None
     return report
-
-
-def _common_stems(
-    dataset: Dataset, system: System, wanted: Sequence[str] | None
-) -> tuple[str, ...]:
-    """Return the stems to score: those wanted, or all that the system and every track have."""
-    each = [set(track.stems) | set(track.derived) for track in dataset.tracks]
-    there = set.intersection(*each) - {MIXTURE}
-    offered = system.stems or (VOCALS, ACCOMPANIMENT)
-    stems = in_order(wanted if wanted else there & set(offered))
-    lacking = [stem for stem in stems if stem not in there]
-    if lacking or not stems:
-        raise UnmixError(
-            f"{dataset.name}: not every track has {', '.join(lacking or offered)} "
-            f"(all have {', '.join(in_order(there)) or 'no stem in common'})"
-        )
-    if MIXTURE not in set.intersection(*each):
-        raise UnmixError(
-            f"{dataset.name}: not every track has a mixture, or all the stems that sum to it"
-        )
-    return stems
-
-
-def _baselines(system: System, chosen: _Chosen, stems: Sequence[str]) -> list[System]:
-    """Return the baselines that can tell the stems apart."""
-    names = chosen.baselines
-    if names is None:
-        names = REPORTED if chosen.out is not None else MIXTURE_ONLY
-    unknown = [name for name in names if name not in BASELINES]
-    if unknown:
-        raise UnmixError(f"no baseline {', '.join(unknown)!r}; choose from {', '.join(BASELINES)}")
-    fit = [n for n in names if set(stems) <= set(BASELINES[n].stems or stems)]
-    return [BaselineSystem(name, BASELINES[name]) for name in fit if name != system.name]
 
 
 def _for_metrics(device: str) -> torch.device:
@@ -236,23 +216,28 @@ def _for_metrics(device: str) -> torch.device:
     return torch.device("cpu") if chosen.type == "mps" else chosen
 
 
-def _described(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+def _described(
+    settings: Settings,
+    dataset: Dataset,
+    stems: Stems,
+    system: System,
+    scores: Sequence[TrackScore],
+) -> dict[str, Any]:
     """Return what a reader has to know, as plain values."""
-    described = asdict(settings) | {"metrics": list(settings.metrics), "unmix": __version__}
+    described = {
+        **asdict(settings),
+        # JSON knows no infinity: no window at all is the whole track.
+        "window": settings.window if math.isfinite(settings.window) else None,
+        "hop": settings.hop if math.isfinite(settings.hop) else None,
+        "metrics": list(settings.metrics),
+        "stems": list(stems.context),
+        "system": system.describe(),
+        "unmix": __version__,
+    }
     for name in ("sample_rate", "audio_channels"):
         if getattr(dataset, name) is not None:
             described[name] = getattr(dataset, name)
+    singular = {s.track for s in scores if s.values.get(CONDITION, 0.0) >= SINGULAR}
+    if singular:
+        described["singular"] = sorted(singular)
     return described
-
-
-def _telling(report: Report, count: int) -> list[str]:
-    """Return the tracks to show: evenly from the worst to the best, by the mean over stems."""
-    metric = next(iter(report.metrics))
-    means = {
-        track: np.mean([report.values(stem, metric).get(track, np.nan) for stem in report.stems])
-        for track in report.tracks
-    }
-    ranked = sorted((t for t in means if np.isfinite(means[t])), key=lambda t: (means[t], t))
-    ranked = ranked or list(means)
-    places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)
-    return [ranked[place] for place in places]

@@ -39,7 +39,7 @@ def write_references(track: Track, dataset: Dataset, stems: Sequence[str], folde
         folder: for the signals, empty.
 
     Raises:
-        AudioError: for a file that cannot be read, or not to its end.
+        AudioError: for a file that cannot be read, not to its end, or holds what is no number.
         UnmixError: for stems of different rates, which no data set has.
     """
     files = list(track.stems.values())
@@ -86,7 +86,7 @@ def _blocks(file: StemFile, rate: int, channels: int, rounded: bool) -> Iterator
     """Yield a file in blocks ``[channels, n]`` at a rate."""
     resampler = Resampler(file.sample_rate, rate, channels)
     lossless = not rounded or file.path.suffix.lower() in _LOSSLESS
-    for block in file.blocks():
+    for block in file.blocks(strict=True):
         decoded = block if lossless else _rounded(block)
         yield resampler.push(with_channels(decoded, channels))
     yield resampler.finish()

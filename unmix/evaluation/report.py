@@ -69,12 +69,7 @@ class Report:
             metric: one of ``metrics``.
             system: one of ``systems``; the one that the report is about, if not given.
         """
-        system = system or self.system
-        return {
-            score.track: score.values[metric]
-            for score in self.scores
-            if score.stem == stem and score.system == system and metric in score.values
-        }
+        return dict(self._values.get((system or self.system, stem, metric), {}))
 
     def aggregate(
         self, stem: str, metric: str, how: str | None = None, system: str | None = None
@@ -87,7 +82,25 @@ class Report:
             how: name of the aggregation; the metric's usual one, if not given.
             system: one of ``systems``; the one that the report is about, if not given.
         """
-        values = self.values(stem, metric, system)
-        seconds = [self.tracks[track] for track in values]
         how = how or METRICS[metric].aggregation
-        return aggregate(np.array([*values.values()]), how, seconds=seconds)
+        key = (system or self.system, stem, metric, how)
+        if key not in self._aggregates:
+            values = self.values(stem, metric, system)
+            seconds = [self.tracks[track] for track in values]
+            self._aggregates[key] = aggregate(np.array([*values.values()]), how, seconds=seconds)
+        return self._aggregates[key]
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str, str], dict[str, float]]:
+        """Values by track, below system, stem and metric."""
+        found: dict[tuple[str, str, str], dict[str, float]] = {}
+        for score in self.scores:
+            for metric, value in score.values.items():
+                of = found.setdefault((score.system, score.stem, metric), {})
+                of[score.track] = value
+        return found
+
+    @cached_property
+    def _aggregates(self) -> dict[tuple[str, str, str, str], Aggregate]:
+        """Those that were asked for, below system, stem, metric and aggregation."""
+        return {}

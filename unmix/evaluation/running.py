@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
@@ -13,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._version import __version__
 from ..data import Track
 from ..errors import UnmixError
 from .datasets import Dataset
 from .examples import Example
 from .excerpts import excerpts, load_examples, save_examples
-from .museval_frames import museval_frames
+from .museval_frames import museval_frames, processors
 from .references import write_references
 from .report import TrackScore
 from .results import load_track, save_track
@@ -41,7 +41,8 @@ class Run:
     Args:
         dataset: the tracks.
         systems: what is scored.
-        stems: which stems.
+        stems: references that estimates are held against; each system is scored on those of them
+            that it estimates.
         settings: which metrics, and how.
         folder: of the report, where scores are kept; None keeps none.
         device: where metrics are computed, on the CPU if not given.
@@ -85,7 +86,7 @@ class Run:
             if left:
                 todo.append((track, left))
         # museval works on tracks side by side: as many are prepared as it has processes.
-        at_once = os.cpu_count() or 1 if self._settings.official else 1
+        at_once = processors() if self._settings.official else 1
         for first in range(0, len(todo), at_once):
             for found in self._score(todo[first : first + at_once]):
                 scores[found[0].system, found[0].track] = found
@@ -93,10 +94,11 @@ class Run:
         order = [(system.name, track.name) for system in self._systems for track in tracks]
         return [row for key in order for row in scores[key]]
 
-    def examples(self, names: Sequence[str]) -> list[Example]:
+    def examples(self, names: Sequence[str], stems: Sequence[str]) -> list[Example]:
         """Return excerpts of tracks by the first system, which are kept in the folder too."""
         system, examples = self._systems[0], []
-        for track in (track for track in self._dataset.tracks if track.name in names):
+        tracks = {track.name: track for track in self._dataset.tracks}
+        for track in (tracks[name] for name in names):
             fingerprint = self._fingerprint(system, track)
             found = load_examples(self._folder, fingerprint, track.name) if self._folder else []
             if not found:
@@ -106,7 +108,7 @@ class Run:
                     found = excerpts(estimated)
                 if self._folder:
                     save_examples(self._folder, fingerprint, found)
-            examples += found
+            examples += [example for example in found if example.stem in stems]
         return examples
 
     def _score(self, batch: Sequence[tuple[Track, Sequence[System]]]) -> Iterator[list[TrackScore]]:
@@ -139,22 +141,28 @@ class Run:
         channels, rate = references.audio_channels, references.sample_rate
         estimates = Signals(folder, channels, rate)
 
+        stems = self._estimated(system)
+
         def pieces() -> Iterator[Mapping[str, Samples]]:
             position = 0
-            for piece in system.estimate(track, references, self._stems):
-                missing = [stem for stem in self._stems if stem not in piece]
-                if missing:
+            for piece in system.estimate(track, references, stems):
+                if not all(np.isfinite(piece[stem]).all() for stem in stems):
                     raise UnmixError(
-                        f"{system.name} gives no {', '.join(missing)}; it gives {', '.join(piece)}"
+                        f"{system.name}: its estimates of {track.name} hold what is no number"
                     )
                 left = references.length - position
-                yield {stem: piece[stem][:, :left] for stem in self._stems}
-                position += piece[self._stems[0]].shape[1]
+                yield {stem: piece[stem][:, :left] for stem in stems}
+                position += piece[stems[0]].shape[1]
                 done = min(1.0, position / references.length)
                 self._report(_ESTIMATING * done * track.seconds)
 
-        estimates.write_all(self._stems, pieces())
-        return Estimated(system.name, track.name, self._stems, references, estimates)
+        estimates.write_all(stems, pieces())
+        return Estimated(system.name, track.name, stems, self._stems, references, estimates)
+
+    def _estimated(self, system: System) -> tuple[str, ...]:
+        """Return the stems that a system estimates, of all that there are references of."""
+        offered = system.stems
+        return self._stems if offered is None else tuple(s for s in self._stems if s in offered)
 
     def _ours(self, found: Estimated) -> Frames:
         if "bss" not in self._settings.metrics:
@@ -172,13 +180,19 @@ class Run:
         """Return scores from before, or None."""
         if not self._folder:
             return None
-        return load_track(self._folder, self._fingerprint(system, track), system.name, track.name)
+        return load_track(
+            self._folder,
+            self._fingerprint(system, track),
+            system.name,
+            track.name,
+            stems=self._estimated(system),
+        )
 
     def _fingerprint(self, system: System, track: Track) -> str:
         dataset = self._dataset
         how = (dataset.sample_rate, dataset.audio_channels, dataset.gain)
         parts = (
-            _VERSION,
+            (_VERSION, __version__),
             system.fingerprint(track),
             of_files(track.stems.values()),
             self._stems,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.tracks import MIXTURE
-from ..metrics import BSSOptions, bss_eval_blocks, track_scores
+from ..errors import UnmixError
+from ..metrics import BSSOptions, BSSScores, bss_eval_blocks, track_scores
 from ..stems import ACCOMPANIMENT, VOCALS
 from .aggregate import over_frames
 from .measures import METRICS
@@ -24,6 +27,9 @@ Floats = NDArray[np.float64]
 Frames = dict[str, dict[str, Floats]]
 
 FIGURES = ("SDR", "ISR", "SIR", "SAR")
+#: How singular BSS Eval's equations were, among a track's values: beyond ``metrics.SINGULAR``, its
+#: ISR, SIR and SAR are figures of rounding errors.
+CONDITION = "bss_condition"
 #: Decimals of scores: museval agrees with itself on another machine to fewer.
 DIGITS = 6
 _BLOCK = 1 << 18
@@ -36,7 +42,7 @@ class Settings:
     metrics: tuple[str, ...]
     """Groups of metrics: see ``GROUPS``."""
     window: float = 1.0
-    """Seconds of the frames of BSS Eval v4."""
+    """Seconds of the frames of BSS Eval v4; infinite for the whole track as one."""
     hop: float = 1.0
     """Seconds from a frame to the next."""
     framewise: bool = False
@@ -45,12 +51,21 @@ class Settings:
     """Whether museval computes BSS Eval's figures."""
 
     def options(self, sample_rate: int) -> BSSOptions:
-        """Return the options of BSS Eval at a rate in Hz."""
-        return BSSOptions(
-            window=round(self.window * sample_rate),
-            hop=round(self.hop * sample_rate),
-            framewise=self.framewise,
-        )
+        """Return the options of BSS Eval at a rate in Hz.
+
+        Raises:
+            UnmixError: for windows and hops below a sample.
+        """
+        if not math.isfinite(self.window):
+            return BSSOptions()
+        window = round(self.window * sample_rate)
+        hop = round(self.hop * sample_rate) if math.isfinite(self.hop) else window
+        if window < 1 or hop < 1:
+            raise UnmixError(
+                f"a window of {self.window} s every {self.hop} s is less than a sample at "
+                f"{sample_rate} Hz"
+            )
+        return BSSOptions(window=window, hop=hop, framewise=self.framewise)
 
 
 @dataclass(frozen=True)
@@ -60,15 +75,28 @@ class Estimated:
     system: str
     track: str
     stems: tuple[str, ...]
+    """Those that the system estimates."""
+    context: tuple[str, ...]
+    """Those, and all others that there are references of."""
     references: Signals
     """With the mixture."""
     estimates: Signals
+
+    def estimate(self, stem: str, start: int, count: int) -> NDArray[np.float32]:
+        """Return samples ``[C, count]`` of an estimate.
+
+        A stem that the system does not estimate is as it is: no figure of another stem hangs on
+        it, but all have to be there.
+        """
+        if stem in self.stems:
+            return self.estimates.read(stem, start, count)
+        return self.references.read(REFERENCE + stem, start, count)
 
     def pairs(self, stems: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield estimates and references ``[S, C, n]``, block after block."""
         for start in range(0, self.references.length, _BLOCK):
             count = min(_BLOCK, self.references.length - start)
-            estimates = [self.estimates.read(stem, start, count) for stem in stems]
+            estimates = [self.estimate(stem, start, count) for stem in stems]
             references = [self.references.read(REFERENCE + s, start, count) for s in stems]
             yield _stacked(estimates), _stacked(references)
 
@@ -96,23 +124,19 @@ def bss_sets(stems: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...
 
 
 def bss_frames(found: Estimated, settings: Settings, device: torch.device | None) -> Frames:
-    """Return BSS Eval's figures of every frame, by ours."""
+    """Return BSS Eval's figures of every frame, by ours; of one frame, ``CONDITION``."""
     frames: Frames = {}
     options = settings.options(found.references.sample_rate)
-    for together, wanted in bss_sets(found.stems):
-        scores = bss_eval_blocks(lambda s=together: found.pairs(s), options, device)  # type: ignore[misc]
-        for row, stem in enumerate(together):
-            if stem in wanted:
-                frames[stem] = {
-                    name: getattr(scores, name.lower())[row].cpu().numpy() for name in FIGURES
-                }
+    for stem, scores, row in _by_sets(found, options, device):
+        frames[stem] = {name: getattr(scores, name.lower())[row].cpu().numpy() for name in FIGURES}
+        frames[stem][CONDITION] = scores.condition.max().reshape(1).cpu().numpy()
     return frames
 
 
 def score(
     found: Estimated, settings: Settings, frames: Frames, device: torch.device | None
 ) -> list[TrackScore]:
-    """Return the scores of a track's stems.
+    """Return the scores of the stems that the system estimates.
 
     Args:
         found: estimates and references.
@@ -121,13 +145,16 @@ def score(
         device: where to work; on the CPU if not given.
     """
     values: dict[str, dict[str, float]] = {stem: {} for stem in found.stems}
-    for name, metric in METRICS.items():
-        for stem, figures in frames.items():
-            if metric.framewise:
+    for stem in found.stems:
+        figures = frames.get(stem, {})
+        for name, metric in METRICS.items():
+            if metric.framewise in figures:
                 values[stem][name] = over_frames(figures[metric.framewise])
-    _add(values, _whole(found, settings, device))
+        if CONDITION in figures:
+            values[stem][CONDITION] = float(figures.pop(CONDITION)[0])
+    _add_whole(values, found, settings, device)
     if "singing" in settings.metrics:
-        _add(values, _singing(found, device))
+        _add_singing(values, found, device)
     return [
         TrackScore(
             system=found.system,
@@ -141,37 +168,53 @@ def score(
     ]
 
 
-def _whole(
-    found: Estimated, settings: Settings, device: torch.device | None
-) -> Mapping[str, Sequence[float]]:
+def _by_sets(
+    found: Estimated, options: BSSOptions, device: torch.device | None, *, floor: bool = False
+) -> Iterator[tuple[str, BSSScores, int]]:
+    """Yield every stem that the system estimates, the figures of its set, and its row there.
+
+    With ``floor``, the mixture stands for all estimates.
+    """
+    for together, wanted in bss_sets(found.context):
+        if not set(wanted) & set(found.stems):
+            continue
+        signals = partial(found.floor if floor else found.pairs, together)
+        scores = bss_eval_blocks(signals, options, device)
+        for row, stem in enumerate(together):
+            if stem in wanted and stem in found.stems:
+                yield stem, scores, row
+
+
+def _add_whole(
+    values: dict[str, dict[str, float]],
+    found: Estimated,
+    settings: Settings,
+    device: torch.device | None,
+) -> None:
     wanted = [name for name in ("sdr", "si_sdr", "log_l1") if name in settings.metrics]
     if not wanted:
-        return {}
+        return
     scores = track_scores(lambda: found.pairs(found.stems), device)
-    return {name: getattr(scores, name).tolist() for name in wanted}
-
-
-def _singing(found: Estimated, device: torch.device | None) -> Mapping[str, Sequence[float]]:
-    """Return the figures of ``unmix.metrics.singing_scores``, of signals of any length."""
-    stems, options = found.stems, BSSOptions(mode="sources")
-    ours = bss_eval_blocks(lambda: found.pairs(stems), options, device)
-    floor = bss_eval_blocks(lambda: found.floor(stems), options, device)
-    return {
-        "nsdr": (ours.sdr - floor.sdr)[:, 0].tolist(),
-        "sir": ours.sir[:, 0].tolist(),
-        "sar": ours.sar[:, 0].tolist(),
-    }
-
-
-def _add(values: dict[str, dict[str, float]], scores: Mapping[str, Sequence[float]]) -> None:
-    for name, row in scores.items():
-        for stem, value in zip(values, row, strict=True):
+    for name in wanted:
+        for stem, value in zip(found.stems, getattr(scores, name).tolist(), strict=True):
             values[stem][name] = value
+
+
+def _add_singing(
+    values: dict[str, dict[str, float]], found: Estimated, device: torch.device | None
+) -> None:
+    """Add the figures of ``unmix.metrics.singing_scores``, of signals of any length."""
+    options = BSSOptions(mode="sources")
+    floor = {stem: s.sdr[row] for stem, s, row in _by_sets(found, options, device, floor=True)}
+    for stem, scores, row in _by_sets(found, options, device):
+        values[stem]["nsdr"] = float(scores.sdr[row] - floor[stem])
+        values[stem]["sir"] = float(scores.sir[row])
+        values[stem]["sar"] = float(scores.sar[row])
 
 
 def _plain(value: float) -> float:
     """Return a score as it is kept: what is read again later is the same to the bit."""
-    return round(float(value), DIGITS) if np.isfinite(value) else np.nan
+    return round(float(value), DIGITS)
 
 
 def _stacked(signals: Sequence[NDArray[np.float32]]) -> Tensor:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ..data import StemFile, Track, read_folder
 from ..data.tracks import MIXTURE
 from ..errors import UnmixError
-from ..separator import Separator
+from ..separator import CUSTOM, Separator
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
 from .baselines import Baseline, estimate_blocks
 from .references import REFERENCE, sum_blocks
@@ -38,6 +39,9 @@ class System(Protocol):
     def stems(self) -> tuple[str, ...] | None:
         """What it can estimate; None for whatever references there are."""
 
+    def describe(self) -> str:
+        """Return what a reader needs to know it by, beyond its name."""
+
     def fingerprint(self, track: Track) -> str:
         """Return what changes when its estimates of a track may."""
 
@@ -48,17 +52,28 @@ class System(Protocol):
 
 
 class ModelSystem:
-    """A model, by its separator."""
+    """A model, by its separator.
 
-    def __init__(self, separator: Separator, name: str | None = None) -> None:
+    Args:
+        separator: of the model.
+        quality: what it was made with, for readers.
+    """
+
+    def __init__(self, separator: Separator, quality: str) -> None:
         self.separator = separator
-        self.name = name or separator.model_name
+        self.name = separator.model_name
+        self._quality = quality
         self._fingerprint = _of_model(separator)
 
     @property
     def stems(self) -> tuple[str, ...] | None:
         """The separator's."""
         return self.separator.stems
+
+    def describe(self) -> str:
+        """Return quality, device, and the beginning of the hash of weights and settings."""
+        device = self.separator.device.type
+        return f"quality {self._quality}, on {device}, {self._fingerprint[:12]}"
 
     def fingerprint(self, track: Track) -> str:
         """Return a hash of weights and settings."""
@@ -83,6 +98,10 @@ class BaselineSystem:
     def stems(self) -> tuple[str, ...] | None:
         """Those it can tell apart."""
         return self._baseline.stems
+
+    def describe(self) -> str:
+        """Return what it is, and whose idea."""
+        return self._baseline.about
 
     def fingerprint(self, track: Track) -> str:
         """Return its name: it has no settings."""
@@ -113,7 +132,9 @@ class FileSystem:
 
     def __init__(self, root: Path, name: str | None = None) -> None:
         self.root = root
-        self.name = name or root.name
+        self.name = name or root.resolve().name
+        self.paired: dict[str, Track] = {}
+        """Estimates by the name of the track, once :meth:`pair` has found them."""
         wanted = (VOCALS, ACCOMPANIMENT, *INSTRUMENTS, *_SYNONYMS)
         tracks = read_folder(root, wanted, format="stems", strict=True).tracks
         self._tracks = {track.name: _with_usual_names(track) for track in tracks}
@@ -124,30 +145,47 @@ class FileSystem:
         each = [set(track.stems) | set(track.derived) for track in self._tracks.values()]
         return in_order(set.intersection(*each) - {MIXTURE})
 
-    def find(self, track: Track) -> Track | None:
-        """Return the estimates of a track: of the same name, or of the same name's last part."""
-        if track.name in self._tracks:
-            return self._tracks[track.name]
-        last = Path(track.name).name
-        found = [name for name in self._tracks if Path(name).name == last]
-        return self._tracks[found[0]] if len(found) == 1 else None
+    def pair(self, tracks: Sequence[Track]) -> None:
+        """Find the estimates of tracks: of the same name, or of the same last part of it.
+
+        Raises:
+            UnmixError: where a last part stands for several tracks.
+        """
+        for track in tracks:
+            last = Path(track.name).name
+            found = [name for name in self._tracks if Path(name).name == last]
+            if track.name in self._tracks:
+                self.paired[track.name] = self._tracks[track.name]
+            elif found:
+                alike = [other.name for other in tracks if Path(other.name).name == last]
+                if len(alike) > 1 or len(found) > 1:
+                    raise UnmixError(
+                        f"{self.root}: {last} may be {' or '.join((*alike, *found)[:4])}; give "
+                        "estimates the folders that their references have"
+                    )
+                self.paired[track.name] = self._tracks[found[0]]
+
+    def describe(self) -> str:
+        """Return where the files are."""
+        return str(self.root)
 
     def fingerprint(self, track: Track) -> str:
         """Return which files these are, how large, and of when."""
-        return of_files(self._found(track).stems.values())
+        return of_files(self.paired[track.name].stems.values())
 
     def estimate(
         self, track: Track, signals: Signals, stems: Sequence[str]
     ) -> Iterator[Mapping[str, Samples]]:
         """Yield the estimates as they are in their files."""
-        found = self._found(track)
+        found = self.paired[track.name]
         for file in found.stems.values():
-            if file.sample_rate != signals.sample_rate:
+            opus = file.path.suffix.lower() == ".opus"  # has 48 kHz whatever went in
+            if file.sample_rate != signals.sample_rate and not opus:
                 raise UnmixError(
                     f"{file.path}: has {file.sample_rate} Hz, its reference "
                     f"{signals.sample_rate} Hz; resample the estimates"
                 )
-            if abs(file.length - signals.length) > _SECONDS_APART * signals.sample_rate:
+            if abs(file.seconds - signals.seconds) > _SECONDS_APART:
                 raise UnmixError(
                     f"{file.path}: lasts {file.seconds:.2f} s, its reference "
                     f"{signals.seconds:.2f} s; are they of the same track?"
@@ -158,12 +196,6 @@ class FileSystem:
         empty = np.zeros((channels, 0), np.float32)
         for blocks in zip_longest(*streams, fillvalue=empty):
             yield dict(zip(stems, blocks, strict=True))
-
-    def _found(self, track: Track) -> Track:
-        found = self.find(track)
-        if found is None:
-            raise UnmixError(f"{self.root}: has no estimates of {track.name}")
-        return found
 
 
 def of_files(files: Iterable[StemFile]) -> str:
@@ -178,6 +210,8 @@ def _with_usual_names(track: Track) -> Track:
 
 def _of_model(separator: Separator) -> str:
     """Return a hash of a model's weights and of how recordings are cut for it."""
+    if separator.model_name == CUSTOM:
+        return uuid4().hex  # its class may do anything: nothing tells whether it has changed
     digest = sha256(repr(separator.settings).encode())
     model = separator.model
     config: Any = getattr(model, "config", None)

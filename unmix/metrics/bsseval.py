@@ -63,6 +63,12 @@ class BSSOptions:
     filter_length: int = FILTER_LENGTH
     """Taps of the distortion filters."""
 
+    def __post_init__(self) -> None:
+        for name in ("window", "hop", "filter_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least one sample, got {value}")
+
 
 @dataclass(frozen=True)
 class BSSScores:
@@ -218,7 +224,7 @@ def _frames(
     pieces = Pieces(
         blocks(),
         size=options.window,
-        hop=options.hop or options.window,
+        hop=options.window if options.hop is None else options.hop,
         at_once=max(1, _BYTES.get(device.type, _BYTES["cpu"]) // each),
         device=device,
     )

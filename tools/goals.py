@@ -1,0 +1,121 @@
+"""python tools/goals.py DATA --model NAME: what a table of SDR does not tell of a model of vocals.
+
+On tracks whose stems are known: how far below the mixture the vocals stem lies where nobody sings,
+and the accompaniment where nothing else sounds; and band by band, how much of the vocals comes
+back (their energy against the reference's) and how well (the SDR within the band), up to the top.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from unmix import Separator
+from unmix.data import Track
+from unmix.evaluation import open_dataset
+from unmix.frontends import STFT
+from unmix.manifest import DEFAULT
+from unmix.stems import ACCOMPANIMENT, VOCALS
+
+Samples = NDArray[np.float32]
+
+#: Hz. Peers leave a hole above 11 or 16 kHz.
+EDGES = (0, 1000, 4000, 8000, 11000, 16000, 22050)
+_N_FFT = 2048
+# Of energies, so that silence has a level: 120 dB below full scale.
+_FLOOR = 1e-12
+
+
+def main() -> None:
+    """Measure, and print two tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", help="a data set, as of unmix evaluate --data")
+    parser.add_argument("--split")
+    parser.add_argument("--model", default=DEFAULT)
+    parser.add_argument("--quality", default="balanced")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    separator = Separator(options.model, quality=options.quality, device=options.device)
+    dataset = open_dataset(options.data, options.split)
+    alone, bands = [], []
+    for track in dataset.tracks:
+        references, rate = _read(track)
+        alone.append([_leak(separator, references, rate, stem) for stem in references])
+        bands.append(_bands(separator, references, rate))
+    console = Console()
+    console.print(_alone_table(separator.model_name, np.array(alone)))
+    console.print(_bands_table(separator.model_name, np.array(bands)))
+
+
+def _read(track: Track) -> tuple[dict[str, Samples], int]:
+    file = next(iter(track.stems.values()))
+    rate, length = file.sample_rate, file.length
+    return {s: track.read(s, 0, length, rate, 2) for s in (VOCALS, ACCOMPANIMENT)}, rate
+
+
+def _leak(separator: Separator, references: dict[str, Samples], rate: int, sounding: str) -> float:
+    """Return the level in dB of the stem that is silent, against a mixture of the other alone.
+
+    NaN where that other one is silent too.
+    """
+    mixture = references[sounding]
+    (silent,) = set(references) - {sounding}
+    power = float(np.square(mixture).mean())
+    if power < _FLOOR:
+        return float("nan")
+    found = separator.separate(mixture, rate)[silent]
+    return float(10 * np.log10((np.square(found).mean() + _FLOOR) / power))
+
+
+def _bands(separator: Separator, references: dict[str, Samples], rate: int) -> NDArray[np.float64]:
+    """Return energies ``[band, 3]`` of the reference vocals, their estimate, and the error."""
+    vocals = references[VOCALS]
+    estimate = separator.separate(vocals + references[ACCOMPANIMENT], rate)[VOCALS]
+    stft = STFT(_N_FFT, _N_FFT // 4)
+    frequencies = stft.frequencies(rate).numpy()
+    energies = [
+        stft(torch.from_numpy(samples)).abs().square().sum((0, 2)).double().numpy()
+        for samples in (vocals, estimate, estimate - vocals)
+    ]
+    rows = [
+        [energy[(low <= frequencies) & (frequencies < high)].sum() for energy in energies]
+        for low, high in pairwise(EDGES)
+    ]
+    return np.array(rows)
+
+
+def _alone_table(name: str, levels: NDArray[np.float64]) -> Table:
+    table = Table(title=f"{name}: the stem that is not there, dB below the mixture")
+    for heading in ("mixture", "silent stem", "mean", "median", "worst track"):
+        table.add_column(heading, justify="left" if "st" in heading[:3] else "right")
+    cases = ((VOCALS, ACCOMPANIMENT, "a cappella"), (ACCOMPANIMENT, VOCALS, "instrumental"))
+    for column, (_, silent, what) in enumerate(cases):
+        below = -levels[:, column][np.isfinite(levels[:, column])]
+        figures: Sequence[float] = (below.mean(), float(np.median(below)), below.min())
+        table.add_row(what, silent, *(f"{figure:.1f}" for figure in figures))
+    return table
+
+
+def _bands_table(name: str, energies: NDArray[np.float64]) -> Table:
+    table = Table(title=f"{name}: vocals by band, over all {len(energies)} tracks")
+    for heading in ("kHz", "estimate against reference, dB", "SDR within the band, dB"):
+        table.add_column(heading, justify="right")
+    for row, (low, high) in zip(energies.sum(0), pairwise(EDGES), strict=True):
+        reference, estimate, error = row + _FLOOR
+        table.add_row(
+            f"{low / 1000:g} to {high / 1000:g}",
+            f"{10 * np.log10(estimate / reference):+.1f}",
+            f"{10 * np.log10(reference / error):.1f}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()
