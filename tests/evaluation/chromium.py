@@ -73,4 +73,6 @@ def text(value: float) -> str:
         return "–"
     if 100 < value < np.inf:
         return ">100"
-    return "∞" if np.isinf(value) else f"{value:.2f}".replace("-", "−")
+    if np.isinf(value):
+        return "∞"
+    return "0.00" if abs(value) < 0.005 else f"{value:.2f}".replace("-", "−")
