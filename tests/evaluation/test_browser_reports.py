@@ -17,14 +17,14 @@ pytestmark = pytest.mark.slow
 def _songs(shared: Path) -> Dataset:
     dataset = open_dataset(f"folder:{shared / 'data' / 'musdb18-7'}", "dev")
     assert len(dataset.tracks) == 14
-    return dataset.only(["[A-F]*"])
+    return dataset.only(["A*", "C*"])
 
 
 def _clips(shared: Path) -> Dataset:
-    """A song of each singer of the published test split: whole, it takes a quarter of an hour."""
+    """Clips of some singers of the published test split: whole, it takes a quarter of an hour."""
     dataset = open_dataset(f"mir1k:{shared / 'data' / 'mir1k'}", "test")
     assert len(dataset.tracks) == 825
-    return dataset.only(["*_1_01"])
+    return dataset.only(["[a-j]*_1_01"])
 
 
 @pytest.mark.parametrize("choose", [_songs, _clips])
