@@ -192,10 +192,11 @@ def _compare(
         else:
             reports.append(_model(system, data, chosen, None if out is None else out / letter))
     rows = compare_reports(*reports)
+    plain = comparison_as_dict(rows)
     if out is not None:
-        save_comparison(out, comparison_as_dict(rows))
+        save_comparison(out, plain)
     if json:
-        print_json(comparison_as_dict(rows))
+        print_json(plain)
     else:
         results().print(comparison_table(reports[0], reports[1], rows), soft_wrap=False)
 

@@ -224,6 +224,11 @@ class Track:
         )
 
 
+def common_stems(tracks: Iterable[Track]) -> set[str]:
+    """Return the stems, and the mixture, that every track has or that follow from its files."""
+    return set.intersection(*({*track.stems, *track.derived} for track in tracks))
+
+
 def with_channels(samples: Samples, channels: int) -> Samples:
     """Return ``[channels, N]``: mono repeated, the same kept, all else averaged to mono first."""
     if samples.shape[0] == channels:

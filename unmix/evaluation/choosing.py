@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.tracks import MIXTURE
+from ..data.tracks import MIXTURE, common_stems
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
 from .baselines import BASELINES
@@ -34,7 +34,7 @@ def choose_stems(dataset: Dataset, system: System, wanted: str | Sequence[str] |
     Raises:
         UnmixError: for stems that the system does not give, or not every track has.
     """
-    there = set.intersection(*(set(t.stems) | set(t.derived) for t in dataset.tracks))
+    there = common_stems(dataset.tracks)
     if MIXTURE not in there:
         raise UnmixError(
             f"{dataset.name}: not every track has a mixture, or all the stems that sum to it"

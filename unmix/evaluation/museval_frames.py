@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -28,7 +27,7 @@ def museval_frames(
     for rate in dict.fromkeys(found.references.sample_rate for found in queue if jobs):
         tracks = [job.track for job in jobs.values() if job.sample_rate == rate]
         options = settings.options(rate)
-        for name, scores in official.museval_tracks(tracks, options, workers=processors()):
+        for name, scores in official.museval_tracks(tracks, options):
             job = jobs[name]
             for row, stem in enumerate(job.together):
                 if stem in job.wanted:
@@ -37,13 +36,6 @@ def museval_frames(
             left[job.number] -= 1
             if not left[job.number]:
                 yield queue[job.number], frames[job.number]
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Job(NamedTuple):

@@ -106,8 +106,8 @@ def museval_tracks(
         workers: processes; as many as there are processors if not given.
         memory: bytes that all of them together may take. A track that needs more is scored alone.
     """
-    workers = min(workers or os.cpu_count() or 1, max(1, len(tracks)))
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    workers = min(workers or processors(), max(1, len(tracks)))
+    threads = max(1, processors() // workers)
     context = get_context("spawn")  # a fork of a process with threads may hang
     waiting = sorted(tracks, key=museval_memory)  # the largest last, and taken first
     running: dict[Future[OfficialScores], Track] = {}
@@ -135,18 +135,11 @@ def museval_memory(track: Track) -> int:
     return _PROCESS + (channels + 6) * transform + 6 * 8 * channels * track.length + matrices
 
 
-def bss_sdr(
-    *, estimates: Sequence[Samples], references: Sequence[Samples], sample_rate: int
-) -> NDArray[np.float64]:
-    """Return museval's SDR ``[S, frames]`` in dB, over frames of one second.
-
-    Args:
-        estimates: ``[C, N]`` each.
-        references: ``[C, N]`` each, in the order of the estimates.
-        sample_rate: Hz; a frame is as many samples.
-    """
-    options = BSSOptions(window=sample_rate)
-    return museval_scores(estimates=estimates, references=references, options=options).sdr
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _score(load: Load, options: BSSOptions) -> OfficialScores:

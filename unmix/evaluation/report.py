@@ -23,7 +23,7 @@ class TrackScore:
     stem: str
     seconds: float
     values: Mapping[str, float]
-    """By metric, in dB: see ``METRICS``. NaN where not defined, or not finite."""
+    """By metric, in dB: see ``METRICS``. NaN where not defined, infinite where perfect."""
     frames: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Of the metrics that are medians over frames, the value of every frame."""
 

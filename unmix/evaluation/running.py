@@ -18,7 +18,8 @@ from ..errors import UnmixError
 from .datasets import Dataset
 from .examples import Example
 from .excerpts import excerpts, load_examples, save_examples
-from .museval_frames import museval_frames, processors
+from .museval_frames import museval_frames
+from .official import processors
 from .references import write_references
 from .report import TrackScore
 from .results import load_track, save_track

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -94,19 +94,21 @@ class Estimated:
 
     def pairs(self, stems: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield estimates and references ``[S, C, n]``, block after block."""
-        for start in range(0, self.references.length, _BLOCK):
-            count = min(_BLOCK, self.references.length - start)
-            estimates = [self.estimate(stem, start, count) for stem in stems]
-            references = [self.references.read(REFERENCE + s, start, count) for s in stems]
-            yield _stacked(estimates), _stacked(references)
+        return self._held_against(stems, lambda *where: [self.estimate(s, *where) for s in stems])
 
     def floor(self, stems: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the same, with the mixture as the estimate of every stem."""
+        return self._held_against(
+            stems, lambda *where: [self.references.read(MIXTURE, *where)] * len(stems)
+        )
+
+    def _held_against(
+        self, stems: Sequence[str], estimates: Callable[[int, int], list[NDArray[np.float32]]]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, self.references.length, _BLOCK):
             count = min(_BLOCK, self.references.length - start)
-            mixture = self.references.read(MIXTURE, start, count)
             references = [self.references.read(REFERENCE + s, start, count) for s in stems]
-            yield _stacked([mixture] * len(stems)), _stacked(references)
+            yield _stacked(estimates(start, count)), _stacked(references)
 
 
 def bss_sets(stems: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..data import StemFile, Track, read_folder
-from ..data.tracks import MIXTURE
+from ..data.tracks import MIXTURE, common_stems
 from ..errors import UnmixError
 from ..separator import CUSTOM, Separator
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
@@ -142,8 +142,7 @@ class FileSystem:
     @property
     def stems(self) -> tuple[str, ...] | None:
         """Those that every track has."""
-        each = [set(track.stems) | set(track.derived) for track in self._tracks.values()]
-        return in_order(set.intersection(*each) - {MIXTURE})
+        return in_order(common_stems(self._tracks.values()) - {MIXTURE})
 
     def pair(self, tracks: Sequence[Track]) -> None:
         """Find the estimates of tracks: of the same name, or of the same last part of it.
