@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from card import card
 from readme_tables import ReadmeTable
 from unmix import Separator, __version__
 from unmix.config import validate
@@ -116,10 +117,14 @@ def release(options: argparse.Namespace) -> Path:
         ),
     )
     shutil.copyfile(options.recipe, folder / "config.toml")
-    text = card(entry, held, changed, options, reports)
+    songs = [next((ROOT / "tests" / "songs").glob("*_excerpt.ogg")), *options.song]
+    names = ["spectrograms.png", *(f"spectrograms-{n}.png" for n in range(2, len(songs) + 1))]
+    text = card(entry, held, changed, options, reports, names)
     (folder / "card.md").write_text(text, encoding="utf-8")
     _write_manifest(entry, default=options.default)
-    draw(folder / "spectrograms.png", Separator(folder))
+    separator = Separator(folder)
+    for name, song in zip(names, songs, strict=True):
+        draw(song, folder / name, separator)
     TABLE.write(models_rows())
     return folder
 
@@ -140,102 +145,16 @@ def differences(trained: dict[str, Any], recipe: dict[str, Any]) -> str:
     return f"At its end the run had {', '.join(found)}." if found else ""
 
 
-def draw(picture: Path, separator: Separator) -> None:
-    """Draw the song that ships with the project, in 256 colours to keep the clone small."""
-    song = next((ROOT / "tests" / "songs").glob("*_excerpt.ogg"))
+def draw(song: Path, picture: Path, separator: Separator) -> None:
+    """Draw a song and its stems, in 256 colours to keep the clone small."""
     plot_file(separator, song, picture, existing="overwrite")
     with Image.open(picture) as drawn:
         drawn.convert("RGB").quantize(256).save(picture, optimize=True)
 
 
-def card(
-    entry: ModelEntry,
-    held: dict[str, Any],
-    changed: str,
-    options: argparse.Namespace,
-    reports: dict[tuple[str, str], Report],
-) -> str:
-    """Return the model's card in Markdown: what anyone must know before using the weights."""
-    train = held["recipe"]["train"]
-    notes = options.notes.read_text(encoding="utf-8") if options.notes else ""
-    sections = _sections(notes)
-    rows = "\n".join(_row(score) for score in entry.scores)
-    return f"""# {entry.name}
-
-{entry.summary}
-
-## What it does
-
-Splits a recording into {" and ".join(entry.stems)}. Architecture `{entry.architecture}`,
-{entry.parameters:,} parameters, {entry.sample_rate} Hz, {entry.audio_channels} channels,
-{entry.size / 2**20:.1f} MiB (sha256 `{entry.sha256}`).
-
-## Data and its licence
-
-{sections.get("data", "").strip()}
-
-Licence of the weights: {entry.licence}.
-
-## Training
-
-Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
-{train["batch_size"]} excerpts{_minutes(held)}. {changed} {_calibrated(options)}
-
-{sections.get("training", "").strip()}
-
-## Scores
-
-Measured by `tools/release.py` on these weights at quality `balanced`; in dB.
-
-| dataset | split | stem | metric | aggregation | score (95 % interval over tracks) |
-|---|---|---|---|---|---|
-{rows}
-
-{_tracks(reports)}
-{sections.get("scores", "").strip()}
-
-## Known failures
-
-{sections.get("failures", "").strip()}
-
-## How to cite
-
-{sections.get("cite", "").strip()}
-"""
-
-
-def _minutes(held: dict[str, Any]) -> str:
-    seconds = held.get("seconds", 0.0)  # older checkpoints do not tell
-    return f" in {seconds / 60:.0f} minutes" if seconds else ""
-
-
-def _calibrated(options: argparse.Namespace) -> str:
-    settings = ", ".join(f"`{key}` = {value}" for key, value in options.calibrate)
-    return f"Set after training, on the split `dev`: {settings}." if settings else ""
-
-
 def _setting(text: str) -> tuple[str, float]:
     key, _, value = text.partition("=")
     return key, float(value)
-
-
-def _tracks(reports: dict[tuple[str, str], Report]) -> str:
-    """Return how many tracks each split has, and how they spread."""
-    lines = []
-    for (dataset, split), report in reports.items():
-        for stem in report.stems:
-            values = sorted(report.values(stem, "bss_sdr").values())
-            lines.append(
-                f"- {dataset} {split}, {stem}: {len(values)} tracks, "
-                f"from {values[0]:.2f} to {values[-1]:.2f} dB (SDR of museval, per track)"
-            )
-    return "\n".join(lines) + "\n"
-
-
-def _row(score: Score) -> str:
-    cells = (score.dataset, score.split, score.stem, score.metric, score.aggregation)
-    interval = f" ({score.low:.2f} to {score.high:.2f})" if score.low is not None else ""
-    return f"| {' | '.join(cells)} | {score.value:.2f}{interval} |"
 
 
 def _scores(dataset: str, split: str, report: Report) -> list[Score]:
@@ -294,15 +213,6 @@ def _narrow(value: torch.Tensor) -> torch.Tensor:
         return value
     half = value.half()
     return half if torch.isfinite(half).all() else value
-
-
-def _sections(notes: str) -> dict[str, str]:
-    """Return the parts of a notes file, by their ``# name`` headings."""
-    parts: dict[str, str] = {}
-    for part in ("\n" + notes).split("\n# ")[1:]:
-        heading, _, body = part.partition("\n")
-        parts[heading.strip().lower()] = body
-    return parts
 
 
 def _write_manifest(entry: ModelEntry, *, default: bool) -> None:
@@ -397,6 +307,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--notes", type=Path, help="Markdown with sections # data, # training, # failures ..."
+    )
+    parser.add_argument(
+        "--song",
+        action="append",
+        type=Path,
+        default=[],
+        help="to draw beside the one that ships with the project; repeat",
     )
     parser.add_argument("--since", help="first version that has it; this version where not given")
     parser.add_argument("--default", action="store_true", help="make it the default model")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from unmix.training.config import TrainConfig
+from unmix.training.muon import Muon
 from unmix.training.optimisation import (
     Schedule,
     build_optimizer,
@@ -114,9 +115,18 @@ def test_optimizers_are_what_their_names_say(
     assert torch.equal(ours, theirs)
 
 
-def test_amsgrad_is_adams_alone() -> None:
+@pytest.mark.parametrize("optimizer", ["rmsprop", "muon"])
+def test_amsgrad_is_adams_alone(optimizer: str) -> None:
     with pytest.raises(ValidationError, match="amsgrad"):
-        _config(optimizer="rmsprop", amsgrad=True)
+        _config(optimizer=optimizer, amsgrad=True)
+
+
+def test_muon_is_had_by_name() -> None:
+    weight = nn.Parameter(torch.ones(3, 2))
+    optimizer = build_optimizer([weight], _config(optimizer="muon", learning_rate=3e-4))
+    assert isinstance(optimizer, Muon)
+    assert optimizer.param_groups[0]["lr"] == 3e-4
+    assert optimizer.param_groups[0]["weight_decay"] == 1e-3
 
 
 @pytest.mark.parametrize(("limit", "after"), [(1.0, 1.0), (0.0, 5.0), (100.0, 5.0)])

@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer, RMSprop
 
 from .config import OptimisationConfig, TrainConfig
+from .muon import Muon
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimisationConfig) -> Optimizer:
     """Return the optimizer that a recipe asks for."""
     rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "muon":
+        return Muon(parameters, rate, weight_decay=decay)
     if config.optimizer == "rmsprop":
         return RMSprop(parameters, rate, weight_decay=decay)
     kind = AdamW if config.optimizer == "adamw" else Adam

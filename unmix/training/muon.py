@@ -1,0 +1,129 @@
+"""Muon: momentum, every matrix of it made orthogonal before it moves the weights.
+
+Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with the scale and
+weight decay of Liu et al., "Muon is scalable for LLM training" (arXiv 2502.16982). torch has it
+from 2.9 on, for weights of two axes only: most of a U-Net's have four.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+# Of the polynomial of Jordan et al., which brings singular values near 1 soonest.
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+# Root mean square of a step, in learning rates: about that of AdamW's, whose rates serve (Liu et
+# al.).
+_RMS = 0.2
+_EPSILON = 1e-8
+
+
+class Muon(Optimizer):
+    """Moves matrices by orthogonal steps, and all else as Adam does.
+
+    The weights of a convolution ``[out, in, ...]`` are a matrix ``[out, in * ...]``. Orthogonal
+    steps turn every direction of a matrix alike, where a gradient's few large ones hide the rest.
+
+    Args:
+        parameters: of the model.
+        lr: learning rate: that of Adam's steps, and about five times the root mean square of the
+            others.
+        momentum: share of the momentum that stays; steps are Nesterov's.
+        betas: Adam's, for weights of one axis: biases and norms.
+        weight_decay: of matrices alone, apart from the gradient.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            parameters,
+            {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": weight_decay},
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Do one step; return what ``closure``, which computes gradients, returns."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            for parameter in moved:
+                if parameter.ndim < 2:
+                    self._step_adam(parameter, group)
+            for alike in _by_shape(p for p in moved if p.ndim >= 2):
+                self._step_orthogonal(alike, group)
+        return loss
+
+    def _step_orthogonal(self, parameters: Sequence[Tensor], group: dict[str, Any]) -> None:
+        """Step matrices of one shape at once."""
+        steps = orthogonalise(torch.stack([self._momentum(p, group) for p in parameters]))
+        rate = group["lr"]
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.mul_(1 - rate * group["weight_decay"])
+            scale = _RMS * max(step.shape) ** 0.5
+            parameter.sub_(step.reshape(parameter.shape), alpha=rate * scale)
+
+    def _momentum(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
+        """Return the matrix of momentum, the present gradient counted once more."""
+        gradient, state = _gradient(parameter), self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        average = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        return gradient.lerp(average, group["momentum"]).reshape(parameter.shape[0], -1)
+
+    def _step_adam(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        gradient, state = _gradient(parameter), self.state[parameter]
+        if not state:
+            state["step"] = 0
+            state["mean"], state["square"] = (torch.zeros_like(parameter) for _ in range(2))
+        state["step"] += 1
+        first, second = group["betas"]
+        mean = state["mean"].lerp_(gradient, 1 - first) / (1 - first ** state["step"])
+        square = state["square"].lerp_(gradient.square(), 1 - second)
+        deviation = (square / (1 - second ** state["step"])).sqrt() + _EPSILON
+        parameter.addcdiv_(mean, deviation, value=-group["lr"])
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """Return ``[N, R, C]`` with the same singular vectors and singular values near 1.
+
+    Five Newton-Schulz iterations at 16 bits, as Jordan et al.: values end between 0.7 and 1.2, but
+    for those that were below about 1e-3 of the largest.
+    """
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    found = matrices.mT if tall else matrices
+    found = (found / (torch.linalg.matrix_norm(found, keepdim=True) + _EPSILON)).bfloat16()
+    a, b, c = _COEFFICIENTS
+    for _ in range(_ITERATIONS):
+        square = found @ found.mT
+        found = a * found + (b * square + c * square @ square) @ found
+    turned: Tensor = found.mT if tall else found
+    return turned.to(matrices.dtype)
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+def _by_shape(parameters: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    """Return lists of those whose matrices have the same shape."""
+    found: defaultdict[tuple[int, int], list[Tensor]] = defaultdict(list)
+    for parameter in parameters:
+        rows = parameter.shape[0]
+        found[rows, parameter.numel() // rows].append(parameter)
+    return found.values()
