@@ -52,6 +52,7 @@ Licence of the weights: {entry.licence}.
 
 Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
 {train["batch_size"]} excerpts{_minutes(held)}. {changed} {_calibrated(options)}
+Retrain with `python tools/retrain.py {entry.name} --data DATA --out RUNS`{_stages(entry)}.
 
 {sections.get("training", "").strip()}
 
@@ -81,6 +82,12 @@ The mixture, then what the model makes of it.
 
 {sections.get("cite", "").strip()}
 """
+
+
+def _stages(entry: ModelEntry) -> str:
+    if len(entry.stages) == 1:
+        return ""
+    return ": " + ", then ".join(f"`{stage}`" for stage in entry.stages)
 
 
 def _minutes(held: dict[str, Any]) -> str:

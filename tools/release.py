@@ -110,6 +110,7 @@ def release(options: argparse.Namespace) -> Path:
         sha256=digest,
         licence=options.licence,
         training_data=tuple(corpus["path"] for corpus in corpora),
+        stages=tuple(options.stages or [options.recipe.stem]),
         since=options.since or __version__,
         scores=(
             *(score for key, report in reports.items() for score in _scores(*key, report)),
@@ -276,6 +277,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", required=True)
     parser.add_argument("--recipe", type=Path, required=True, help="TOML file it was trained from")
+    parser.add_argument(
+        "--stages",
+        nargs="+",
+        metavar="RECIPE",
+        help="recipes that made it, where the last started from the weights of others",
+    )
     parser.add_argument("--summary", required=True, help="one sentence")
     parser.add_argument("--licence", required=True, help="of the weights")
     parser.add_argument(

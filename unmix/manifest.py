@@ -52,6 +52,9 @@ class ModelEntry(Settings):
     licence: str
     """Of the weights."""
     training_data: tuple[str, ...]
+    stages: tuple[str, ...] = ()
+    """Recipes that it was trained by, in this order, each from the averaged weights of the one
+    before."""
     since: str
     """First version of the package that has it."""
     scores: tuple[Score, ...] = ()
