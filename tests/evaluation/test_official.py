@@ -37,9 +37,13 @@ def test_tracks_in_processes_score_as_here() -> None:
             np.testing.assert_allclose(getattr(found[str(seed)], name), getattr(here, name))
 
 
-def test_a_track_that_needs_more_than_there_is_goes_alone() -> None:
-    tracks = [Track(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(2)]
-    assert len(dict(museval_tracks(tracks, OPTIONS, workers=2, memory=1))) == 2
+def test_tracks_too_large_go_alone_and_one_that_fails_says_why() -> None:
+    good = [Track(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(2)]
+    tracks = [Track("bad", _fail, 2, 1, 100), *good]  # the smallest: it comes last
+    scored = museval_tracks(tracks, OPTIONS, workers=2, memory=1)
+    assert {next(scored)[0], next(scored)[0]} == {"0", "1"}
+    with pytest.raises(ValueError, match="no such seed"):
+        next(scored)
 
 
 def test_memory_grows_with_length_and_stems() -> None:
@@ -47,11 +51,6 @@ def test_memory_grows_with_length_and_stems() -> None:
     four = Track("four", partial(_load, 0), 4, 2, 44100 * 240)
     hour = Track("hour", partial(_load, 0), 2, 2, 44100 * 3600)
     assert 1 << 30 < museval_memory(song) < museval_memory(four) < museval_memory(hour)
-
-
-def test_a_process_that_fails_says_why() -> None:
-    with pytest.raises(ValueError, match="no such seed"):
-        list(museval_tracks([Track("bad", _fail, 2, 1, 100)], OPTIONS))
 
 
 def _fail() -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
