@@ -1,8 +1,9 @@
 """python tools/goals.py DATA --model NAME: what a table of SDR does not tell of a model of vocals.
 
 On tracks whose stems are known: how far below the mixture the vocals stem lies where nobody sings,
-and the accompaniment where nothing else sounds; and band by band, how much of the vocals comes
-back (their energy against the reference's) and how well (the SDR within the band), up to the top.
+and the accompaniment where nothing else sounds; how much the accompaniment's level wanders from
+what it should be, which is heard as pumping; and band by band, how much of the vocals comes back
+(their energy against the reference's) and how well (the SDR within the band), up to the top.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ Samples = NDArray[np.float32]
 #: Hz. Peers leave a hole above 11 or 16 kHz.
 EDGES = (0, 1000, 4000, 8000, 11000, 16000, 22050)
 _N_FFT = 2048
+# Levels are compared over so many seconds, where the reference is less than so many dB below its
+# loudest.
+_MOMENT, _HEARD = 0.1, 40.0
 # Of energies, so that silence has a level: 120 dB below full scale.
 _FLOOR = 1e-12
 
 
 def main() -> None:
-    """Measure, and print two tables."""
+    """Measure, and print three tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="a data set, as of unmix evaluate --data")
     parser.add_argument("--split")
@@ -44,13 +48,16 @@ def main() -> None:
     options = parser.parse_args()
     separator = Separator(options.model, quality=options.quality, device=options.device)
     dataset = open_dataset(options.data, options.split)
-    alone, bands = [], []
+    alone, levels, bands = [], [], []
     for track in dataset.tracks:
         references, rate = _read(track)
         alone.append([_leak(separator, references, rate, stem) for stem in references])
-        bands.append(_bands(separator, references, rate))
+        estimates = separator.separate(sum(references.values()), rate)
+        levels.append([_wander(references[s], estimates[s], rate) for s in references])
+        bands.append(_bands(references[VOCALS], estimates[VOCALS], rate))
     console = Console()
     console.print(_alone_table(separator.model_name, np.array(alone)))
+    console.print(_levels_table(separator.model_name, np.array(levels)))
     console.print(_bands_table(separator.model_name, np.array(bands)))
 
 
@@ -74,10 +81,26 @@ def _leak(separator: Separator, references: dict[str, Samples], rate: int, sound
     return float(10 * np.log10((np.square(found).mean() + _FLOOR) / power))
 
 
-def _bands(separator: Separator, references: dict[str, Samples], rate: int) -> NDArray[np.float64]:
+def _wander(reference: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
+    """Return by how many dB the level is off ``[2]``: the median moment, and the 95th percentile.
+
+    NaN where the reference is silent.
+    """
+    size = round(_MOMENT * rate)
+    whole = reference.shape[-1] // size * size
+    wanted, found = (
+        np.square(samples[:, :whole], dtype=np.float64).reshape(2, -1, size).mean((0, 2)) + _FLOOR
+        for samples in (reference, estimate)
+    )
+    heard = wanted > max(_FLOOR * 10, wanted.max() * 10 ** (-_HEARD / 10))
+    if not heard.any():
+        return np.full(2, np.nan)
+    apart = np.abs(10 * np.log10(found[heard] / wanted[heard]))
+    return np.percentile(apart, [50, 95])
+
+
+def _bands(vocals: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
     """Return energies ``[band, 3]`` of the reference vocals, their estimate, and the error."""
-    vocals = references[VOCALS]
-    estimate = separator.separate(vocals + references[ACCOMPANIMENT], rate)[VOCALS]
     stft = STFT(_N_FFT, _N_FFT // 4)
     frequencies = stft.frequencies(rate).numpy()
     energies = [
@@ -100,6 +123,17 @@ def _alone_table(name: str, levels: NDArray[np.float64]) -> Table:
         below = -levels[:, column][np.isfinite(levels[:, column])]
         figures: Sequence[float] = (below.mean(), float(np.median(below)), below.min())
         table.add_row(what, silent, *(f"{figure:.1f}" for figure in figures))
+    return table
+
+
+def _levels_table(name: str, levels: NDArray[np.float64]) -> Table:
+    table = Table(
+        title=f"{name}: a stem's level over {_MOMENT:g} s against the reference's, off by dB"
+    )
+    for heading in ("stem", "half of the time below", "95 % of it below"):
+        table.add_column(heading, justify="left" if heading == "stem" else "right")
+    for stem, figures in zip((VOCALS, ACCOMPANIMENT), np.nanmean(levels, 0), strict=True):
+        table.add_row(stem, *(f"{figure:.1f}" for figure in figures))
     return table
 
 
