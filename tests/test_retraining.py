@@ -1,13 +1,14 @@
 """Every model of the package can be trained anew: its stages are recipes, run in their order."""
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import retrain
+from unmix import cli
+from unmix.errors import UnmixError
 from unmix.manifest import ModelEntry, list_models
 from unmix.recipes import find_architecture, find_recipe
 from unmix.training.config import read_recipe
@@ -50,20 +51,29 @@ def test_a_stage_starts_from_the_one_before_and_goes_on_where_it_was_cut(
     assert all(command[-1] == "--resume" for command in again[:2])
 
 
-def test_a_stage_that_fails_ends_it(
+def test_stages_run_until_one_fails(
     staged: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[list[str]] = []
+    codes = [0, 3]
 
-    def call(command: list[str]) -> int:
+    def run(command: list[str]) -> None:
         called.append(command)
-        return 3
+        raise SystemExit(codes[len(called) - 1])
 
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(cli, "main", run)
     arguments = ["retrain.py", staged.name, "--data", str(tmp_path), "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
-    assert retrain.main() == 3
-    assert len(called) == 1
+    with pytest.raises(SystemExit) as end:
+        retrain.main()
+    assert end.value.code == 3
+    assert [command[1] for command in called] == list(staged.stages[:2])
+
+
+def test_a_model_that_nobody_knows_how_to_train_is_refused(staged: ModelEntry) -> None:
+    options = argparse.Namespace(data=Path(), out=Path(), steps=None, workers=1, device="cpu")
+    with pytest.raises(UnmixError, match="does not say how"):
+        list(retrain.commands(staged.model_copy(update={"stages": ()}), options))
 
 
 def test_a_model_that_is_not_there_is_one_sentence(

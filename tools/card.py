@@ -51,7 +51,7 @@ Licence of the weights: {entry.licence}.
 ## Training
 
 Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
-{train["batch_size"]} excerpts{_minutes(held)}. {changed} {_calibrated(options)}
+{train["batch_size"]} excerpts in each process{_minutes(held)}. {changed}{_calibrated(options)}
 Retrain with `python tools/retrain.py {entry.name} --data DATA --out RUNS`{_stages(entry)}.
 
 {sections.get("training", "").strip()}
@@ -97,7 +97,7 @@ def _minutes(held: dict[str, Any]) -> str:
 
 def _calibrated(options: argparse.Namespace) -> str:
     settings = ", ".join(f"`{key}` = {value}" for key, value in options.calibrate)
-    return f"Set after training, on the split `dev`: {settings}." if settings else ""
+    return f" Set after training, on the split `dev`: {settings}." if settings else ""
 
 
 def _pictures(names: Sequence[str]) -> str:

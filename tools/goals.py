@@ -1,8 +1,8 @@
 """python tools/goals.py DATA --model NAME: what a table of SDR does not tell of a model of vocals.
 
 On tracks whose stems are known: how far below the mixture the vocals stem lies where nobody sings,
-and the accompaniment where nothing else sounds; how much the accompaniment's level wanders from
-what it should be, which is heard as pumping; and band by band, how much of the vocals comes back
+and the accompaniment where nothing else sounds; how far the stems' levels are from what they should
+be, moment by moment; and band by band, how much of the vocals comes back
 (their energy against the reference's) and how well (the SDR within the band), up to the top.
 """
 

@@ -2,18 +2,19 @@
 
 Runs ``unmix train`` with the recipes that made it, one after the other, each from the averaged
 weights of the one before. A run that was cut goes on; one that is complete is left as it is. DATA
-is the folder that the recipes' paths are relative to.
+is the folder that the recipes' paths are relative to. On several GPUs: torchrun --nproc-per-node 4
+tools/retrain.py default --data DATA --out runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from unmix import cli
 from unmix.errors import UnmixError
 from unmix.manifest import ModelEntry, find_model
 
@@ -35,20 +36,28 @@ def main() -> int:
         return 1
     for command in stages:
         print(" ".join(["unmix", *command]), flush=True)
-        code = subprocess.call([sys.executable, "-m", "unmix", *command])
-        if code:
-            return code
+        try:
+            cli.main(command)  # in this process: it saves where a signal ends it
+        except SystemExit as end:
+            if end.code:
+                raise
     return 0
 
 
 def commands(model: ModelEntry, options: argparse.Namespace) -> Iterator[list[str]]:
-    """Yield the arguments of ``unmix`` for every stage, as the runs in the folder stand."""
+    """Yield the arguments of ``unmix`` for every stage, as the runs in the folder stand.
+
+    Raises:
+        UnmixError: where the manifest does not know how the model was trained.
+    """
+    if not model.stages:
+        raise UnmixError(f"{model.name}: the manifest does not say how it was trained")
     runs = {stage: options.out / stage / "last.ckpt" for stage in model.stages}
     before = {after: first for first, after in pairwise(model.stages)}
     for stage, last in runs.items():
         command = ["train", stage, "--data", str(options.data), "--out", str(last.parent)]
         command += ["--workers", str(options.workers), "--device", options.device]
-        if options.steps:
+        if options.steps is not None:
             command += ["--steps", str(options.steps)]
         if last.exists():
             command.append("--resume")

@@ -56,6 +56,42 @@ def test_a_convolution_is_the_matrix_of_its_outputs() -> None:
     torch.testing.assert_close(other, flat)
 
 
+@pytest.mark.parametrize("shape", [(6, 4, 3, 3), (64, 8), (24, 4, 1, 1)])
+def test_steps_are_what_the_papers_write(shape: tuple[int, ...]) -> None:
+    """Nesterov's momentum, made orthogonal, scaled by Liu et al., and decay apart from it."""
+    rate, share, decay = 0.02, 0.9, 0.3
+    expected, average = _random(*shape), torch.zeros(shape)
+    parameter = nn.Parameter(expected.clone())
+    optimizer = Muon([parameter], lr=rate, momentum=share, weight_decay=decay)
+    for step in range(3):
+        gradient = _random(*shape, seed=10 + step)
+        average = share * average + (1 - share) * gradient
+        ahead = ((1 - share) * gradient + share * average).flatten(1)
+        (turned,) = orthogonalise(ahead[None])
+        scale = 0.2 * max(ahead.shape) ** 0.5
+        expected = (1 - rate * decay) * expected - rate * scale * turned.reshape(shape)
+        parameter.grad = gradient
+        optimizer.step()
+    torch.testing.assert_close(parameter.detach(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_matrix_without_slope_only_decays() -> None:
+    weight = _random(5, 7)
+    moved = _stepped(weight, torch.zeros(5, 7), lr=0.1, weight_decay=0.2)
+    torch.testing.assert_close(moved, 0.98 * weight)
+
+
+@pytest.mark.parametrize("settings", [{"lr": -1.0}, {"weight_decay": -1.0}, {"momentum": 1.0}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="at least 0"):
+        Muon([nn.Parameter(torch.zeros(2, 2))], **settings)
+
+
+def test_parameters_without_numbers_are_left_alone() -> None:
+    for shape in ((0, 3), (3, 0), (4, 0, 3)):
+        _stepped(torch.zeros(shape), torch.zeros(shape))
+
+
 def test_weights_of_one_axis_are_adams_and_do_not_decay() -> None:
     ours, theirs = (nn.Parameter(_random(7)) for _ in range(2))
     muon = Muon([ours], lr=0.01, weight_decay=0.5)
