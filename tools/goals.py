@@ -9,6 +9,7 @@ be, moment by moment; and band by band, how much of the vocals comes back
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from unmix import Separator
 from unmix.data import Track
+from unmix.errors import UnmixError
 from unmix.evaluation import open_dataset
 from unmix.frontends import STFT
 from unmix.manifest import DEFAULT
@@ -37,7 +39,7 @@ _MOMENT, _HEARD = 0.1, 40.0
 _FLOOR = 1e-12
 
 
-def main() -> None:
+def main() -> int:
     """Measure, and print three tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="a data set, as of unmix evaluate --data")
@@ -46,6 +48,15 @@ def main() -> None:
     parser.add_argument("--quality", default="balanced")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
+    try:
+        _report(options)
+    except UnmixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(options: argparse.Namespace) -> None:
     separator = Separator(options.model, quality=options.quality, device=options.device)
     dataset = open_dataset(options.data, options.split)
     alone, levels, bands = [], [], []
@@ -152,4 +163,4 @@ def _bands_table(name: str, energies: NDArray[np.float64]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -29,6 +29,7 @@ from unmix.evaluation.singing import STEMS as SINGING_STEMS
 from unmix.evaluation.singing import SingingScores, score_singing
 from unmix.manifest import Manifest, ModelEntry, Score, read_manifest
 from unmix.plot import plot_file
+from unmix.recipes import find_recipe
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, read_recipe
 from unmix.weights import load_model, save_weights
@@ -72,6 +73,9 @@ def main() -> int:
 
 def release(options: argparse.Namespace) -> Path:
     """Write the model's folder and its manifest entry; return the folder."""
+    stages = tuple(options.stages or [options.recipe.stem])
+    for stage in stages:
+        find_recipe(stage)  # or the card would promise a command that fails
     held = load_checkpoint(options.checkpoint)
     # Through today's recipe, so that keys that came since have the values that they stand for.
     held["recipe"] = validate(Recipe, held["recipe"], str(options.checkpoint)).model_dump(
@@ -110,7 +114,7 @@ def release(options: argparse.Namespace) -> Path:
         sha256=digest,
         licence=options.licence,
         training_data=tuple(corpus["path"] for corpus in corpora),
-        stages=tuple(options.stages or [options.recipe.stem]),
+        stages=stages,
         since=options.since or __version__,
         scores=(
             *(score for key, report in reports.items() for score in _scores(*key, report)),
