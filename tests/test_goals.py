@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from goals import _bands, _leak, _wander
+from goals import bands_of, leak, level_errors
 from unmix import Separator
 from unmix.stems import ACCOMPANIMENT, VOCALS
 
@@ -20,15 +20,15 @@ def test_a_level_that_is_halved_is_6_db_off_and_pauses_do_not_count() -> None:
     reference[:, : RATE // 2] *= 1e-4  # 80 dB below
     estimate = 0.5 * reference
     estimate[:, : RATE // 2] = 1.0
-    assert _wander(reference, estimate, RATE) == pytest.approx([6.02, 6.02], abs=0.01)
+    assert level_errors(reference, estimate, RATE) == pytest.approx([6.02, 6.02], abs=0.01)
     estimate[:, -RATE // 5 :] = 0.1 * reference[:, -RATE // 5 :]  # two moments of fifteen
-    assert _wander(reference, estimate, RATE) == pytest.approx([6.02, 20], abs=0.01)
-    assert np.isnan(_wander(0 * reference, estimate, RATE)).all()
+    assert level_errors(reference, estimate, RATE) == pytest.approx([6.02, 20], abs=0.01)
+    assert np.isnan(level_errors(0 * reference, estimate, RATE)).all()
 
 
 def test_bands_have_the_energies_of_their_noise() -> None:
     vocals = _noise()
-    rows = _bands(vocals, 0.5 * vocals, RATE)
+    rows = bands_of(vocals, 0.5 * vocals, RATE)
     reference, estimate, error = rows.T
     filled = reference > 0
     assert filled[:2].all()  # up to 4 kHz
@@ -45,7 +45,7 @@ def test_a_leak_is_a_level_against_the_mixture(monkeypatch: pytest.MonkeyPatch) 
         lambda samples, rate: {VOCALS: 0.1 * samples, ACCOMPANIMENT: 0.9 * samples},
     )
     references = {VOCALS: _noise(), ACCOMPANIMENT: _noise(seed=2)}
-    assert _leak(separator, references, RATE, ACCOMPANIMENT) == pytest.approx(-20, abs=0.01)
-    assert _leak(separator, references, RATE, VOCALS) == pytest.approx(-0.915, abs=0.01)
+    assert leak(separator, references, RATE, ACCOMPANIMENT) == pytest.approx(-20, abs=0.01)
+    assert leak(separator, references, RATE, VOCALS) == pytest.approx(-0.915, abs=0.01)
     references[VOCALS] *= 0
-    assert np.isnan(_leak(separator, references, RATE, VOCALS))
+    assert np.isnan(leak(separator, references, RATE, VOCALS))

@@ -9,7 +9,6 @@ be, moment by moment; and band by band, how much of the vocals comes back
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -39,7 +38,7 @@ _MOMENT, _HEARD = 0.1, 40.0
 _FLOOR = 1e-12
 
 
-def main() -> int:
+def main() -> None:
     """Measure, and print three tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="a data set, as of unmix evaluate --data")
@@ -51,9 +50,7 @@ def main() -> int:
     try:
         _report(options)
     except UnmixError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        raise SystemExit(f"error: {error}") from None
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -62,10 +59,10 @@ def _report(options: argparse.Namespace) -> None:
     alone, levels, bands = [], [], []
     for track in dataset.tracks:
         references, rate = _read(track)
-        alone.append([_leak(separator, references, rate, stem) for stem in references])
+        alone.append([leak(separator, references, rate, stem) for stem in references])
         estimates = separator.separate(sum(references.values()), rate)
-        levels.append([_wander(references[s], estimates[s], rate) for s in references])
-        bands.append(_bands(references[VOCALS], estimates[VOCALS], rate))
+        levels.append([level_errors(references[s], estimates[s], rate) for s in references])
+        bands.append(bands_of(references[VOCALS], estimates[VOCALS], rate))
     console = Console()
     console.print(_alone_table(separator.model_name, np.array(alone)))
     console.print(_levels_table(separator.model_name, np.array(levels)))
@@ -78,7 +75,7 @@ def _read(track: Track) -> tuple[dict[str, Samples], int]:
     return {s: track.read(s, 0, length, rate, 2) for s in (VOCALS, ACCOMPANIMENT)}, rate
 
 
-def _leak(separator: Separator, references: dict[str, Samples], rate: int, sounding: str) -> float:
+def leak(separator: Separator, references: dict[str, Samples], rate: int, sounding: str) -> float:
     """Return the level in dB of the stem that is silent, against a mixture of the other alone.
 
     NaN where that other one is silent too.
@@ -92,7 +89,7 @@ def _leak(separator: Separator, references: dict[str, Samples], rate: int, sound
     return float(10 * np.log10((np.square(found).mean() + _FLOOR) / power))
 
 
-def _wander(reference: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
+def level_errors(reference: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
     """Return by how many dB the level is off ``[2]``: the median moment, and the 95th percentile.
 
     NaN where the reference is silent.
@@ -110,7 +107,7 @@ def _wander(reference: Samples, estimate: Samples, rate: int) -> NDArray[np.floa
     return np.percentile(apart, [50, 95])
 
 
-def _bands(vocals: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
+def bands_of(vocals: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
     """Return energies ``[band, 3]`` of the reference vocals, their estimate, and the error."""
     stft = STFT(_N_FFT, _N_FFT // 4)
     frequencies = stft.frequencies(rate).numpy()
@@ -163,4 +160,4 @@ def _bands_table(name: str, energies: NDArray[np.float64]) -> Table:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -2,8 +2,7 @@
 
 Runs ``unmix train`` with the recipes that made it, one after the other, each from the averaged
 weights of the one before. A run that was cut goes on; one that is complete is left as it is. DATA
-is the folder that the recipes' paths are relative to. On several GPUs: torchrun --nproc-per-node 4
-tools/retrain.py default --data DATA --out runs.
+is the folder that the recipes' paths are relative to.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class OptimisationConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.amsgrad and self.optimizer in ("rmsprop", "muon"):
+        if self.amsgrad and self.optimizer not in ("adam", "adamw"):
             raise ValueError("amsgrad is an option of adam and adamw")
         return self
 
