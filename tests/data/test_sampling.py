@@ -9,6 +9,8 @@ import soundfile
 import torch
 
 from unmix.data import CorpusConfig, MixingConfig, RandomMixtures, open_corpus
+from unmix.data.excerpts import ExcerptReader
+from unmix.data.tracks import StemFile, Term
 from unmix.errors import ConfigError, UnmixError
 
 SONGS = {"path": "songs", "vocals": 1.0, "accompaniment": 1.0, "coherent": 1.0}
@@ -120,6 +122,22 @@ def test_speed_moves_the_pitch(corpora_folder: Path) -> None:
     peaks = set().union(*(_peaks(items[i]["references"][0]) for i in range(20)))
     assert min(peaks) < 400
     assert max(peaks) > 500
+
+
+@pytest.mark.parametrize("speed", [0.87, 0.999, 1.13])
+def test_another_speed_adds_nothing_that_was_not_there(tmp_path: Path, speed: float) -> None:
+    """A straight line between samples would mirror a cymbal's 14 kHz, 13 dB below it."""
+    time = np.arange(2 * 44100) / 44100
+    soundfile.write(tmp_path / "cymbal.wav", 0.3 * np.sin(2 * np.pi * 14000 * time), 44100, "FLOAT")
+    term = Term(StemFile.open(tmp_path / "cymbal.wav"), 1)
+    reader = ExcerptReader(sample_rate=44100, channels=1, length=40000)
+    (excerpt,) = reader([[term]], speed, np.random.default_rng(1))
+    spectrum = np.square(np.abs(np.fft.rfft(excerpt[0, 1000:-1000] * np.blackman(38000))))
+    tone = round(14000 * speed / 44100 * 38000)
+    inside = slice(tone - 8, tone + 9)
+    assert 10 * np.log10(spectrum[inside].sum() / np.delete(spectrum, inside).sum()) > 70
+    level = np.sqrt(2 * np.square(excerpt[0, 1000:-1000]).mean())
+    assert level == pytest.approx(0.3, rel=0.01)
 
 
 def test_silent_stems_when_asked_for(corpora_folder: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ..audio import resample
 from ..errors import AudioError
 from .tracks import SILENCE, Samples, StemFile, Term, mix, signed
 
@@ -74,16 +75,9 @@ def rms(samples: NDArray[np.float32]) -> float:
 
 
 def _stretch(samples: Samples, length: int) -> Samples:
-    """Return ``[C, length]`` that plays all of ``samples``: linear between neighbours.
+    """Return ``[C, length]`` that plays all of ``samples``.
 
-    Linear interpolation dulls the last octave a little and costs a hundredth of a good resampler;
-    the stems of an item are dulled alike, so mixture and references still agree.
+    Resampled as recordings are: between neighbours a straight line would be no faster, and mirror
+    what lies above 11 kHz, where sibilants and cymbals are.
     """
-    if samples.shape[1] == length:
-        return samples
-    position = np.linspace(0, samples.shape[1] - 1, length)
-    left = np.minimum(position.astype(np.int64), samples.shape[1] - 2)
-    share = (position - left).astype(np.float32)
-    # `take` is five times as fast as an index of this length, and the same.
-    stretched: Samples = samples.take(left, 1) * (1 - share) + samples.take(left + 1, 1) * share
-    return stretched
+    return resample(samples, samples.shape[1], length, quality="HQ")
