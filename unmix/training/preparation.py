@@ -9,7 +9,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from ..errors import UnmixError
+from ..errors import ModelError, UnmixError
 from ..models import Model, build
 from ..weights import load_model
 from .adversary import Adversary, LogEstimator
@@ -18,6 +18,7 @@ from .average import MovingAverage
 from .batches import Batch, seed_from
 from .config import TrainConfig
 from .distributed import with_joint_norms
+from .growing import grow
 from .nonfinite import fault
 from .objective import Estimator, Objective, rest_of
 from .optimisation import Schedule, build_optimizer, limit_gradients, scales_losses
@@ -86,7 +87,7 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     fabric.seed_everything(config.seed, verbose=False)
     model = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
     if run.init:
-        _copy_weights(load_model(run.init), model)
+        _start_from(load_model(run.init), model, growing=config.grow)
     with_joint_norms(model, fabric)
     model.to(memory_format=torch.channels_last).to(fabric.device)
     model.train()
@@ -115,9 +116,12 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     return Trainee(fabric, config, state, network, wrapped, objective)
 
 
-def _copy_weights(source: Model, model: Model) -> None:
-    """Start a model from another's weights; both must be built alike."""
+def _start_from(source: Model, model: Model, *, growing: bool) -> None:
+    """Start a model from another's weights, one built alike or, growing, one that is narrower."""
     try:
-        model.load_state_dict(source.state_dict(), strict=True)
-    except RuntimeError as error:
+        if growing:
+            grow(source, model)
+        else:
+            model.load_state_dict(source.state_dict(), strict=True)
+    except (RuntimeError, ModelError) as error:
         raise UnmixError(f"the weights to start from do not fit the recipe: {error}") from None

@@ -1,0 +1,104 @@
+"""A network that grew computes what it did, and all of it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from unmix.errors import ModelError, UnmixError
+from unmix.models import Model, build
+from unmix.training.checkpoint import load_checkpoint
+from unmix.training.growing import grow
+from unmix.training.loop import train
+
+SMALL = {"sample_rate": 8000, "n_fft": 128, "hop_length": 32, "frames": 16, "depth": 2}
+TFC_TDF = {
+    "width": 4,
+    "growth": "linear",
+    "skip": "multiply",
+    "mask": "complex",
+    "block": {"kind": "tfc-tdf", "layers": 1, "tdf_factor": 2},
+    "features": {"kind": "complex", "subbands": 2},
+}
+#: Architecture, settings, and what is wider.
+GROWING = [
+    ("modular-unet", TFC_TDF, {"width": 6}),
+    ("modular-unet", TFC_TDF, {"growth": "double"}),
+    ("modular-unet", TFC_TDF | {"skip": "add"}, {"width": 5}),
+    ("modular-unet", {"width": 4, "skip": "add", "block": {"norm": "instance"}}, {"width": 8}),
+]
+
+
+def _made(architecture: str, settings: dict[str, Any], seed: int) -> Model:
+    torch.manual_seed(seed)
+    model = build(architecture, SMALL | settings, "test")
+    model.train()
+    with torch.no_grad():  # norms that are not those of a fresh model
+        model(torch.randn(2, 2, model.chunk))
+    return model.eval()
+
+
+@pytest.mark.parametrize(("architecture", "settings", "wider"), GROWING)
+def test_it_computes_the_same_and_all_of_it_learns(
+    architecture: str, settings: dict[str, Any], wider: dict[str, Any]
+) -> None:
+    source = _made(architecture, settings, 1)
+    held = {name: value.clone() for name, value in source.state_dict().items()}
+    model = _made(architecture, settings | wider, 2)
+    grow(source, model)
+    assert not model.training
+    for name, value in source.state_dict().items():
+        assert torch.equal(value, held[name]), name
+    mixture = torch.randn(1, 2, 3000, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        before = source(mixture)
+        torch.testing.assert_close(model(mixture), before, rtol=0, atol=1e-5 * before.abs().max())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    model.train()
+    for _ in range(6):  # what nobody hears yet is heard by and by, the last layers first
+        optimizer.zero_grad()
+        model(mixture).square().mean().backward()
+        optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        new = torch.ones_like(parameter, dtype=torch.bool)
+        new[tuple(slice(size) for size in held[name].shape)] = False
+        assert not new.any() or parameter.grad[new].ne(0).any(), name
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings", "other", "match"),
+    [
+        ("modular-unet", TFC_TDF, {"width": 3}, "does not fit"),
+        ("modular-unet", TFC_TDF, {"depth": 1}, "only one of them has"),
+        ("modular-unet", TFC_TDF, {"stems": ("vocals", "drums")}, "became"),
+        ("unet", {"width": 4}, {"width": 8}, "does not compute"),  # its skips are side by side
+    ],
+)
+def test_what_cannot_grow_is_refused(
+    architecture: str, settings: dict[str, Any], other: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(ModelError, match=match):
+        grow(_made(architecture, settings, 1), _made(architecture, settings | other, 2))
+
+
+def test_a_run_grows_where_its_recipe_says_so(make_run: Callable[..., Any], log: type[Any]) -> None:
+    still = {"steps": 1, "learning_rate": 1e-12, "warmup": 0, "weight_decay": 0.0}
+
+    def run(out: str, wider: dict[str, Any], **changes: Any) -> Path:
+        settings = SMALL | TFC_TDF | wider
+        return train(make_run(out, architecture="modular-unet", model=settings, **changes), log())
+
+    first = run("first", {}, steps=3, ema=0.0)
+    with pytest.raises(UnmixError, match="do not fit the recipe"):
+        run("second", {"width": 6}, **still, init=str(first))
+    grown = run("third", {"width": 6}, **still, init=str(first), grow=True)
+    before, after = load_checkpoint(first)["average"], load_checkpoint(grown)["model"]
+    weight = "skeleton.stem.weight"
+    torch.testing.assert_close(after[weight][:4], before[weight], atol=1e-6, rtol=0)
+    with pytest.raises(UnmixError, match=r"do not fit the recipe: .* does not fit"):
+        run("fourth", {"width": 2}, **still, init=str(first), grow=True)
