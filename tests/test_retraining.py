@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import retrain
 from unmix import cli
 from unmix.errors import UnmixError
 from unmix.manifest import ModelEntry, list_models
-from unmix.recipes import find_architecture, find_recipe
+from unmix.recipes import find_recipe
 from unmix.training.config import read_recipe
 
 
@@ -23,9 +24,12 @@ def staged() -> ModelEntry:
 def test_stages_are_recipes_of_its_network_and_the_last_is_the_cards(model: ModelEntry) -> None:
     released = read_recipe(model.weights.parent / "config.toml")
     assert read_recipe(find_recipe(model.stages[-1])).model_dump() == released.model_dump()
-    for stage in model.stages:
-        assert find_architecture(stage).architecture == model.architecture
-        assert find_architecture(stage).model == released.model
+    recipes = [read_recipe(find_recipe(stage)) for stage in model.stages]
+    for recipe in recipes:
+        assert recipe.architecture == model.architecture
+    for recipe, after in pairwise(recipes):
+        assert after.train
+        assert recipe.model == after.model or after.train.grow
 
 
 def test_a_stage_starts_from_the_one_before_and_goes_on_where_it_was_cut(

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from scores import Source
 from unmix.evaluation import Report
 from unmix.manifest import ModelEntry, Score
 
@@ -15,7 +16,7 @@ def card(
     held: dict[str, Any],
     changed: str,
     options: argparse.Namespace,
-    reports: dict[tuple[str, str], Report],
+    reports: dict[Source, Report],
     pictures: Sequence[str],
 ) -> str:
     """Return the model's card in Markdown: what anyone must know before using the weights.
@@ -25,7 +26,7 @@ def card(
         held: the checkpoint.
         changed: what the run had at its end and its recipe has not, as a sentence.
         options: of the command line.
-        reports: by data set and split.
+        reports: by what was measured.
         pictures: names of the files beside the card.
     """
     train = held["recipe"]["train"]
@@ -104,14 +105,14 @@ def _pictures(names: Sequence[str]) -> str:
     return "\n".join(f"![Spectrograms of a song and its stems]({name})\n" for name in names)
 
 
-def _tracks(reports: dict[tuple[str, str], Report]) -> str:
+def _tracks(reports: dict[Source, Report]) -> str:
     """Return how many tracks each split has, and how they spread."""
     lines = []
-    for (dataset, split), report in reports.items():
+    for source, report in reports.items():
         for stem in report.stems:
             values = sorted(report.values(stem, "bss_sdr").values())
             lines.append(
-                f"- {dataset} {split}, {stem}: {len(values)} tracks, "
+                f"- {source.dataset} {source.split}, {stem}: {len(values)} tracks, "
                 f"from {values[0]:.2f} to {values[-1]:.2f} dB (SDR of museval, per track)"
             )
     return "\n".join(lines) + "\n"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import sys
 from pathlib import Path
@@ -21,10 +20,11 @@ from PIL import Image
 
 from card import card
 from readme_tables import ReadmeTable
+from scores import SOURCES, Source, measure, scores_of
 from unmix import Separator, __version__
 from unmix.config import validate
 from unmix.errors import UnmixError
-from unmix.evaluation import Report, evaluate
+from unmix.evaluation import Report
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
 from unmix.evaluation.singing import SingingScores, score_singing
 from unmix.manifest import Manifest, ModelEntry, Score, read_manifest
@@ -76,6 +76,9 @@ def release(options: argparse.Namespace) -> Path:
     stages = tuple(options.stages or [options.recipe.stem])
     for stage in stages:
         find_recipe(stage)  # or the card would promise a command that fails
+    for file in [options.notes, *options.song]:
+        if file and not file.is_file():
+            raise UnmixError(f"{file}: no such file; nothing was written")
     held = load_checkpoint(options.checkpoint)
     # Through today's recipe, so that keys that came since have the values that they stand for.
     held["recipe"] = validate(Recipe, held["recipe"], str(options.checkpoint)).model_dump(
@@ -92,8 +95,8 @@ def release(options: argparse.Namespace) -> Path:
         weights, recipe["architecture"], recipe["model"], state, licence=options.licence
     )
     reports = {
-        (dataset, split): evaluate(folder, data=options.data / path, baselines=())
-        for dataset, split, path in options.score
+        source: measure(folder, options.data, source)
+        for source in (SOURCES[name] for name in options.score)
     }
     singing = {
         (dataset, split): score_singing(Separator(folder).separate, options.data / path)
@@ -117,7 +120,7 @@ def release(options: argparse.Namespace) -> Path:
         stages=stages,
         since=options.since or __version__,
         scores=(
-            *(score for key, report in reports.items() for score in _scores(*key, report)),
+            *(s for source, report in reports.items() for s in scores_of(source, report)),
             *(score for key, means in singing.items() for score in _singing_scores(*key, means)),
         ),
     )
@@ -162,36 +165,6 @@ def _setting(text: str) -> tuple[str, float]:
     return key, float(value)
 
 
-def _scores(dataset: str, split: str, report: Report) -> list[Score]:
-    ways = (
-        ("SDR (museval, 1 s frames)", "median over frames, median over tracks", "bss_sdr"),
-        ("SDR (whole track)", "mean over tracks", "sdr"),
-    )
-    totals = [
-        (stem, metric, aggregation, report.aggregate(stem, name))
-        for stem in report.stems
-        for metric, aggregation, name in ways
-    ]
-    return [
-        Score(
-            dataset=dataset,
-            split=split,
-            stem=stem,
-            metric=metric,
-            aggregation=aggregation,
-            value=round(total.value, 3),
-            low=_end(total.low),
-            high=_end(total.high),
-        )
-        for stem, metric, aggregation, total in totals
-    ]
-
-
-def _end(value: float) -> float | None:
-    """Return an end of an interval; of a single track there is none."""
-    return None if math.isnan(value) else round(value, 3)
-
-
 def _singing_scores(dataset: str, split: str, scores: SingingScores) -> list[Score]:
     figures = {"NSDR": scores.gnsdr, "SIR": scores.gsir, "SAR": scores.gsar}
     return [
@@ -208,7 +181,7 @@ def _singing_scores(dataset: str, split: str, scores: SingingScores) -> list[Sco
     ]
 
 
-def _stems(reports: dict[tuple[str, str], Report], own: tuple[str, ...]) -> tuple[str, ...]:
+def _stems(reports: dict[Source, Report], own: tuple[str, ...]) -> tuple[str, ...]:
     return next((report.stems for report in reports.values()), own)
 
 
@@ -290,15 +263,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--summary", required=True, help="one sentence")
     parser.add_argument("--licence", required=True, help="of the weights")
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder that --score is relative to"
+        "--data", type=Path, required=True, help="folder that recipes are relative to"
     )
     parser.add_argument(
         "--score",
-        action="append",
-        type=lambda text: text.split(":"),
+        nargs="+",
+        choices=SOURCES,
         default=[],
-        metavar="DATASET:SPLIT:PATH",
-        help="to measure; repeat",
+        help="to measure",
     )
     parser.add_argument(
         "--singing",

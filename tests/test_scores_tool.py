@@ -1,0 +1,134 @@
+"""The score table and the card: measured on what was asked for, and nothing left out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import scores
+from card import card
+from scores import SOURCES, Source, measure, scores_of
+from unmix import Separator
+from unmix.audio import read_audio, resample
+from unmix.errors import UnmixError
+from unmix.evaluation import Report
+from unmix.manifest import ModelEntry, list_models
+from unmix.recipes import recipes
+from unmix.training.config import read_recipe
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two songs of two seconds, a real one's parts as stems."""
+    folder = tmp_path_factory.mktemp("data") / "songs"
+    song = next((Path(__file__).parent / "songs").glob("*_excerpt.ogg"))
+    samples, rate = read_audio(song)
+    samples = resample(samples, rate, RATE)
+    for number, name in enumerate(("ann_1", "bob_1")):
+        (folder / name).mkdir(parents=True)
+        for part, stem in enumerate(("vocals", "accompaniment")):
+            start = (4 * number + 2 * part) * RATE
+            excerpt = samples[:, start : start + 2 * RATE].T
+            soundfile.write(folder / name / f"{stem}.wav", excerpt, RATE)
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def report(data: Path) -> Report:
+    return measure("unet", data, Source("Songs", "dev", "songs", ("ann_*",), 16000))
+
+
+def test_only_the_tracks_of_the_split_count_at_the_rate_of_the_source(
+    data: Path, report: Report
+) -> None:
+    assert [Path(track).name for track in report.tracks] == ["ann_1"]
+    stems = {
+        stem: resample(read_audio(data / "songs" / "ann_1" / f"{stem}.wav")[0], RATE, 16000)
+        for stem in ("vocals", "accompaniment")
+    }
+    found = Separator("unet").separate(sum(stems.values()), 16000)
+    for score in scores_of(Source("Songs", "dev", "songs"), report):
+        assert (score.dataset, score.split) == ("Songs", "dev")
+        if score.metric == "SDR (whole track)":
+            estimate, reference = map(np.ascontiguousarray, (found[score.stem], stems[score.stem]))
+            wanted = 10 * np.log10(
+                np.square(reference).sum() / np.square(estimate - reference).sum()
+            )
+            assert score.value == pytest.approx(wanted, abs=0.05)
+        assert score.low is None  # one track has no interval
+
+
+def test_the_table_has_every_source_that_is_asked_for(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setitem(SOURCES, "musdb18-7/dev", Source("Songs", "one", "songs", ("ann_*",)))
+    monkeypatch.setitem(SOURCES, "mir1k/dev", Source("Songs", "both", "songs"))
+    arguments = ["scores.py", "--data", str(data), "--model", "unet"]
+    arguments += ["--source", "musdb18-7/dev", "mir1k/dev"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    scores.main()
+    printed = capsys.readouterr().out
+    assert printed.count(" one ") == printed.count(" both ") == 4  # two stems, two metrics
+    assert printed.count(" to ") == 4
+
+
+def test_a_source_that_is_not_there_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["scores.py", "--data", str(tmp_path), "--model", "unet"])
+    with pytest.raises(SystemExit, match="no such folder of tracks"):
+        scores.main()
+    with pytest.raises(UnmixError, match="no such folder"):
+        measure("unet", tmp_path, SOURCES["mir1k/test"])
+
+
+def test_no_recipe_of_the_package_trains_on_what_is_scored() -> None:
+    """Sources of singers are left out by name; the others are folders that no recipe names."""
+    for model in list_models():
+        for stage in model.stages:
+            recipe = read_recipe(recipes()[stage])
+            assert recipe.train
+            for corpus in recipe.train.corpora:
+                if stage.startswith("mir1k-"):
+                    continue  # its table has splits of its own
+                for source in SOURCES.values():
+                    if corpus.path == source.folder:
+                        left_out = {pattern.removesuffix("_*") for pattern in source.tracks}
+                        assert left_out
+                        assert left_out <= set(corpus.exclude)
+
+
+def test_a_card_holds_every_score_picture_and_note(report: Report, tmp_path: Path) -> None:
+    source = Source("Songs", "dev", "songs")
+    entry: ModelEntry = list_models()[0].model_copy(
+        update={"stages": ("first", "second"), "scores": tuple(scores_of(source, report))}
+    )
+    notes = tmp_path / "notes.md"
+    notes.write_text("# data\n\nof our own\n\n# failures\n\nwhispers\n", encoding="utf-8")
+    held = {"step": 12, "seconds": 120.0, "recipe": {"train": {"seed": 3, "batch_size": 2}}}
+    options = argparse.Namespace(notes=notes, calibrate=[("ceiling", 0.9)])
+    text = card(entry, held, "It changed.", options, {source: report}, ["a.png", "b.png"])
+    for score in entry.scores:
+        row = f"| {score.dataset} | {score.split} | {score.stem} | {score.metric} | "
+        assert f"{row}{score.aggregation} | {score.value:.2f} |" in text
+    for words in (
+        f"`{entry.sha256}`",
+        f"{entry.parameters:,} parameters",
+        "of our own",
+        "whispers",
+        "(a.png)",
+        "(b.png)",
+        "`first`, then `second`",
+        "seed 3, 12 steps of\n2 excerpts in each process in 2 minutes. It changed.",
+        "`ceiling` = 0.9",
+        "- Songs dev, vocals: 1 tracks",
+    ):
+        assert words in text
