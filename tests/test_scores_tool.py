@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,14 +11,18 @@ import numpy as np
 import pytest
 import soundfile
 
+import readme_tables
+import release
+import rescore
 import scores
-from card import card
+from card import card, with_scores
 from scores import SOURCES, Source, measure, scores_of
 from unmix import Separator
 from unmix.audio import read_audio, resample
+from unmix.config import read_toml
 from unmix.errors import UnmixError
 from unmix.evaluation import Report
-from unmix.manifest import ModelEntry, list_models
+from unmix.manifest import Manifest, ModelEntry, list_models
 from unmix.recipes import recipes
 from unmix.training.config import read_recipe
 
@@ -132,3 +137,35 @@ def test_a_card_holds_every_score_picture_and_note(report: Report, tmp_path: Pat
         "- Songs dev, vocals: 1 tracks",
     ):
         assert words in text
+    again = entry.model_copy(update={"scores": entry.scores[:1]})
+    other = with_scores(text, again, {source: report})
+    assert with_scores(other, entry, {source: report}) == text
+    assert other.count("| Songs |") == 1
+    with pytest.raises(UnmixError, match="no scores between"):
+        with_scores("# unet", entry, {})
+
+
+def test_measured_anew_a_model_keeps_its_weights_and_notes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = next(model for model in list_models() if model.name == "unet")
+    folder = tmp_path / "pretrained"
+    shutil.copytree(entry.weights.parent, folder / "unet")
+    readme = tmp_path / "README.md"
+    shutil.copy(Path(__file__).parents[1] / "README.md", readme)
+    monkeypatch.setattr(release, "PRETRAINED", folder)
+    monkeypatch.setattr(readme_tables, "README", readme)
+    monkeypatch.setattr(ModelEntry, "weights", folder / "unet" / "weights.safetensors")
+    monkeypatch.setitem(SOURCES, "mir1k/dev", Source("Songs", "dev", "songs"))
+    before = (folder / "unet" / "card.md").read_text(encoding="utf-8")
+    rescore.rescore(entry, data, ["mir1k/dev"])
+    written = Manifest.model_validate(read_toml(folder / "manifest.toml"))
+    found = {model.name: model for model in written.models}
+    assert {score.dataset for score in found["unet"].scores} == {"Songs"}
+    assert found["unet"].model_copy(update={"scores": entry.scores}) == entry
+    assert [*found] == [model.name for model in list_models()]
+    after = (folder / "unet" / "card.md").read_text(encoding="utf-8")
+    assert after != before
+    assert after.split("## Scores")[0] == before.split("## Scores")[0]
+    assert after.split("## Pictures")[1] == before.split("## Pictures")[1]
+    assert "| Songs | dev | vocals |" in after

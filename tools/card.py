@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from scores import Source
+from unmix.errors import UnmixError
 from unmix.evaluation import Report
 from unmix.manifest import ModelEntry, Score
+
+# What a card says between them is measured, and can be measured again.
+_BEGIN, _END = "<!-- scores: written by tools/release.py and rescore.py -->", "<!-- /scores -->"
 
 
 def card(
@@ -32,7 +36,6 @@ def card(
     train = held["recipe"]["train"]
     notes = options.notes.read_text(encoding="utf-8") if options.notes else ""
     sections = _sections(notes)
-    rows = "\n".join(_row(score) for score in entry.scores)
     return f"""# {entry.name}
 
 {entry.summary}
@@ -59,13 +62,8 @@ Retrain with `python tools/retrain.py {entry.name} --data DATA --out RUNS`{_stag
 
 ## Scores
 
-Measured by `tools/release.py` on these weights at quality `balanced`; in dB.
+{_scores(entry, reports)}
 
-| dataset | split | stem | metric | aggregation | score (95 % interval over tracks) |
-|---|---|---|---|---|---|
-{rows}
-
-{_tracks(reports)}
 {sections.get("scores", "").strip()}
 
 ## Pictures
@@ -83,6 +81,33 @@ The mixture, then what the model makes of it.
 
 {sections.get("cite", "").strip()}
 """
+
+
+def with_scores(text: str, entry: ModelEntry, reports: dict[Source, Report]) -> str:
+    """Return a card with other scores, those of an entry and of the reports that they come from.
+
+    Raises:
+        UnmixError: where the card has no place for them.
+    """
+    head, begin, rest = text.partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    if not begin or not end:
+        raise UnmixError(f"the card of {entry.name} has no scores between {_BEGIN} and {_END}")
+    return head + _scores(entry, reports) + tail
+
+
+def _scores(entry: ModelEntry, reports: dict[Source, Report]) -> str:
+    rows = "\n".join(_row(score) for score in entry.scores)
+    return f"""{_BEGIN}
+
+Measured on these weights at quality `balanced`; in dB.
+
+| dataset | split | stem | metric | aggregation | score (95 % interval over tracks) |
+|---|---|---|---|---|---|
+{rows}
+
+{_tracks(reports)}
+{_END}"""
 
 
 def _stages(entry: ModelEntry) -> str:

@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def release(options: argparse.Namespace) -> Path:
     names = ["spectrograms.png", *(f"spectrograms-{n}.png" for n in range(2, len(songs) + 1))]
     text = card(entry, held, changed, options, reports, names)
     (folder / "card.md").write_text(text, encoding="utf-8")
-    _write_manifest(entry, default=options.default)
+    write_manifest([entry], default=options.default)
     separator = Separator(folder)
     for name, song in zip(names, songs, strict=True):
         draw(song, folder / name, separator)
@@ -193,11 +194,14 @@ def _narrow(value: torch.Tensor) -> torch.Tensor:
     return half if torch.isfinite(half).all() else value
 
 
-def _write_manifest(entry: ModelEntry, *, default: bool) -> None:
-    others = [model for model in read_manifest().models if model.name != entry.name]
-    models = [entry, *others] if default else [*others, entry]
+def write_manifest(entries: Sequence[ModelEntry], *, default: bool = False) -> None:
+    """Write the manifest with entries that are new or changed, the first of all if ``default``."""
+    changed = {entry.name: entry for entry in entries}
+    models = {entry.name: entry for entry in read_manifest().models} | changed
+    if default:
+        models = changed | models
     text = "# Written by tools/release.py: one table per model, the default first.\n"
-    text += "".join(_toml(model) for model in Manifest(models=tuple(models)).models)
+    text += "".join(_toml(model) for model in Manifest(models=tuple(models.values())).models)
     (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
 
 
