@@ -11,8 +11,10 @@ import retrain
 from unmix import cli
 from unmix.errors import UnmixError
 from unmix.manifest import ModelEntry, list_models
+from unmix.models import build
 from unmix.recipes import find_recipe
 from unmix.training.config import read_recipe
+from unmix.training.growing import grow
 
 
 @pytest.fixture
@@ -30,6 +32,12 @@ def test_stages_are_recipes_of_its_network_and_the_last_is_the_cards(model: Mode
     for recipe, after in pairwise(recipes):
         assert after.train
         assert recipe.model == after.model or after.train.grow
+        if recipe.model != after.model:
+            smaller, larger = (
+                build(each.architecture, each.model | each.smoke | {"width": each.model["width"]})
+                for each in (recipe, after)
+            )
+            grow(smaller, larger)
 
 
 def test_a_stage_starts_from_the_one_before_and_goes_on_where_it_was_cut(

@@ -1,4 +1,4 @@
-"""What ``release.py`` writes about a model: its card in Markdown."""
+"""What ``release.py`` and ``rescore.py`` write about a model: its card in Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from scores import Source
+from scores import QUALITY, Split
 from unmix.errors import UnmixError
 from unmix.evaluation import Report
 from unmix.manifest import ModelEntry, Score
@@ -20,7 +20,7 @@ def card(
     held: dict[str, Any],
     changed: str,
     options: argparse.Namespace,
-    reports: dict[Source, Report],
+    reports: dict[Split, Report],
     pictures: Sequence[str],
 ) -> str:
     """Return the model's card in Markdown: what anyone must know before using the weights.
@@ -83,7 +83,7 @@ The mixture, then what the model makes of it.
 """
 
 
-def with_scores(text: str, entry: ModelEntry, reports: dict[Source, Report]) -> str:
+def with_scores(text: str, entry: ModelEntry, reports: dict[Split, Report]) -> str:
     """Return a card with other scores, those of an entry and of the reports that they come from.
 
     Raises:
@@ -96,11 +96,11 @@ def with_scores(text: str, entry: ModelEntry, reports: dict[Source, Report]) -> 
     return head + _scores(entry, reports) + tail
 
 
-def _scores(entry: ModelEntry, reports: dict[Source, Report]) -> str:
+def _scores(entry: ModelEntry, reports: dict[Split, Report]) -> str:
     rows = "\n".join(_row(score) for score in entry.scores)
     return f"""{_BEGIN}
 
-Measured on these weights at quality `balanced`; in dB.
+Measured on these weights at quality `{QUALITY}`; in dB.
 
 | dataset | split | stem | metric | aggregation | score (95 % interval over tracks) |
 |---|---|---|---|---|---|
@@ -130,15 +130,17 @@ def _pictures(names: Sequence[str]) -> str:
     return "\n".join(f"![Spectrograms of a song and its stems]({name})\n" for name in names)
 
 
-def _tracks(reports: dict[Source, Report]) -> str:
+def _tracks(reports: dict[Split, Report]) -> str:
     """Return how many tracks each split has, and how they spread."""
     lines = []
-    for source, report in reports.items():
+    for split, report in reports.items():
         for stem in report.stems:
             values = sorted(report.values(stem, "bss_sdr").values())
+            if not values:  # silent references have none
+                continue
             lines.append(
-                f"- {source.dataset} {source.split}, {stem}: {len(values)} tracks, "
-                f"from {values[0]:.2f} to {values[-1]:.2f} dB (SDR of museval, per track)"
+                f"- {split.dataset} {split.split}, {stem}: {len(values)} of {len(report.tracks)} "
+                f"tracks, from {values[0]:.2f} to {values[-1]:.2f} dB (SDR of museval, per track)"
             )
     return "\n".join(lines) + "\n"
 

@@ -2,33 +2,31 @@
 weights.
 
 Turns a training checkpoint into ``pretrained/NAME/`` (weights at 16 bits, the recipe, a card) and
-an entry of the manifest, of which this tool is the only writer. Scores are measured here, never
-typed in.
+an entry of the manifest. Scores are measured, never typed in; ``rescore.py`` measures them again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from PIL import Image
 
 from card import card
-from readme_tables import ReadmeTable
-from scores import SOURCES, Source, measure, scores_of
+from registering import PRETRAINED, TABLE, models_rows, write_manifest
+from scores import SPLITS, Split, measure, scores_of
 from unmix import Separator, __version__
 from unmix.config import validate
 from unmix.errors import UnmixError
 from unmix.evaluation import Report
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
 from unmix.evaluation.singing import SingingScores, score_singing
-from unmix.manifest import Manifest, ModelEntry, Score, read_manifest
+from unmix.manifest import ModelEntry, Score
 from unmix.plot import plot_file
 from unmix.recipes import find_recipe
 from unmix.training.checkpoint import load_checkpoint
@@ -36,28 +34,6 @@ from unmix.training.config import Recipe, read_recipe
 from unmix.weights import load_model, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
-PRETRAINED = ROOT / "pretrained"
-TABLE = ReadmeTable(
-    "models",
-    "release.py",
-    (
-        "model",
-        "stems",
-        "rate",
-        "size",
-        "dataset, split",
-        "figure",
-        "vocals",
-        "accompaniment",
-        "licence",
-    ),
-    text=("model", "stems", "dataset, split", "figure", "licence"),
-)
-#: Figures that the table of all models shows, and what it calls them.
-FIGURES = {
-    "SDR (museval, 1 s frames)": "SDR",
-    "NSDR (bss_eval_sources, whole clip)": "GNSDR",
-}
 
 
 def main() -> int:
@@ -73,7 +49,10 @@ def main() -> int:
 
 
 def release(options: argparse.Namespace) -> Path:
-    """Write the model's folder and its manifest entry; return the folder."""
+    """Write the model's folder and its manifest entry; return the folder.
+
+    Until all is measured and drawn, what was released before stays as it is.
+    """
     stages = tuple(options.stages or [options.recipe.stem])
     for stage in stages:
         find_recipe(stage)  # or the card would promise a command that fails
@@ -85,20 +64,42 @@ def release(options: argparse.Namespace) -> Path:
     held["recipe"] = validate(Recipe, held["recipe"], str(options.checkpoint)).model_dump(
         mode="json"
     )
-    recipe = held["recipe"]
-    changed = differences(recipe, read_recipe(options.recipe).model_dump(mode="json"))
-    recipe["model"] |= dict(options.calibrate)
-    folder = PRETRAINED / options.name
-    folder.mkdir(exist_ok=True)
-    weights = folder / "weights.safetensors"
+    changed = differences(held["recipe"], read_recipe(options.recipe).model_dump(mode="json"))
+    held["recipe"]["model"] |= dict(options.calibrate)
+    released = PRETRAINED / options.name
+    with TemporaryDirectory(prefix=f".{options.name}-", dir=PRETRAINED) as scratch:
+        folder = Path(scratch) / options.name
+        entry = _make(folder, held, changed, stages, options)
+        if released.exists():
+            shutil.rmtree(released)
+        folder.rename(released)
+    write_manifest([entry], default=options.default)
+    TABLE.write(models_rows())
+    return released
+
+
+def _make(
+    folder: Path,
+    held: dict[str, Any],
+    changed: str,
+    stages: tuple[str, ...],
+    options: argparse.Namespace,
+) -> ModelEntry:
+    """Write everything of a model into a folder; return its entry of the manifest.
+
+    Args:
+        folder: to make.
+        held: the checkpoint.
+        changed: what the run had at its end and its recipe has not, as a sentence.
+        stages: recipes that made it.
+        options: of the command line.
+    """
+    recipe, weights = held["recipe"], folder / "weights.safetensors"
     state = {name: _narrow(value) for name, value in held["average"].items()}
     digest = save_weights(
         weights, recipe["architecture"], recipe["model"], state, licence=options.licence
     )
-    reports = {
-        source: measure(folder, options.data, source)
-        for source in (SOURCES[name] for name in options.score)
-    }
+    reports = measure(folder, options.data, [SPLITS[name] for name in options.score])
     singing = {
         (dataset, split): score_singing(Separator(folder).separate, options.data / path)
         for dataset, split, path in options.singing
@@ -121,7 +122,7 @@ def release(options: argparse.Namespace) -> Path:
         stages=stages,
         since=options.since or __version__,
         scores=(
-            *(s for source, report in reports.items() for s in scores_of(source, report)),
+            *(score for split, report in reports.items() for score in scores_of(split, report)),
             *(score for key, means in singing.items() for score in _singing_scores(*key, means)),
         ),
     )
@@ -130,12 +131,10 @@ def release(options: argparse.Namespace) -> Path:
     names = ["spectrograms.png", *(f"spectrograms-{n}.png" for n in range(2, len(songs) + 1))]
     text = card(entry, held, changed, options, reports, names)
     (folder / "card.md").write_text(text, encoding="utf-8")
-    write_manifest([entry], default=options.default)
     separator = Separator(folder)
     for name, song in zip(names, songs, strict=True):
         draw(song, folder / name, separator)
-    TABLE.write(models_rows())
-    return folder
+    return entry
 
 
 def differences(trained: dict[str, Any], recipe: dict[str, Any]) -> str:
@@ -161,6 +160,13 @@ def draw(song: Path, picture: Path, separator: Separator) -> None:
         drawn.convert("RGB").quantize(256).save(picture, optimize=True)
 
 
+def _three(text: str) -> list[str]:
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not DATASET:SPLIT:PATH")
+    return parts
+
+
 def _setting(text: str) -> tuple[str, float]:
     key, _, value = text.partition("=")
     return key, float(value)
@@ -182,7 +188,7 @@ def _singing_scores(dataset: str, split: str, scores: SingingScores) -> list[Sco
     ]
 
 
-def _stems(reports: dict[Source, Report], own: tuple[str, ...]) -> tuple[str, ...]:
+def _stems(reports: dict[Split, Report], own: tuple[str, ...]) -> tuple[str, ...]:
     return next((report.stems for report in reports.values()), own)
 
 
@@ -192,63 +198,6 @@ def _narrow(value: torch.Tensor) -> torch.Tensor:
         return value
     half = value.half()
     return half if torch.isfinite(half).all() else value
-
-
-def write_manifest(entries: Sequence[ModelEntry], *, default: bool = False) -> None:
-    """Write the manifest with entries that are new or changed, the first of all if ``default``."""
-    changed = {entry.name: entry for entry in entries}
-    models = {entry.name: entry for entry in read_manifest().models} | changed
-    if default:
-        models = changed | models
-    text = "# Written by tools/release.py: one table per model, the default first.\n"
-    text += "".join(_toml(model) for model in Manifest(models=tuple(models.values())).models)
-    (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
-
-
-def models_rows() -> list[list[str]]:
-    """Return the models of the manifest as cells of a table."""
-    rows = []
-    for entry in read_manifest().models:
-        shown = [score for score in entry.scores if score.metric in FIGURES]
-        for dataset, split, metric in dict.fromkeys(map(_subject, shown)):
-            found = {
-                score.stem: f"{score.value:.2f}"
-                for score in shown
-                if _subject(score) == (dataset, split, metric)
-            }
-            cells = [
-                f"`{entry.name}`",
-                ", ".join(entry.stems),
-                f"{entry.sample_rate} Hz",
-                f"{entry.size / 2**20:.1f} MiB",
-                f"{dataset}, {split}",
-                FIGURES[metric],
-                found.get("vocals", ""),
-                found.get("accompaniment", ""),
-                entry.licence,
-            ]
-            rows.append(cells)
-    return rows
-
-
-def _subject(score: Score) -> tuple[str, str, str]:
-    return score.dataset, score.split, score.metric
-
-
-def _toml(entry: ModelEntry) -> str:
-    """Return one model as TOML; JSON's strings, numbers and arrays are TOML's too."""
-    fields = entry.model_dump(mode="json")
-    scores = fields.pop("scores")
-    lines = ["", "[[models]]", *(_line(item) for item in fields.items())]
-    for score in scores:
-        known = [item for item in score.items() if item[1] is not None]
-        lines += ["", "[[models.scores]]", *map(_line, known)]
-    return "\n".join(lines) + "\n"
-
-
-def _line(item: tuple[str, Any]) -> str:
-    key, value = item
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -272,14 +221,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--score",
         nargs="+",
-        choices=SOURCES,
+        choices=SPLITS,
         default=[],
-        help="to measure",
+        help="splits to measure",
     )
     parser.add_argument(
         "--singing",
         action="append",
-        type=lambda text: text.split(":"),
+        type=_three,
         default=[],
         metavar="DATASET:SPLIT:PATH",
         help="to measure by the protocol of MIR-1K's tables; repeat",

@@ -1,4 +1,4 @@
-"""python tools/scores.py --data DATA --model NAME: the score table of a model, source by source.
+"""python tools/scores.py --data DATA --model NAME: the score table of a model, split by split.
 
 DATA is the folder that recipes are relative to. Every figure is measured anew, and has the interval
 that 95 % of bootstrapped sets of tracks fall into.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from unmix.errors import UnmixError
-from unmix.evaluation import Report, evaluate, open_dataset
+from unmix.evaluation import Dataset, Report, evaluate, open_dataset
 from unmix.manifest import DEFAULT, Score
 
 
 @dataclass(frozen=True)
-class Source:
-    """A split of a source that the default model's recipes leave out."""
+class Split:
+    """Tracks of a data set that the default model's recipes leave out."""
 
     dataset: str
     split: str
@@ -31,16 +31,27 @@ class Source:
     tracks: tuple[str, ...] = ()
     """Patterns of names, where only a part of the folder is meant."""
     sample_rate: int | None = None
-    """Hz that all is scored at: what the source was recorded with, where its files have more."""
+    """Hz that all is scored at: those of the recordings, where the files have more."""
+
+    def open(self, data: Path) -> Dataset:
+        """Return its tracks in a data folder.
+
+        Raises:
+            UnmixError: where they are not there.
+        """
+        dataset = open_dataset(f"folder:{data / self.folder}").only(self.tracks)
+        return replace(dataset, sample_rate=self.sample_rate) if self.sample_rate else dataset
 
 
-#: By the names that ``--source`` takes.
-SOURCES = {
-    "musdb18-7/dev": Source("MUSDB18-7", "dev", "musdb18-7/dev"),
-    "musdb18-7/test": Source("MUSDB18-7", "test", "musdb18-7/test"),
-    "mir1k/dev": Source("MIR-1K", "dev", "mir1k", ("annar_*", "bobon_*"), 16000),
-    "mir1k/test": Source("MIR-1K", "test", "mir1k", ("leon_*", "geniusturtle_*"), 16000),
+#: By the names that ``--split`` takes.
+SPLITS = {
+    "musdb18-7/dev": Split("MUSDB18-7", "dev", "musdb18-7/dev"),
+    "musdb18-7/test": Split("MUSDB18-7", "test", "musdb18-7/test"),
+    "mir1k/dev": Split("MIR-1K", "dev", "mir1k", ("annar_*", "bobon_*"), 16000),
+    "mir1k/test": Split("MIR-1K", "test", "mir1k", ("leon_*", "geniusturtle_*"), 16000),
 }
+#: At which released models are scored.
+QUALITY = "balanced"
 #: Name and aggregation of a figure, and what a report calls it.
 FIGURES = (
     ("SDR (museval, 1 s frames)", "median over frames, median over tracks", "bss_sdr"),
@@ -53,43 +64,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default=DEFAULT)
-    parser.add_argument("--source", nargs="+", choices=SOURCES, default=[*SOURCES])
-    parser.add_argument("--quality", default="balanced")
+    parser.add_argument("--split", nargs="+", choices=SPLITS, default=[*SPLITS])
+    parser.add_argument("--quality", default=QUALITY)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
-    rows: list[Score] = []
+    splits = [SPLITS[name] for name in options.split]
     try:
-        for name in options.source:
-            source = SOURCES[name]
-            report = measure(options.model, options.data, source, options.quality, options.device)
-            rows += scores_of(source, report)
+        reports = measure(options.model, options.data, splits, options.quality, options.device)
     except UnmixError as error:
         raise SystemExit(f"error: {error}") from None
+    rows = [score for split, report in reports.items() for score in scores_of(split, report)]
     Console().print(_table(f"{options.model}, quality {options.quality}, dB", rows))
 
 
 def measure(
-    model: str | Path, data: Path, source: Source, quality: str = "balanced", device: str = "auto"
-) -> Report:
-    """Return the scores of a model on a source.
+    model: str | Path,
+    data: Path,
+    splits: Sequence[Split],
+    quality: str = QUALITY,
+    device: str = "auto",
+) -> dict[Split, Report]:
+    """Return the scores of a model on each split.
 
     Raises:
-        UnmixError: where model or source are not there.
+        UnmixError: where the model or one of the splits is not there; nothing is scored then.
     """
-    dataset = open_dataset(f"folder:{data / source.folder}").only(source.tracks)
-    if source.sample_rate:
-        dataset = replace(dataset, sample_rate=source.sample_rate)
-    return evaluate(
-        model,
-        data=dataset,
-        metrics=("bss", "sdr"),
-        baselines=(),
-        quality=quality,
-        device=device,
-    )
+    opened = {split: split.open(data) for split in splits}
+    settings = {"metrics": ("bss", "sdr"), "baselines": (), "quality": quality, "device": device}
+    return {split: evaluate(model, data=held, **settings) for split, held in opened.items()}
 
 
-def scores_of(source: Source, report: Report) -> list[Score]:
+def scores_of(split: Split, report: Report) -> list[Score]:
     """Return what a report comes to, as the manifest holds it."""
     totals = [
         (stem, metric, aggregation, report.aggregate(stem, name))
@@ -98,8 +103,8 @@ def scores_of(source: Source, report: Report) -> list[Score]:
     ]
     return [
         Score(
-            dataset=source.dataset,
-            split=source.split,
+            dataset=split.dataset,
+            split=split.split,
             stem=stem,
             metric=metric,
             aggregation=aggregation,
@@ -118,7 +123,7 @@ def _end(value: float) -> float | None:
 
 def _table(title: str, scores: Iterable[Score]) -> Table:
     table = Table(title=title)
-    for heading in ("source", "split", "stem", "metric", "aggregation"):
+    for heading in ("data set", "split", "stem", "metric", "aggregation"):
         table.add_column(heading)
     for heading in ("score", "95 % interval"):
         table.add_column(heading, justify="right")

@@ -1,4 +1,4 @@
-"""The items that a recipe draws are for ever: released weights were trained on them."""
+"""The items that a recipe draws, at the speed of the recordings, stay what they were."""
 
 import hashlib
 from pathlib import Path
@@ -45,7 +45,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_items_are_those_of_the_released_recipes(data: Path) -> None:
+def test_items_are_those_that_were_recorded(data: Path) -> None:
     items = RandomMixtures(
         [open_corpus(corpus, data) for corpus in CORPORA],
         MIXING,

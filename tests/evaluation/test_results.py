@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from scores import Source, scores_of
+from scores import Split, scores_of
 from unmix.cli._scores import score_table
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, load_report
@@ -295,8 +295,8 @@ def test_one_track_is_one_track(tracks: int, words: str) -> None:
 
 def test_a_release_of_one_track_has_no_interval() -> None:
     values = {"bss_sdr": 1.0, "sdr": 2.0}
-    for score in scores_of(Source("d", "test", "d"), Report("m", "d", (_score(values=values),))):
+    for score in scores_of(Split("d", "test", "d"), Report("m", "d", (_score(values=values),))):
         assert (score.low, score.high) == (None, None)
     two = (_score("a", values=values), _score("b", values=values))
-    for score in scores_of(Source("d", "test", "d"), Report("m", "d", two)):
+    for score in scores_of(Split("d", "test", "d"), Report("m", "d", two)):
         assert score.low == score.high == score.value

@@ -24,6 +24,8 @@ TFC_TDF = {
     "block": {"kind": "tfc-tdf", "layers": 1, "tdf_factor": 2},
     "features": {"kind": "complex", "subbands": 2},
 }
+PLAIN = {"width": 4, "block": {"kind": "plain"}}
+GROUPS = {"skip": "add", "block": {"kind": "plain", "norm": "group"}}
 #: Architecture, settings, and what is wider.
 GROWING = [
     ("modular-unet", TFC_TDF, {"width": 6}),
@@ -50,7 +52,6 @@ def test_it_computes_the_same_and_all_of_it_learns(
     held = {name: value.clone() for name, value in source.state_dict().items()}
     model = _made(architecture, settings | wider, 2)
     grow(source, model)
-    assert not model.training
     for name, value in source.state_dict().items():
         assert torch.equal(value, held[name]), name
     mixture = torch.randn(1, 2, 3000, generator=torch.Generator().manual_seed(3))
@@ -59,7 +60,7 @@ def test_it_computes_the_same_and_all_of_it_learns(
         torch.testing.assert_close(model(mixture), before, rtol=0, atol=1e-5 * before.abs().max())
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     model.train()
-    for _ in range(6):  # what nobody hears yet is heard by and by, the last layers first
+    for _ in range(6):  # enough for what nobody heard at first to be heard
         optimizer.zero_grad()
         model(mixture).square().mean().backward()
         optimizer.step()
@@ -74,16 +75,28 @@ def test_it_computes_the_same_and_all_of_it_learns(
     ("architecture", "settings", "other", "match"),
     [
         ("modular-unet", TFC_TDF, {"width": 3}, "does not fit"),
-        ("modular-unet", TFC_TDF, {"depth": 1}, "only one of them has"),
-        ("modular-unet", TFC_TDF, {"stems": ("vocals", "drums")}, "became"),
-        ("unet", {"width": 4}, {"width": 8}, "does not compute"),  # its skips are side by side
+        ("modular-unet", TFC_TDF, {"depth": 1}, "only one of the networks has"),
+        ("modular-unet", TFC_TDF, {"stems": ("drums",)}, "stems is"),
+        ("modular-unet", TFC_TDF, {"sample_rate": 16000}, "sample_rate is"),
+        ("modular-unet", TFC_TDF, {"block": {"kind": "plain"}}, "only one of the networks has"),
+        # Its norms count the bins in between with the others.
+        ("modular-unet", TFC_TDF, {"block": TFC_TDF["block"] | {"tdf_factor": 1}}, "not compute"),
+        # Groups of maps are others when there are more.
+        ("modular-unet", PLAIN | GROUPS, {"width": 12}, "not compute"),
+        # Their skips are side by side.
+        ("modular-unet", PLAIN, {"width": 8}, "not compute"),
+        ("unet", {"width": 4}, {"width": 8}, "not compute"),
     ],
 )
 def test_what_cannot_grow_is_refused(
     architecture: str, settings: dict[str, Any], other: dict[str, Any], match: str
 ) -> None:
+    model = _made(architecture, settings | other, 2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(ModelError, match=match):
-        grow(_made(architecture, settings, 1), _made(architecture, settings | other, 2))
+        grow(_made(architecture, settings, 1), model)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_a_run_grows_where_its_recipe_says_so(make_run: Callable[..., Any], log: type[Any]) -> None:
@@ -94,11 +107,12 @@ def test_a_run_grows_where_its_recipe_says_so(make_run: Callable[..., Any], log:
         return train(make_run(out, architecture="modular-unet", model=settings, **changes), log())
 
     first = run("first", {}, steps=3, ema=0.0)
-    with pytest.raises(UnmixError, match="do not fit the recipe"):
+    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .* with --init"):
         run("second", {"width": 6}, **still, init=str(first))
     grown = run("third", {"width": 6}, **still, init=str(first), grow=True)
     before, after = load_checkpoint(first)["average"], load_checkpoint(grown)["model"]
+    run("third", {"width": 6}, **still | {"steps": 2}, grow=False, resume=True)
     weight = "skeleton.stem.weight"
     torch.testing.assert_close(after[weight][:4], before[weight], atol=1e-6, rtol=0)
-    with pytest.raises(UnmixError, match=r"do not fit the recipe: .* does not fit"):
+    with pytest.raises(UnmixError, match=r"first.*does not fit .* or narrower, with --init"):
         run("fourth", {"width": 2}, **still, init=str(first), grow=True)

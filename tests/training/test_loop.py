@@ -239,7 +239,7 @@ def test_a_run_can_start_from_another_models_weights(make_run: MakeRun, log: Log
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(after[name], value, atol=1e-6, rtol=0)
     wider = make_run("third", model={"width": 8}, init=str(trained), **still)
-    with pytest.raises(UnmixError, match="do not fit the recipe"):
+    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .* with --init"):
         train(wider, log())
 
 

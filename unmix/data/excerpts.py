@@ -77,7 +77,8 @@ def rms(samples: NDArray[np.float32]) -> float:
 def _stretch(samples: Samples, length: int) -> Samples:
     """Return ``[C, length]`` that plays all of ``samples``.
 
-    Resampled as recordings are: between neighbours a straight line would be no faster, and mirror
-    what lies above 11 kHz, where sibilants and cymbals are.
+    Resampled as recordings are. Straight lines between neighbours take half the time, 3 ms of 2.8 s
+    in stereo, but leave an image of every frequency f at the sample rate less f: of a cymbal's 14
+    kHz, 13 dB below it.
     """
     return resample(samples, samples.shape[1], length, quality="HQ")

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from ..errors import ModelError
 from ..models import Model
 
-# Of a layer's weights ``[out, in, ...]``.
-_OUT, _IN = 0, 1
 # Largest error of the grown network, against the largest value of what it grew from.
 _TOLERANCE = 1e-3
 
@@ -25,27 +23,42 @@ _TOLERANCE = 1e-3
 def grow(source: Model, model: Model) -> None:
     """Give a model the weights of one like it, but for narrower layers.
 
+    Layers that see maps joined side by side cannot grow, for the new ones are not the last there:
+    skips by concatenation, for one. Nor can recurrent layers and attention.
+
     Args:
         source: where the weights come from; its feature maps become the first ones.
-        model: fresh; its random weights stay where the source has none.
+        model: fresh; its random weights stay where the source has none. Unchanged after an error.
 
     Raises:
         ModelError: where the two are not alike, the source has a layer that is wider, or the
-            wider network does not compute the same: maps that are joined side by side, say, are
-            not the first ones.
+            wider network does not compute the same, in training or after.
     """
+    _check_alike(source, model)
     held, listeners = source.state_dict(), _axes_in(model)
-    wanted = model.state_dict()
+    wanted = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     if held.keys() != wanted.keys():
         name = min(held.keys() ^ wanted.keys())
-        raise ModelError(f"the networks are not alike: only one of them has {name}")
+        raise ModelError(f"only one of the networks has {name}")
     for name, tensor in wanted.items():
-        narrow = held[name]
-        if not _holds(tensor.shape, narrow.shape):
-            raise ModelError(f"{name} is {[*narrow.shape]}, which does not fit {[*tensor.shape]}")
-        _take_over(tensor, narrow, listeners.get(name))
+        if not _holds(tensor.shape, held[name].shape):
+            raise ModelError(
+                f"{name} is {[*held[name].shape]}, which does not fit {[*tensor.shape]}"
+            )
+        _take_over(tensor, held[name], listeners.get(name))
+    grown = copy.deepcopy(model)
+    grown.load_state_dict(wanted, strict=True)
+    for training in (True, False):  # norms by their batch, and by what they remember
+        if not _compute_the_same(source, grown, training=training):
+            raise ModelError("the wider network does not compute what the narrower one does")
     model.load_state_dict(wanted, strict=True)
-    _compare(source, model)
+
+
+def _check_alike(source: Model, model: Model) -> None:
+    for what in ("stems", "sample_rate", "audio_channels", "context"):
+        before, after = getattr(source, what), getattr(model, what)
+        if before != after:
+            raise ModelError(f"{what} is {before} in one of the networks, {after} in the other")
 
 
 def _holds(wide: torch.Size, narrow: torch.Size) -> bool:
@@ -60,31 +73,33 @@ def _take_over(tensor: Tensor, narrow: Tensor, axis_in: int | None) -> None:
     # new out     [ random | random ]     and nobody hears the new ones yet.
     old = tuple(slice(size) for size in narrow.shape)
     if axis_in is not None:
-        everything = list(old)
-        everything[axis_in] = slice(narrow.shape[axis_in], None)
-        tensor[tuple(everything)] = 0
+        unheard = list(old)
+        unheard[axis_in] = slice(narrow.shape[axis_in], None)
+        tensor[tuple(unheard)] = 0
     tensor[old] = narrow
 
 
 def _axes_in(model: nn.Module) -> dict[str, int]:
     """Return, of the weights that mix feature maps, the axis of the maps that come in, by name."""
     transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d)
-    layers = (nn.Conv1d, nn.Conv2d, nn.Linear)
     axes = {}
     for name, layer in model.named_modules():
-        if isinstance(layer, (*transposed, *layers)):
-            axes[f"{name}.weight"] = _OUT if isinstance(layer, transposed) else _IN
+        if isinstance(layer, (*transposed, nn.Conv1d, nn.Conv2d)) and layer.groups == 1:
+            axes[f"{name}.weight"] = 0 if isinstance(layer, transposed) else 1
+        elif isinstance(layer, nn.Linear):
+            axes[f"{name}.weight"] = 1
     return axes
 
 
-def _compare(source: Model, model: Model) -> None:
-    """Raise an error unless both make the same of noise; neither of them is changed."""
+def _compute_the_same(source: Model, model: Model, *, training: bool) -> bool:
+    """Whether both make the same of two examples of noise; neither of them is changed."""
     length = source.chunk + 2 * source.context
     generator = torch.Generator().manual_seed(0)
-    noise = 0.1 * torch.randn(1, source.audio_channels, length, generator=generator)
-    before, after = (copy.deepcopy(each).eval()(noise) for each in (source, model))
-    if before.shape != after.shape:
-        raise ModelError(f"estimates were {[*before.shape]}, and became {[*after.shape]}")
-    error = float((after - before).abs().max())
-    if not error <= _TOLERANCE * float(before.abs().max()):
-        raise ModelError("the wider network does not compute what the narrower one did")
+    noise = 0.1 * torch.randn(2, source.audio_channels, length, generator=generator)
+    estimates = []
+    for each in (source, model):
+        with torch.random.fork_rng(devices=[]):  # what is dropped is the same in both
+            torch.manual_seed(0)
+            estimates.append(copy.deepcopy(each).train(training)(noise))
+    before, after = estimates
+    return float((after - before).abs().max()) <= _TOLERANCE * float(before.abs().max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,13 +18,15 @@ from .augment import augment, band_after
 from .average import MovingAverage
 from .batches import Batch, seed_from
 from .config import TrainConfig
-from .distributed import with_joint_norms
+from .distributed import leads, with_joint_norms
 from .growing import grow
 from .nonfinite import fault
 from .objective import Estimator, Objective, rest_of
 from .optimisation import Schedule, build_optimizer, limit_gradients, scales_losses
 from .run import Run
 from .state import State
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     fabric.seed_everything(config.seed, verbose=False)
     model = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
     if run.init:
-        _start_from(load_model(run.init), model, growing=config.grow)
+        _start_from(run.init, model, growing=config.grow)
+    elif config.grow and not run.resume and leads():
+        _log.warning("the recipe grows a narrower network's weights, and --init names none: random")
     with_joint_norms(model, fabric)
     model.to(memory_format=torch.channels_last).to(fabric.device)
     model.train()
@@ -116,12 +121,18 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     return Trainee(fabric, config, state, network, wrapped, objective)
 
 
-def _start_from(source: Model, model: Model, *, growing: bool) -> None:
+def _start_from(init: str, model: Model, *, growing: bool) -> None:
     """Start a model from another's weights, one built alike or, growing, one that is narrower."""
+    source = load_model(init)
     try:
         if growing:
             grow(source, model)
         else:
             model.load_state_dict(source.state_dict(), strict=True)
     except (RuntimeError, ModelError) as error:
-        raise UnmixError(f"the weights to start from do not fit the recipe: {error}") from None
+        like = "like the recipe's, or narrower" if growing else "like the recipe's"
+        reason = str(error).splitlines()[-1].strip()
+        raise UnmixError(
+            f"{init}: its weights do not fit the recipe: {reason.removesuffix('.')}; name a model "
+            f"that is built {like}, with --init"
+        ) from None

@@ -79,7 +79,7 @@ def _unlike(run: Run, held: Mapping[str, Any]) -> list[str]:
 
 def _free(before: TrainConfig, now: TrainConfig, held: Mapping[str, Any]) -> set[str]:
     """Return the keys of [train] that may differ: no step that is done follows from them."""
-    free = {"checkpoint_minutes", "patience"}
+    free = {"checkpoint_minutes", "patience", "grow"}
     if now.schedule.kind != "plateau":  # which falls by scores
         free |= {"validate_every", "validation"}
     if now.skips >= before.skips:  # whatever was left out would have been left out

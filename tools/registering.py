@@ -1,0 +1,98 @@
+"""The manifest, and the README's table of it: what ``release.py`` and ``rescore.py`` write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from readme_tables import ReadmeTable
+from unmix.config import read_toml, validate
+from unmix.manifest import Manifest, ModelEntry, Score
+
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+TABLE = ReadmeTable(
+    "models",
+    "release.py",
+    (
+        "model",
+        "stems",
+        "rate",
+        "size",
+        "dataset, split",
+        "figure",
+        "vocals",
+        "accompaniment",
+        "licence",
+    ),
+    text=("model", "stems", "dataset, split", "figure", "licence"),
+)
+#: Figures that the table of all models shows, and what it calls them.
+FIGURES = {
+    "SDR (museval, 1 s frames)": "SDR",
+    "NSDR (bss_eval_sources, whole clip)": "GNSDR",
+}
+
+
+def write_manifest(entries: Sequence[ModelEntry], *, default: bool = False) -> None:
+    """Write the manifest with entries that are new or changed, the first of all if ``default``."""
+    changed = {entry.name: entry for entry in entries}
+    models = {entry.name: entry for entry in _registered()} | changed
+    if default:
+        models = changed | models
+    text = "# Written by tools/release.py: one table per model, the default first.\n"
+    text += "".join(_toml(model) for model in Manifest(models=tuple(models.values())).models)
+    (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
+
+
+def models_rows() -> list[list[str]]:
+    """Return the models of the manifest as cells of a table."""
+    rows = []
+    for entry in _registered():
+        shown = [score for score in entry.scores if score.metric in FIGURES]
+        for dataset, split, metric in dict.fromkeys(map(_subject, shown)):
+            found = {
+                score.stem: f"{score.value:.2f}"
+                for score in shown
+                if _subject(score) == (dataset, split, metric)
+            }
+            cells = [
+                f"`{entry.name}`",
+                ", ".join(entry.stems),
+                f"{entry.sample_rate} Hz",
+                f"{entry.size / 2**20:.1f} MiB",
+                f"{dataset}, {split}",
+                FIGURES[metric],
+                found.get("vocals", ""),
+                found.get("accompaniment", ""),
+                entry.licence,
+            ]
+            rows.append(cells)
+    return rows
+
+
+def _registered() -> tuple[ModelEntry, ...]:
+    """Return what the clone's manifest says, which need not be the installed package's."""
+    path = PRETRAINED / "manifest.toml"
+    return validate(Manifest, read_toml(path), str(path)).models
+
+
+def _subject(score: Score) -> tuple[str, str, str]:
+    return score.dataset, score.split, score.metric
+
+
+def _toml(entry: ModelEntry) -> str:
+    """Return one model as TOML; JSON's strings, numbers and arrays are TOML's too."""
+    fields = entry.model_dump(mode="json")
+    scores = fields.pop("scores")
+    lines = ["", "[[models]]", *(_line(item) for item in fields.items())]
+    for score in scores:
+        known = [item for item in score.items() if item[1] is not None]
+        lines += ["", "[[models.scores]]", *map(_line, known)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(item: tuple[str, Any]) -> str:
+    key, value = item
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
