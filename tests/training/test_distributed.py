@@ -84,13 +84,14 @@ def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_two_processes_are_one_with_twice_the_batch(
-    make_run: MakeRun, log: Log, tmp_path: Path, train_in_two: InTwo
+    make_run: MakeRun, log: Log, tmp_path: Path, train_in_two: InTwo, optimizer: str
 ) -> None:
     """Of a model without batch normalisation, which on the CPU sees its own process alone."""
     schedule = {"kind": "plateau", "patience": 2, "factor": 0.5}
     settings = {"architecture": "wave-unet", "steps": 12, "accumulate": 2, "schedule": schedule}
-    settings |= {"validate_every": 2, "warmup": 0}
+    settings |= {"validate_every": 2, "warmup": 0, "optimizer": optimizer}
     pair = make_run("pair", batch_size=2, **settings)
     train_in_two(pair, SCRIPT)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
@@ -103,7 +104,8 @@ def test_two_processes_are_one_with_twice_the_batch(
 
     alone = log()
     whole = train(make_run("alone", batch_size=4, **settings), alone, falling)
-    assert first["losses"] == pytest.approx(alone.losses, rel=1e-4)
+    close = 1e-4 if optimizer == "adamw" else 1e-3  # orthogonal to 16 bits
+    assert first["losses"] == pytest.approx(alone.losses, rel=close)
     assert first["rates"] == alone.rates
     assert min(alone.rates) < 1e-3  # the plateau fell in both
     assert first["scores"] == alone.scores

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unmix.training.muon import Muon, orthogonalise
+from unmix.training.muon import Muon, _shared_out, orthogonalise, orthogonalise_all
 
 
 def _random(*shape: int, seed: int = 3) -> Tensor:
@@ -157,3 +157,20 @@ def test_a_small_network_learns() -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.1 * losses[0]
+
+
+def test_work_is_shared_out_evenly_and_nothing_is_left_out() -> None:
+    matrices = [torch.zeros(rows, 64) for rows in (64, 8, 64, 32, 16, 64, 8, 64)]
+    for processes in (1, 2, 3, 20):
+        shares = _shared_out(matrices, processes)
+        assert len(shares) == processes
+        assert sorted(index for share in shares for index in share) == list(range(8))
+        loads = [sum(matrices[i].numel() * min(matrices[i].shape) for i in s) for s in shares]
+        assert max(loads) <= sum(loads) / processes + 64**3
+
+
+def test_matrices_of_many_shapes_are_made_orthogonal_each_for_itself() -> None:
+    matrices = [_random(*shape, seed=n) for n, shape in enumerate([(8, 6), (4, 9), (8, 6), (1, 3)])]
+    together = orthogonalise_all(matrices)
+    for matrix, step in zip(matrices, together, strict=True):
+        torch.testing.assert_close(step, orthogonalise(matrix[None])[0], rtol=0, atol=1e-2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from .conv import Style, change_width
@@ -26,7 +27,9 @@ class FrequencyLinear(nn.Linear):
         batch, width, bins, count = features.shape
         # With channels last in memory this is a view, and the product has the same layout.
         flat = features.permute(0, 2, 3, 1).reshape(batch, bins, count * width)
-        mixed = self.weight @ flat
+        # Not `@`: where gradients are asked for, that transposes and copies, and what follows is
+        # slow on a layout that is neither one nor the other.
+        mixed = torch.bmm(self.weight.expand(batch, -1, -1), flat)
         return mixed.view(batch, self.out_features, count, width).permute(0, 3, 1, 2)
 
 

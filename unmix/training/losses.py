@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..frontends import STFT
 from .config import LossConfig
+from .magnitude import magnitude
 
 # Added to the mixture's level: the loss of silence is finite.
 _SILENCE = 1e-4
@@ -99,39 +100,40 @@ def separation_loss(
         estimates: of the stems, axes B, S, C first.
         references: likewise; or one stem more: the rest of the mixture, which is compared with the
             mixture minus all estimates.
-        mixture: axes B, C first.
+        mixture: axes B, C first; the sum of the references where these have the rest.
         band: ``[B, F]``, 1 for the bins that the references know, 0 above; None where they know
             all.
         config: weights of the terms.
         weights: of the references' stems, ``[S]``; all 1 where not given.
     """
-    if references.stems == estimates.stems + 1:
-        estimates = estimates.with_rest_of(mixture)
-    share = None if weights is None else weights[:, None]
+    rest = references.stems == estimates.stems + 1
     loss = references.samples.new_zeros(())
     if config.magnitude:
-        distance = _weighted(estimates.frames.abs() - references.frames.abs(), band).abs()
-        loss = loss + config.magnitude * _mean(distance, _level(mixture.frames, config), share)
+        distances = _magnitude_distances(estimates, references, mixture if rest else None, band)
+        level = _level(mixture.frames, config)
+        loss = loss + config.magnitude * _mean(distances, level, weights)
     if config.complex:
-        distance = _weighted(estimates.frames - references.frames, band).abs()
-        loss = loss + config.complex * _mean(distance, _level(mixture.frames, config), share)
+        error = _weighted(estimates.frames - references.frames[:, : estimates.stems], band)
+        level = _level(mixture.frames, config)
+        loss = loss + config.complex * _mean(_distances(error, 1, rest), level, weights)
     if config.waveform or config.waveform_squared:
-        difference = _difference(estimates, references, band)
+        error = _difference(estimates, references, band)
         level = _level(mixture.samples, config)
         if config.waveform:
-            loss = loss + config.waveform * _mean(difference.abs(), level, share)
+            distances = _distances(error, 1, rest)
+            loss = loss + config.waveform * _mean(distances, level, weights)
         if config.waveform_squared:
-            level = _power(mixture.samples, config)
-            squares = difference.square()
-            loss = loss + config.waveform_squared * _mean(squares, level, share)
+            distances, level = _distances(error, 2, rest), _power(mixture.samples, config)
+            loss = loss + config.waveform_squared * _mean(distances, level, weights)
     if config.multi_resolution:
-        distance = multi_resolution(
-            estimates.within(band).samples,
+        whole = estimates.with_rest_of(mixture) if rest else estimates
+        distances = multi_resolution(
+            whole.within(band).samples,
             references.within(band).samples,
             mixture.samples,
             config.resolutions,
         )
-        loss = loss + config.multi_resolution * _mean(distance, None, share)
+        loss = loss + config.multi_resolution * _mean(distances.squeeze(-1), None, weights)
     return loss
 
 
@@ -173,15 +175,46 @@ def band_weight(band: Tensor, stft: STFT, sample_rate: int) -> Tensor:
 
 
 def _with_rest(stems: Tensor, mixture: Tensor) -> Tensor:
-    rest = mixture.unsqueeze(1) - stems.sum(1, keepdim=True)
-    return torch.cat([stems, rest], 1)
+    return torch.cat([stems, _rest(stems, mixture)], 1)
+
+
+def _rest(stems: Tensor, mixture: Tensor) -> Tensor:
+    return mixture.unsqueeze(1) - stems.sum(1, keepdim=True)
+
+
+def _magnitude_distances(
+    estimates: Sound, references: Sound, mixture: Sound | None, band: Tensor | None
+) -> Tensor:
+    """Return the mean distances of magnitudes ``[B, S]``; of the rest of the mixture too."""
+    found = [estimates.frames]
+    if mixture is not None:
+        found.append(_rest(estimates.frames, mixture.frames))
+    wanted = references.frames.split([part.shape[1] for part in found], 1)
+    distances = [
+        _means(_weighted((magnitude(a) - magnitude(b)).abs(), band))
+        for a, b in zip(found, wanted, strict=True)
+    ]
+    return torch.cat(distances, 1)
+
+
+def _distances(error: Tensor, power: int, rest: bool) -> Tensor:
+    """Return means ``[B, S]`` of absolute errors, or of their squares, of real or complex stems.
+
+    The error of the rest is the sum of the stems', but for its sign: of one stem, the same.
+    """
+    errors = [error, error.sum(1, keepdim=True)] if rest and error.shape[1] > 1 else [error]
+    distances = [_means(magnitude(each) if power == 1 else each.square()) for each in errors]
+    if rest and len(errors) == 1:
+        distances *= 2
+    return torch.cat(distances, 1)
 
 
 def _difference(estimates: Sound, references: Sound, band: Tensor | None) -> Tensor:
-    """Return the samples of the error within the band."""
+    """Return the samples of the stems' errors within the band."""
+    known = slice(estimates.stems)
     if band is None:
-        return estimates.samples - references.samples
-    error = (estimates.frames - references.frames) * _of_frames(band)
+        return estimates.samples - references.samples[:, known]
+    error = (estimates.frames - references.frames[:, known]) * _of_frames(band)
     return Sound(estimates.stft, frames=error, length=references.samples.shape[-1]).samples
 
 
@@ -197,7 +230,7 @@ def _level(mixture: Tensor, config: LossConfig) -> Tensor | None:
     """Return the mean magnitude of each item ``[B]``; None where distances are plain."""
     if not config.relative:
         return None
-    return mixture.abs().mean(tuple(range(1, mixture.ndim))) + _SILENCE
+    return magnitude(mixture).mean(tuple(range(1, mixture.ndim))) + _SILENCE
 
 
 def _power(mixture: Tensor, config: LossConfig) -> Tensor | None:
@@ -205,9 +238,12 @@ def _power(mixture: Tensor, config: LossConfig) -> Tensor | None:
     return mixture.square().mean((1, 2)) + _SILENCE**2 if config.relative else None
 
 
-def _mean(distance: Tensor, level: Tensor | None, share: Tensor | None) -> Tensor:
-    """Return the mean of ``[B, S, ...]`` distances, each item's divided by its level ``[B]``."""
-    if share is not None:
-        distance = distance.flatten(2) * share
-    each = distance.flatten(1).mean(1)
+def _means(distance: Tensor) -> Tensor:
+    """Return the mean ``[B, S]`` of each stem's distances."""
+    return distance.flatten(2).mean(2)
+
+
+def _mean(distances: Tensor, level: Tensor | None, weights: Tensor | None) -> Tensor:
+    """Return the mean of distances ``[B, S]``, each item's divided by its level ``[B]``."""
+    each = (distances if weights is None else distances * weights).mean(1)
     return (each if level is None else each / level).mean()

@@ -7,12 +7,12 @@ from 2.9 on, for weights of two axes only: most of a U-Net's have four.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -69,13 +69,11 @@ class Muon(Optimizer):
             for parameter in moved:
                 if parameter.ndim < 2:
                     self._step_adam(parameter, group)
-            for alike in _by_shape(p for p in moved if p.ndim >= 2):
-                self._step_orthogonal(alike, group)
+            self._step_orthogonal([p for p in moved if p.ndim >= 2], group)
         return loss
 
     def _step_orthogonal(self, parameters: Sequence[Tensor], group: dict[str, Any]) -> None:
-        """Step matrices of one shape at once."""
-        steps = orthogonalise(torch.stack([self._momentum(p, group) for p in parameters]))
+        steps = orthogonalise_all([self._momentum(p, group) for p in parameters])
         rate = group["lr"]
         for parameter, step in zip(parameters, steps, strict=True):
             parameter.mul_(1 - rate * group["weight_decay"])
@@ -103,6 +101,30 @@ class Muon(Optimizer):
         parameter.addcdiv_(mean, deviation, value=-group["lr"])
 
 
+def orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Return what ``orthogonalise`` makes of matrices of any shapes.
+
+    Where there are several processes, each does a part of them and tells the others: they all have
+    the same matrices, since their gradients are averaged.
+    """
+    joined = dist.is_available() and dist.is_initialized()
+    rank, processes = (dist.get_rank(), dist.get_world_size()) if joined else (0, 1)
+    shares = _shared_out(matrices, processes)
+    found = [torch.empty_like(matrix) for matrix in matrices]
+    for alike in _by_shape(matrices, shares[rank]):
+        steps = orthogonalise(torch.stack([matrices[index] for index in alike]))
+        for index, step in zip(alike, steps, strict=True):
+            found[index] = step
+    for owner, share in enumerate(shares):
+        if processes > 1 and share:
+            told = torch.cat([found[index].flatten() for index in share])
+            dist.broadcast(told, owner)
+            parts = told.split([found[index].numel() for index in share])
+            for index, part in zip(share, parts, strict=True):
+                found[index] = part.view_as(found[index])
+    return found
+
+
 def orthogonalise(matrices: Tensor) -> Tensor:
     """Return ``[N, R, C]`` with the same singular vectors and singular values near 1.
 
@@ -125,9 +147,21 @@ def _gradient(parameter: Tensor) -> Tensor:
     return parameter.grad
 
 
-def _by_shape(parameters: Iterable[Tensor]) -> Iterable[list[Tensor]]:
-    """Return lists of those whose matrices have the same shape."""
-    found: defaultdict[tuple[int, int], list[Tensor]] = defaultdict(list)
-    for parameter in parameters:
-        found[parameter.shape[0], math.prod(parameter.shape[1:])].append(parameter)
+def _by_shape(matrices: Sequence[Tensor], indices: Iterable[int]) -> Iterable[list[int]]:
+    """Return lists of the indices of matrices that have the same shape."""
+    found: defaultdict[torch.Size, list[int]] = defaultdict(list)
+    for index in indices:
+        found[matrices[index].shape].append(index)
     return found.values()
+
+
+def _shared_out(matrices: Sequence[Tensor], processes: int) -> list[list[int]]:
+    """Return the indices of the matrices of each process: the dearest first, to who has least."""
+    costs = [matrix.numel() * min(matrix.shape) for matrix in matrices]
+    shares: list[list[int]] = [[] for _ in range(processes)]
+    loads = [0] * processes
+    for index in sorted(range(len(costs)), key=costs.__getitem__, reverse=True):
+        least = loads.index(min(loads))
+        shares[least].append(index)
+        loads[least] += costs[index]
+    return shares
