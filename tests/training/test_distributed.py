@@ -104,7 +104,8 @@ def test_two_processes_are_one_with_twice_the_batch(
 
     alone = log()
     whole = train(make_run("alone", batch_size=4, **settings), alone, falling)
-    close = 1e-4 if optimizer == "adamw" else 1e-3  # orthogonal to 16 bits
+    # Matrices are orthogonal to 16 bits; all twelve steps together are some 2e-3 long.
+    close, apart = (1e-4, 1e-4) if optimizer == "adamw" else (1e-3, 5e-4)
     assert first["losses"] == pytest.approx(alone.losses, rel=close)
     assert first["rates"] == alone.rates
     assert min(alone.rates) < 1e-3  # the plateau fell in both
@@ -118,4 +119,4 @@ def test_two_processes_are_one_with_twice_the_batch(
     for part in ("model", "average"):
         assert ours[part].keys() == theirs[part].keys()
         for name, value in theirs[part].items():
-            torch.testing.assert_close(ours[part][name], value, rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(ours[part][name], value, rtol=1e-3, atol=apart)
