@@ -205,7 +205,7 @@ def _distances(error: Tensor, power: int, rest: bool) -> Tensor:
     errors = [error, error.sum(1, keepdim=True)] if rest and error.shape[1] > 1 else [error]
     distances = [_means(magnitude(each) if power == 1 else each.square()) for each in errors]
     if rest and len(errors) == 1:
-        distances *= 2
+        distances.append(distances[0])
     return torch.cat(distances, 1)
 
 
