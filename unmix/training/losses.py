@@ -200,7 +200,8 @@ def _magnitude_distances(
 def _distances(error: Tensor, power: int, rest: bool) -> Tensor:
     """Return means ``[B, S]`` of absolute errors, or of their squares, of real or complex stems.
 
-    The error of the rest is the sum of the stems', but for its sign: of one stem, the same.
+    The error of the rest is the sum of the stems', but for its sign: of one stem, the same. So it
+    is where mixture and references are what ``separation_loss`` wants, and the sums agree.
     """
     errors = [error, error.sum(1, keepdim=True)] if rest and error.shape[1] > 1 else [error]
     distances = [_means(magnitude(each) if power == 1 else each.square()) for each in errors]

@@ -21,7 +21,7 @@ def magnitude(values: Tensor) -> Tensor:
     """
     if not values.is_complex():
         return values.abs()
-    found: Tensor = _Magnitude.apply(values)
+    found: Tensor = _Magnitude.apply(values.resolve_conj())
     return found
 
 
