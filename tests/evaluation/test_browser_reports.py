@@ -37,7 +37,8 @@ def test_a_report_of_the_embedded_model(
     for stem in report.stems:
         for metric in {"bss_sdr", "sdr", "nsdr"} & set(report.metrics):
             found = {s: report.aggregate(stem, metric, None, s).value for s in report.systems}
-            assert found["mixture"] < found[report.system] < found["irm"], (stem, metric, found)
+            # No bound: a model that turns phases may pass the mask that leaves them.
+            assert found["mixture"] < min(found[report.system], found["irm"]), (stem, metric, found)
     check_page(browser, tmp_path, load_report(tmp_path), examples=2)
 
 

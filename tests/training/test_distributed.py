@@ -104,8 +104,9 @@ def test_two_processes_are_one_with_twice_the_batch(
 
     alone = log()
     whole = train(make_run("alone", batch_size=4, **settings), alone, falling)
-    # Matrices are orthogonal to 16 bits; all twelve steps together are some 2e-3 long.
-    close, apart = (1e-4, 1e-4) if optimizer == "adamw" else (1e-3, 5e-4)
+    # AdamW's steps, twelve of 1e-3, follow the sign of what is nearly zero; Muon's, of 2e-4, are
+    # orthogonal to 16 bits.
+    close, apart = (1e-4 if optimizer == "adamw" else 1e-3), 5e-4
     assert first["losses"] == pytest.approx(alone.losses, rel=close)
     assert first["rates"] == alone.rates
     assert min(alone.rates) < 1e-3  # the plateau fell in both
