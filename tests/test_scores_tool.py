@@ -61,7 +61,7 @@ def test_only_the_tracks_of_the_split_count_at_the_rate_of_the_recordings(
         for stem in ("vocals", "accompaniment")
     }
     found = Separator("unet").separate(sum(stems.values()), 16000)
-    for score in scores_of(Split("Songs", "dev", "songs"), report):
+    for score in scores_of({Split("Songs", "dev", "songs"): report}):
         assert (score.dataset, score.split) == ("Songs", "dev")
         if score.metric == "SDR (whole track)":
             estimate, reference = map(np.ascontiguousarray, (found[score.stem], stems[score.stem]))
@@ -115,7 +115,7 @@ def test_no_recipe_trains_on_what_is_scored(name: str) -> None:
 def test_a_card_holds_every_score_picture_and_note(report: Report, tmp_path: Path) -> None:
     split = Split("Songs", "dev", "songs")
     entry: ModelEntry = list_models()[0].model_copy(
-        update={"stages": ("first", "second"), "scores": tuple(scores_of(split, report))}
+        update={"stages": ("first", "second"), "scores": tuple(scores_of({split: report}))}
     )
     notes = tmp_path / "notes.md"
     notes.write_text("# data\n\nof our own\n\n# failures\n\nwhispers\n", encoding="utf-8")

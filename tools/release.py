@@ -122,7 +122,7 @@ def _make(
         stages=stages,
         since=options.since or __version__,
         scores=(
-            *(score for split, report in reports.items() for score in scores_of(split, report)),
+            *scores_of(reports),
             *(score for key, means in singing.items() for score in _singing_scores(*key, means)),
         ),
     )

@@ -45,7 +45,7 @@ def rescore(entry: ModelEntry, data: Path) -> None:
     before = card.read_text(encoding="utf-8")
     with_scores(before, entry, {})  # or all would be measured in vain
     reports = measure(folder, data, [*SPLITS.values()])
-    scores = [score for split, report in reports.items() for score in scores_of(split, report)]
+    scores = scores_of(reports)
     measured = {score.metric for score in scores}
     others = (score for score in entry.scores if score.metric not in measured)
     changed = entry.model_copy(update={"scores": (*scores, *others)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,8 +73,8 @@ def main() -> None:
         reports = measure(options.model, options.data, splits, options.quality, options.device)
     except UnmixError as error:
         raise SystemExit(f"error: {error}") from None
-    rows = [score for split, report in reports.items() for score in scores_of(split, report)]
-    Console().print(_table(f"{options.model}, quality {options.quality}, dB", rows))
+    title = f"{options.model}, quality {options.quality}, dB"
+    Console().print(_table(title, scores_of(reports)))
 
 
 def measure(
@@ -94,10 +94,11 @@ def measure(
     return {split: evaluate(model, data=held, **settings) for split, held in opened.items()}
 
 
-def scores_of(split: Split, report: Report) -> list[Score]:
-    """Return what a report comes to, as the manifest holds it."""
+def scores_of(reports: Mapping[Split, Report]) -> list[Score]:
+    """Return what reports come to, as the manifest holds it."""
     totals = [
-        (stem, metric, aggregation, report.aggregate(stem, name))
+        (split, stem, metric, aggregation, report.aggregate(stem, name))
+        for split, report in reports.items()
         for stem in report.stems
         for metric, aggregation, name in FIGURES
     ]
@@ -112,7 +113,7 @@ def scores_of(split: Split, report: Report) -> list[Score]:
             low=_end(total.low),
             high=_end(total.high),
         )
-        for stem, metric, aggregation, total in totals
+        for split, stem, metric, aggregation, total in totals
     ]
 
 

@@ -294,9 +294,9 @@ def test_one_track_is_one_track(tracks: int, words: str) -> None:
 
 
 def test_a_release_of_one_track_has_no_interval() -> None:
-    values = {"bss_sdr": 1.0, "sdr": 2.0}
-    for score in scores_of(Split("d", "test", "d"), Report("m", "d", (_score(values=values),))):
+    values, split = {"bss_sdr": 1.0, "sdr": 2.0}, Split("d", "test", "d")
+    for score in scores_of({split: Report("m", "d", (_score(values=values),))}):
         assert (score.low, score.high) == (None, None)
     two = (_score("a", values=values), _score("b", values=values))
-    for score in scores_of(Split("d", "test", "d"), Report("m", "d", two)):
+    for score in scores_of({split: Report("m", "d", two)}):
         assert score.low == score.high == score.value

@@ -108,13 +108,13 @@ def separation_loss(
     """
     rest = references.stems == estimates.stems + 1
     loss = references.samples.new_zeros(())
+    if config.magnitude or config.complex:
+        level = _level(mixture.frames, config)
     if config.magnitude:
         distances = _magnitude_distances(estimates, references, mixture if rest else None, band)
-        level = _level(mixture.frames, config)
         loss = loss + config.magnitude * _mean(distances, level, weights)
     if config.complex:
         error = _weighted(estimates.frames - references.frames[:, : estimates.stems], band)
-        level = _level(mixture.frames, config)
         loss = loss + config.complex * _mean(_distances(error, 1, rest), level, weights)
     if config.waveform or config.waveform_squared:
         error = _difference(estimates, references, band)
