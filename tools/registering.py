@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,13 @@ FIGURES = {
 }
 
 
-def write_manifest(entries: Sequence[ModelEntry], *, default: bool = False) -> None:
-    """Write the manifest with entries that are new or changed, the first of all if ``default``."""
-    changed = {entry.name: entry for entry in entries}
-    models = {entry.name: entry for entry in _registered()} | changed
+def write_manifest(entry: ModelEntry, *, default: bool = False) -> None:
+    """Write the manifest with an entry that is new or changed, the first of all if ``default``."""
+    changed = {entry.name: entry}
+    models = {known.name: known for known in _registered()} | changed
     if default:
         models = changed | models
-    text = "# Written by tools/release.py: one table per model, the default first.\n"
+    text = "# Written by tools/release.py and rescore.py: one table per model, the default first.\n"
     text += "".join(_toml(model) for model in Manifest(models=tuple(models.values())).models)
     (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
 

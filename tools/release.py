@@ -73,7 +73,7 @@ def release(options: argparse.Namespace) -> Path:
         if released.exists():
             shutil.rmtree(released)
         folder.rename(released)
-    write_manifest([entry], default=options.default)
+    write_manifest(entry, default=options.default)
     TABLE.write(models_rows())
     return released
 

@@ -50,7 +50,7 @@ def rescore(entry: ModelEntry, data: Path) -> None:
     others = (score for score in entry.scores if score.metric not in measured)
     changed = entry.model_copy(update={"scores": (*scores, *others)})
     after = with_scores(before, changed, reports)
-    write_manifest([changed])
+    write_manifest(changed)
     card.write_text(after, encoding="utf-8")
     TABLE.write(models_rows())
 
