@@ -1,4 +1,4 @@
-"""The items that a recipe draws, at the speed of the recordings, stay what they were."""
+"""The items that a recipe draws stay what they were, and so does where they are cut from."""
 
 import hashlib
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from unmix.data import CorpusConfig, MixingConfig, RandomMixtures, open_corpus
+from unmix.data.tracks import Samples, StemFile
 
 RATE = 8000
 CORPORA = (
@@ -16,10 +17,12 @@ CORPORA = (
     CorpusConfig(path="singers", single="vocals", exclude=("*left out*",), vocals=0.3),
     CorpusConfig(path="games", single="accompaniment", accompaniment=0.1),
 )
-#: At the speed of the recordings: resampling rounds otherwise on another machine.
 MIXING = MixingConfig(coherent=0.2, without_vocals=0.08, remix=0.8)
+FASTER_AND_SLOWER = MixingConfig(coherent=0.2, without_vocals=0.08, remix=0.8, speed=0.15)
 #: SHA-256 of the first forty items, as they were while excerpts were still stretched linearly.
 RECORDED = "79baecefa83f684a296b5008dd9c51d04782ed184df0da352519c3de2961cc37"
+#: SHA-256 of the lines "file, first sample, samples" of all that is read for forty items.
+CUT = "c926d85bf754128deffcb1352c2599af3503ae713719acf346ca4f0691e9589c"
 
 
 def _write(path: Path, seconds: float, channels: int = 2) -> None:
@@ -45,18 +48,36 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_items_are_those_that_were_recorded(data: Path) -> None:
-    items = RandomMixtures(
-        [open_corpus(corpus, data) for corpus in CORPORA],
-        MIXING,
-        sample_rate=RATE,
-        channels=2,
-        length=6000,
-        seed=7,
-        items=100,
+def _items(data: Path, mixing: MixingConfig) -> RandomMixtures:
+    corpora = [open_corpus(corpus, data) for corpus in CORPORA]
+    return RandomMixtures(
+        corpora, mixing, sample_rate=RATE, channels=2, length=6000, seed=7, items=100
     )
+
+
+def test_items_are_those_that_were_recorded(data: Path) -> None:
+    items = _items(data, MIXING)
     digest = hashlib.sha256()
     for index in range(40):
         digest.update(items[index]["references"].numpy().tobytes())
         digest.update(items[index]["band"].numpy().tobytes())
     assert digest.hexdigest() == RECORDED
+
+
+def test_items_at_another_speed_are_cut_where_they_were(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resampling rounds otherwise on another machine; what is resampled is the same."""
+    cuts: list[str] = []
+    read = StemFile.read
+
+    def remember(file: StemFile, start: int, length: int, *arguments: int) -> Samples:
+        cuts.append(f"{file.path.relative_to(data).as_posix()}, {start}, {length}")
+        return read(file, start, length, *arguments)
+
+    monkeypatch.setattr(StemFile, "read", remember)
+    items = _items(data, FASTER_AND_SLOWER)
+    for index in range(40):
+        assert items[index]["references"].shape == (2, 2, 6000)
+    assert len({cut.split(", ")[2] for cut in cuts}) > 40  # each excerpt has a speed of its own
+    assert hashlib.sha256("\n".join(cuts).encode()).hexdigest() == CUT
