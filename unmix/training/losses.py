@@ -86,6 +86,34 @@ class Sound:
         return Sound(self.stft, frames=self.frames * _of_frames(band), length=length)
 
 
+class _Error:
+    """By what estimates of stems miss their references, within the band; computed when asked for.
+
+    Args:
+        estimates: of the stems.
+        references: their own first, then perhaps the rest of the mixture.
+        band: ``[B, F]``, or None for all.
+    """
+
+    def __init__(self, estimates: Sound, references: Sound, band: Tensor | None) -> None:
+        self._estimates, self._references, self._band = estimates, references, band
+        self._known = slice(estimates.stems)
+
+    @cached_property
+    def frames(self) -> Tensor:
+        """Complex ``[B, S, C, F, T]``."""
+        error = self._estimates.frames - self._references.frames[:, self._known]
+        return _weighted(error, self._band)
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """Real ``[B, S, C, N]``."""
+        wanted = self._references.samples
+        if self._band is None:
+            return self._estimates.samples - wanted[:, self._known]
+        return self._estimates.stft.inverse(self.frames, wanted.shape[-1])
+
+
 def separation_loss(
     estimates: Sound,
     references: Sound,
@@ -107,6 +135,7 @@ def separation_loss(
         weights: of the references' stems, ``[S]``; all 1 where not given.
     """
     rest = references.stems == estimates.stems + 1
+    error = _Error(estimates, references, band)
     loss = references.samples.new_zeros(())
     if config.magnitude or config.complex:
         level = _level(mixture.frames, config)
@@ -114,17 +143,14 @@ def separation_loss(
         distances = _magnitude_distances(estimates, references, mixture if rest else None, band)
         loss = loss + config.magnitude * _mean(distances, level, weights)
     if config.complex:
-        error = _weighted(estimates.frames - references.frames[:, : estimates.stems], band)
-        loss = loss + config.complex * _mean(_distances(error, 1, rest), level, weights)
-    if config.waveform or config.waveform_squared:
-        error = _difference(estimates, references, band)
-        level = _level(mixture.samples, config)
-        if config.waveform:
-            distances = _distances(error, 1, rest)
-            loss = loss + config.waveform * _mean(distances, level, weights)
-        if config.waveform_squared:
-            distances, level = _distances(error, 2, rest), _power(mixture.samples, config)
-            loss = loss + config.waveform_squared * _mean(distances, level, weights)
+        distances = _distances(error.frames, 1, rest)
+        loss = loss + config.complex * _mean(distances, level, weights)
+    if config.waveform:
+        distances, level = _distances(error.samples, 1, rest), _level(mixture.samples, config)
+        loss = loss + config.waveform * _mean(distances, level, weights)
+    if config.waveform_squared:
+        distances, level = _distances(error.samples, 2, rest), _power(mixture.samples, config)
+        loss = loss + config.waveform_squared * _mean(distances, level, weights)
     if config.multi_resolution:
         whole = estimates.with_rest_of(mixture) if rest else estimates
         distances = multi_resolution(
@@ -208,15 +234,6 @@ def _distances(error: Tensor, power: int, rest: bool) -> Tensor:
     if rest and len(errors) == 1:
         distances.append(distances[0])
     return torch.cat(distances, 1)
-
-
-def _difference(estimates: Sound, references: Sound, band: Tensor | None) -> Tensor:
-    """Return the samples of the stems' errors within the band."""
-    known = slice(estimates.stems)
-    if band is None:
-        return estimates.samples - references.samples[:, known]
-    error = (estimates.frames - references.frames[:, known]) * _of_frames(band)
-    return Sound(estimates.stft, frames=error, length=references.samples.shape[-1]).samples
 
 
 def _weighted(frames: Tensor, band: Tensor | None) -> Tensor:
