@@ -79,5 +79,5 @@ def test_items_at_another_speed_are_cut_where_they_were(
     items = _items(data, FASTER_AND_SLOWER)
     for index in range(40):
         assert items[index]["references"].shape == (2, 2, 6000)
-    assert len({cut.split(", ")[2] for cut in cuts}) > 40  # each excerpt has a speed of its own
+    assert len({cut.split(", ")[2] for cut in cuts}) > 40  # speeds differ
     assert hashlib.sha256("\n".join(cuts).encode()).hexdigest() == CUT

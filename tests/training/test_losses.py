@@ -121,12 +121,15 @@ def test_the_rest_is_a_stem_like_any_other(term: str, frames: bool, limited: boo
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_terms_add_up_by_weight() -> None:
+@pytest.mark.parametrize("limited", [False, True])
+def test_terms_add_up_by_weight(limited: bool) -> None:
     references = _stems()
     estimates = 0.3 * references.sum(1, keepdim=True)
-    parts = [_loss(references, estimates, **{term: 1.0}) for term in TERMS]
+    limit = band_weight(torch.tensor([1000.0, 2000.0, 4000.0]), STFT_64, 8000)
+    band = limit if limited else None
+    parts = [_loss(references, estimates, band=band, **{term: 1.0}) for term in TERMS]
     weights = (0.5, 2.0, 3.0, 0.7, 0.1)
-    whole = _loss(references, estimates, **dict(zip(TERMS, weights, strict=True)))
+    whole = _loss(references, estimates, band=band, **dict(zip(TERMS, weights, strict=True)))
     wanted = sum(weight * part for weight, part in zip(weights, parts, strict=True))
     torch.testing.assert_close(whole, wanted)
 
