@@ -8,7 +8,25 @@ import pytest
 
 import unmix
 
-HEAVY = ("torch", "librosa", "matplotlib", "numpy", "av", "soundfile", "lightning", "scipy")
+HEAVY = [
+    "torch",
+    "torchaudio",
+    "torchmetrics",
+    "lightning",
+    "librosa",
+    "numba",
+    "sklearn",
+    "numpy",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "av",
+    "soundfile",
+    "musdb",
+    "museval",
+    "gradio",
+    "ray",
+]
 LIGHT = {
     "import": "import unmix",
     "version": "from unmix.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass",
@@ -41,17 +59,11 @@ def test_public_functions_are_no_modules() -> None:
 
 
 @pytest.mark.parametrize("code", LIGHT.values(), ids=LIGHT)
-def test_light_things_import_nothing_heavy_and_are_quick(code: str) -> None:
-    script = f"""
-import sys, time
-started = time.process_time()
-{code}
-sys.stderr.write(f"\\n{{time.process_time() - started}}")
-assert not set(sys.modules) & set({HEAVY!r}), set(sys.modules) & set({HEAVY!r})
-"""
+def test_light_things_import_nothing_heavy(code: str) -> None:
+    """What makes a start slow is what it imports: seconds would be the machine's."""
+    script = f"import sys\n{code}\nprint(*sys.modules, sep='\\n', file=sys.stderr)"
     run = [sys.executable, "-c", script]
-    spent = [
-        float(subprocess.run(run, capture_output=True, text=True, check=True).stderr.split()[-1])
-        for _ in range(3)
-    ]
-    assert min(spent) < 0.4
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    imported = set(done.stderr.splitlines())
+    assert "unmix" in imported
+    assert not imported & set(HEAVY)
