@@ -1,6 +1,6 @@
-"""python tools/benchmark.py speed|memory|train|corpus|evaluate|report: how fast a song is
-separated, in how much memory, how fast a recipe trains, in how much memory on corpora of several
-sizes, how fast estimates are scored, and in how much memory.
+"""python tools/benchmark.py speed|memory|start|train|corpus|evaluate|report: how fast a song is
+separated, in how much memory, how soon a command begins, how fast a recipe trains, in how much
+memory on corpora of several sizes, how fast estimates are scored, and in how much memory.
 
 Figures of one run belong together: machines differ, and the same machine differs from hour to hour.
 """
@@ -24,6 +24,7 @@ from rich.table import Table
 
 import reporting
 import scoring
+import starting
 from measuring import looped, peak_of
 from unmix import Separator
 from unmix.audio import AudioWriter, OutputFormat, read_audio
@@ -63,6 +64,9 @@ def main() -> int:
         one.add_argument(
             "--folder", type=Path, help="for temporary files; needs room for long ones"
         )
+    start_parser = verbs.add_parser("start", help="seconds before a command does anything")
+    starting.add_arguments(start_parser)
+    start_parser.set_defaults(measure=starting.start, folder=None)
     train_parser = verbs.add_parser(
         "train", help="training steps per second, and the loader's share"
     )

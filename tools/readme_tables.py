@@ -16,13 +16,13 @@ class ReadmeTable:
 
     Attributes:
         name: of the marks.
-        tool: file name of what writes it.
+        tools: file names of what writes it.
         headings: one for each column.
         text: columns that are text; the others hold numbers.
     """
 
     name: str
-    tool: str
+    tools: str
     headings: tuple[str, ...]
     text: Collection[str]
 
@@ -44,7 +44,10 @@ class ReadmeTable:
 
     def _split(self) -> tuple[str, list[str], str]:
         """Return the README up to its first mark, the lines between, and the rest of it."""
-        start, end = f"<!-- {self.name}: written by tools/{self.tool} -->", f"<!-- /{self.name} -->"
+        start, end = (
+            f"<!-- {self.name}: written by tools/{self.tools} -->",
+            f"<!-- /{self.name} -->",
+        )
         head, rest = README.read_text(encoding="utf-8").split(start, 1)
         between, tail = rest.split(end, 1)
         return head + start, between.splitlines(), end + tail

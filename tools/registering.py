@@ -13,7 +13,7 @@ from unmix.manifest import Manifest, ModelEntry, Score
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 TABLE = ReadmeTable(
     "models",
-    "release.py",
+    "release.py and rescore.py",
     (
         "model",
         "stems",

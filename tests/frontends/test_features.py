@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from unmix.frontends.features import (
+    at_network_precision,
     frequency_plane,
     level_of_sound,
     levelled_complex_as_channels,
@@ -59,3 +60,18 @@ def test_the_frequency_plane_rises_from_zero_to_one(bins: int) -> None:
     assert plane[0, 0, 0, 0] == 0
     assert (plane.diff(dim=2) > 0).all()
     assert plane.max() == (bins > 1)
+
+
+def test_the_frequency_plane_of_16_bits_is_rounded_once() -> None:
+    exact = frequency_plane(torch.zeros(1, 1, 3000, 1))
+    plane = frequency_plane(torch.zeros(1, 1, 3000, 1, dtype=torch.bfloat16))
+    assert torch.equal(plane, exact.bfloat16())
+
+
+def test_features_have_the_precision_of_the_network() -> None:
+    features = torch.rand(1, 2, 5, 4)
+    assert at_network_precision(features) is features
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(at_network_precision(features), features.bfloat16())
+    with torch.autocast("cpu", enabled=False):
+        assert at_network_precision(features) is features

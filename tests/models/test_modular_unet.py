@@ -104,6 +104,33 @@ def test_any_number_of_bins(block: str, n_fft: int, subbands: int) -> None:
     _held_to_the_laws(model)
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_deep_levels_may_have_more_layers(block: str) -> None:
+    model = _build(block={"kind": block, "layers": [1, 2]})
+    _held_to_the_laws(model)
+    assert isinstance(model, ModularUNet)
+    for layers, first in ((1, True), (2, False)):
+        same = _build(block={"kind": block, "layers": layers})
+        assert isinstance(same, ModularUNet)
+        for level, (mine, other) in enumerate(
+            zip(model.skeleton.blocks, same.skeleton.blocks, strict=True)
+        ):
+            alike = mine.state_dict().keys() == other.state_dict().keys()
+            assert alike == ((level == 0) == first), level
+
+
+def test_a_list_of_one_number_of_layers_is_that_number() -> None:
+    one, many = (_build(block={"kind": "tfc-tdf", "layers": layers}) for layers in (2, [2]))
+    mixture = torch.randn(1, 2, 999)
+    torch.testing.assert_close(one(mixture), many(mixture), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("layers", [0, [], [1, 0], "two"])
+def test_layers_that_no_block_has_are_refused(layers: Any) -> None:
+    with pytest.raises(ConfigError, match="layers"):
+        _build(block={"kind": "plain", "layers": layers})
+
+
 def test_a_bounded_mask_keeps_its_phase() -> None:
     mask = torch.randn(5, 4, dtype=torch.complex64) * torch.logspace(-4, 4, 5)[:, None]
     bounded = _bounded(mask)

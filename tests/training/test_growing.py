@@ -26,11 +26,14 @@ TFC_TDF = {
 }
 PLAIN = {"width": 4, "block": {"kind": "plain"}}
 GROUPS = {"skip": "add", "block": {"kind": "plain", "norm": "group"}}
-#: Architecture, settings, and what is wider.
+DEEPER = {"block": TFC_TDF["block"] | {"layers": [1, 3, 2]}}
+#: Architecture, settings, and what is wider or deeper.
 GROWING = [
     ("modular-unet", TFC_TDF, {"width": 6}),
     ("modular-unet", TFC_TDF, {"growth": "double"}),
     ("modular-unet", TFC_TDF | {"skip": "add"}, {"width": 5}),
+    ("modular-unet", TFC_TDF, DEEPER),
+    ("modular-unet", TFC_TDF, DEEPER | {"width": 5}),
     ("modular-unet", {"width": 4, "skip": "add", "block": {"norm": "instance"}}, {"width": 8}),
 ]
 
@@ -67,7 +70,8 @@ def test_it_computes_the_same_and_all_of_it_learns(
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         new = torch.ones_like(parameter, dtype=torch.bool)
-        new[tuple(slice(size) for size in held[name].shape)] = False
+        if name in held:
+            new[tuple(slice(size) for size in held[name].shape)] = False
         assert not new.any() or parameter.grad[new].ne(0).any(), name
 
 
@@ -76,6 +80,8 @@ def test_it_computes_the_same_and_all_of_it_learns(
     [
         ("modular-unet", TFC_TDF, {"width": 3}, "does not fit"),
         ("modular-unet", TFC_TDF, {"depth": 1}, "only one of the networks has"),
+        ("modular-unet", TFC_TDF | DEEPER, TFC_TDF, "only one of the networks has"),
+        ("modular-unet", PLAIN, {"block": PLAIN["block"] | {"layers": 3}}, "only one of"),
         ("modular-unet", TFC_TDF, {"stems": ("drums",)}, "stems is"),
         ("modular-unet", TFC_TDF, {"sample_rate": 16000}, "sample_rate is"),
         ("modular-unet", TFC_TDF, {"block": {"kind": "plain"}}, "only one of the networks has"),

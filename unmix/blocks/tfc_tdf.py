@@ -44,7 +44,7 @@ class TDF(nn.Sequential):
         )
 
 
-class _TfcTdf(nn.Module):
+class TfcTdfLayer(nn.Module):
     """Convolution, residual TDF, convolution, beside a shortcut."""
 
     def __init__(self, width_in: int, width_out: int, tdf: TDF, style: Style) -> None:
@@ -55,6 +55,7 @@ class _TfcTdf(nn.Module):
         self.after = style.convolution(width_out, width_out)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return ``[B, width_out, F, T]`` of features ``[B, width_in, F, T]``."""
         inner: Tensor = self.before(features)
         inner = self.after(inner + self.tdf(inner))
         shortcut: Tensor = self.shortcut(features)
@@ -81,7 +82,7 @@ class TfcTdfBlock(nn.Sequential):
         widths = [width_in, *[width_out] * layers]
         super().__init__(
             *(
-                _TfcTdf(*pair, TDF(width_out, bins, factor, style), style)
+                TfcTdfLayer(*pair, TDF(width_out, bins, factor, style), style)
                 for pair in pairwise(widths)
             )
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .magnitude import magnitude as magnitude_of
+
 # A spectrogram's peaks stand some twenty times above its mean: dividing by that many means brings
 # the input near [0, 1], as networks like it, without one loud bin deciding the level of all others.
 _PEAK_OVER_MEAN = 20.0
@@ -29,7 +31,7 @@ def level_of_sound(magnitude: Tensor) -> Tensor:
 
 def levelled_magnitude(frames: Tensor, exponent: float) -> Tensor:
     """Return magnitudes ``[B, C, F, T]`` of complex frames, levelled, to the power ``exponent``."""
-    magnitude = frames.abs()
+    magnitude = magnitude_of(frames)
     return (magnitude / (level_of_sound(magnitude) + SILENCE)) ** exponent
 
 
@@ -38,16 +40,26 @@ def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
 
     Levelled; the magnitude goes to the power ``exponent`` and the phase stays what it is.
     """
-    magnitude = frames.abs()
+    magnitude = magnitude_of(frames)
     level = level_of_sound(magnitude) + SILENCE
     scale = (magnitude / level).clamp(min=_LEAST_COMPRESSED) ** (exponent - 1) / level
-    parts = torch.view_as_real(frames) * scale.unsqueeze(-1)  # [B, C, F, T, 2]
-    return parts.movedim(-1, 2).flatten(1, 2)
+    return torch.stack([frames.real * scale, frames.imag * scale], 2).flatten(1, 2)
 
 
 def frequency_plane(features: Tensor) -> Tensor:
     """Return ``[B, 1, F, T]``: position on a logarithmic axis, from 0 at the lowest bin to 1."""
     batch, _, bins, count = features.shape
-    position = torch.arange(1, bins + 1, device=features.device, dtype=features.dtype).log2()
-    position = position / position[-1].clamp(min=1)
+    position = torch.arange(1, bins + 1, device=features.device, dtype=torch.float32).log2()
+    position = (position / position[-1].clamp(min=1)).to(features.dtype)
     return position.view(1, 1, bins, 1).expand(batch, 1, bins, count)
+
+
+def at_network_precision(features: Tensor) -> Tensor:
+    """Return features at the precision that a network's first convolution brings them to here.
+
+    Under autocast that is 16 bits: whatever is arranged after it moves half as much.
+    """
+    device = features.device.type
+    if torch.is_autocast_enabled(device):
+        return features.to(torch.get_autocast_dtype(device))
+    return features

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -28,6 +28,7 @@ from ..blocks.skips import Add, Concatenate, Convolved, Gated, Multiply, Skip
 from ..blocks.tfc_tdf import TfcTdfBlock
 from ..config import Settings
 from ..frontends.features import (
+    at_network_precision,
     frequency_plane,
     levelled_complex_as_channels,
     levelled_magnitude,
@@ -46,6 +47,7 @@ _BLOCKS = {
 _PREACTIVATED = ("residual", "tfc-tdf")
 # Below it a mask is as good as zero, and its phase no number to divide by.
 _LEAST_MASK = 1e-6
+Layers = Annotated[int, Field(ge=1)]
 
 
 class BlockSettings(Settings):
@@ -54,12 +56,19 @@ class BlockSettings(Settings):
     kind: Literal["plain", "residual", "dense", "multires", "recurrent", "tfc-tdf"] = "plain"
     """Plain (Ronneberger et al.), residual (Zhang et al.), dense (Guan et al.), MultiRes (Ibtehaz
     et al.), recurrent residual (Alom et al.) or TFC-TDF (Kim et al.)."""
-    layers: int = Field(default=2, ge=1)
-    """Layers of a block, as its paper counts them."""
+    layers: Layers | Annotated[list[Layers], Field(min_length=1)] = 2
+    """Layers of a block, as its paper counts them; a list has those of every level from the first
+    on, its last number being that of all deeper ones too."""
     norm: Norm = "batch"
     activation: Activation = "relu"
     tdf_factor: int = Field(default=8, ge=1)
     """How much narrower the layers over frequency are in between; of ``tfc-tdf`` only."""
+
+    def layers_at(self, level: int) -> int:
+        """Return the layers of a block of a level, counted from 0."""
+        if isinstance(self.layers, int):
+            return self.layers
+        return self.layers[min(level, len(self.layers) - 1)]
 
 
 class BottleneckSettings(Settings):
@@ -143,11 +152,11 @@ class ModularUNetConfig(SpectrogramConfig):
                 f"a mask that is {self.mask} turns phases, and magnitudes do not tell them: choose "
                 'features.kind = "complex" or mask = "ratio"'
             )
-        for width in self.widths:
+        for level, width in enumerate(self.widths):
             if self.block.kind == "dense":
-                dense_growth(width, self.block.layers)
+                dense_growth(width, self.block.layers_at(level))
             if self.block.kind == "multires":
-                multires_widths(width, self.block.layers)
+                multires_widths(width, self.block.layers_at(level))
         pair = 2 * self.bottleneck.heads
         if self.bottleneck.kind == "axial" and self.widths[-1] % pair:
             raise ValueError(
@@ -198,6 +207,7 @@ class ModularUNet(MaskModel):
             features = levelled_complex_as_channels(frames, settings.exponent)
         else:
             features = levelled_magnitude(frames, settings.exponent)
+        features = at_network_precision(features)
         if settings.frequency_plane:
             features = torch.cat([features, frequency_plane(features)], 1)
         return features
@@ -207,7 +217,9 @@ class ModularUNet(MaskModel):
         bins, count = features.shape[-2:]
         subbands = self.config.features.subbands
         lacking = (0, -count % 2**self.config.depth, 0, subbands * self.config.bins - bins)
-        folded = fold_subbands(F.pad(features, lacking), subbands)
+        if any(lacking):  # padding with nothing would copy all of it
+            features = F.pad(features, lacking)
+        folded = fold_subbands(features, subbands)
         # Convolutions on the CPU are a third faster on this layout.
         folded = folded.contiguous(memory_format=torch.channels_last)
         logits = self.head(self.skeleton(folded))
@@ -226,10 +238,11 @@ def _parts(config: ModularUNetConfig) -> Parts:
     style = Style(settings.norm, settings.activation, settings.kind in _PREACTIVATED)
 
     def block(width_in: int, width_out: int, bins: int) -> nn.Module:
+        layers = settings.layers_at(config.widths.index(width_out))
         if settings.kind == "tfc-tdf":
             factor = settings.tdf_factor
-            return TfcTdfBlock(width_in, width_out, settings.layers, style, bins, factor)
-        return _BLOCKS[settings.kind](width_in, width_out, settings.layers, style)
+            return TfcTdfBlock(width_in, width_out, layers, style, bins, factor)
+        return _BLOCKS[settings.kind](width_in, width_out, layers, style)
 
     def down(width_in: int, width_out: int) -> Halve | Pool:
         pools = config.resampling.down == "pool"

@@ -1,17 +1,20 @@
-"""Growing: a wider network takes over a narrower one's weights, and computes the same at first.
+"""Growing: a wider or deeper network takes over another's weights, and computes the same at first.
 
 The idea is that of Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer" (ICLR
-2016). There new feature maps are copies of old ones; here they are random, and nothing that was
-there before listens to them yet: no two of them can stay alike, and any step brings them in.
+2016). There new feature maps are copies of old ones, and new layers the identity; here new maps are
+random, and nothing that was there before listens to them yet: no two of them can stay alike, and
+any step brings them in. New layers are residual, and add zero to what passes them.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Container, Iterable
 
 import torch
 from torch import Tensor, nn
 
+from ..blocks.tfc_tdf import TfcTdfLayer
 from ..errors import ModelError
 from ..models import Model
 
@@ -21,7 +24,7 @@ _TOLERANCE = 1e-3
 
 @torch.no_grad()
 def grow(source: Model, model: Model) -> None:
-    """Give a model the weights of one like it, but for narrower layers.
+    """Give a model the weights of one like it, but for narrower layers or fewer in a TFC-TDF block.
 
     Layers that see maps joined side by side cannot grow, for the new ones are not the last there:
     skips by concatenation, for one. Nor can recurrent layers and attention.
@@ -32,15 +35,16 @@ def grow(source: Model, model: Model) -> None:
 
     Raises:
         ModelError: where the two are not alike, the source has a layer that is wider, or the
-            wider network does not compute the same, in training or after.
+            grown network does not compute the same, in training or after.
     """
     _check_alike(source, model)
     held, listeners = source.state_dict(), _axes_in(model)
     wanted = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    if held.keys() != wanted.keys():
-        name = min(held.keys() ^ wanted.keys())
-        raise ModelError(f"only one of the networks has {name}")
-    for name, tensor in wanted.items():
+    _add_nothing(model, wanted, added := _layers_added(model, held))
+    common = {name: wanted[name] for name in wanted if not name.startswith(added)}
+    if odd := held.keys() ^ common.keys():
+        raise ModelError(f"only one of the networks has {min(odd)}")
+    for name, tensor in common.items():
         if not _holds(tensor.shape, held[name].shape):
             raise ModelError(
                 f"{name} is {[*held[name].shape]}, which does not fit {[*tensor.shape]}"
@@ -50,7 +54,7 @@ def grow(source: Model, model: Model) -> None:
     grown.load_state_dict(wanted, strict=True)
     for training in (True, False):  # norms by their batch, and by what they remember
         if not _compute_the_same(source, grown, training=training):
-            raise ModelError("the wider network does not compute what the narrower one does")
+            raise ModelError("the grown network does not compute what the given one does")
     model.load_state_dict(wanted, strict=True)
 
 
@@ -59,6 +63,19 @@ def _check_alike(source: Model, model: Model) -> None:
         before, after = getattr(source, what), getattr(model, what)
         if before != after:
             raise ModelError(f"{what} is {before} in one of the networks, {after} in the other")
+
+
+def _layers_added(model: Model, held: Container[str]) -> tuple[str, ...]:
+    """Return the names, with the dot behind, of a model's residual layers that are not held."""
+    layers = (name for name, part in model.named_modules() if isinstance(part, TfcTdfLayer))
+    return tuple(f"{name}." for name in layers if f"{name}.before.0.weight" not in held)
+
+
+def _add_nothing(model: Model, wanted: dict[str, Tensor], added: Iterable[str]) -> None:
+    """Zero the last convolution of residual layers, so that what comes passes by them."""
+    for layer in added:
+        for name in _axes_in(model.get_submodule(f"{layer}after")):
+            wanted[f"{layer}after.{name}"].zero_()
 
 
 def _holds(wide: torch.Size, narrow: torch.Size) -> bool:

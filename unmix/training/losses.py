@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..frontends import STFT
+from ..frontends.magnitude import magnitude
 from .config import LossConfig
-from .magnitude import magnitude
 
 # Added to the mixture's level: the loss of silence is finite.
 _SILENCE = 1e-4

@@ -2,7 +2,7 @@
 
 import torch
 
-from unmix.training.magnitude import magnitude
+from unmix.frontends.magnitude import magnitude
 
 
 def test_values_and_gradients_are_those_of_abs() -> None:
