@@ -1,12 +1,13 @@
 """python tools/benchmark.py start: what a command takes before it does anything.
 
-Every command runs in a process of its own, all in turn and that as often as asked, so that a busy
-moment of the machine meets all of them alike; the bare interpreter is the one to compare with.
+Every command runs in a process of its own, one after the other, in as many rounds as asked: a busy
+moment of the machine meets all of them alike. The bare interpreter is the one to compare with.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import subprocess
 import sys
 import time
@@ -28,18 +29,19 @@ COMMANDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=7, help="rounds; their median counts")
 
 
 def start(options: argparse.Namespace, folder: Path) -> None:
     """Measure every command, and print the medians; nothing is written to the folder."""
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for run in range(options.runs + 1):
+    for run in range(max(1, options.runs) + 1):
         for name, command in COMMANDS.items():
-            seconds = _timed(command)
+            once = _timed(command)
             if run:  # the first also fills caches
-                taken[name].append(seconds)
-    table = Table(title=f"from start to end, median of {options.runs}")
+                taken[name].append(once)
+    where = f"{platform.machine()} CPU, Python {platform.python_version()}"
+    table = Table(title=f"from start to end, median of {options.runs}, {where}")
     table.add_column("what")
     table.add_column("seconds", justify="right")
     for name, seconds in taken.items():

@@ -65,6 +65,7 @@ def test_the_frequency_plane_rises_from_zero_to_one(bins: int) -> None:
 def test_the_frequency_plane_of_16_bits_is_rounded_once() -> None:
     exact = frequency_plane(torch.zeros(1, 1, 3000, 1))
     plane = frequency_plane(torch.zeros(1, 1, 3000, 1, dtype=torch.bfloat16))
+    assert plane.dtype == torch.bfloat16
     assert torch.equal(plane, exact.bfloat16())
 
 
@@ -72,6 +73,9 @@ def test_features_have_the_precision_of_the_network() -> None:
     features = torch.rand(1, 2, 5, 4)
     assert at_network_precision(features) is features
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(at_network_precision(features), features.bfloat16())
+        lower, exact = at_network_precision(features), features.double()
+        assert lower.dtype == torch.bfloat16
+        assert torch.equal(lower, features.bfloat16())
+        assert at_network_precision(exact) is exact
     with torch.autocast("cpu", enabled=False):
         assert at_network_precision(features) is features

@@ -112,9 +112,8 @@ def test_deep_levels_may_have_more_layers(block: str) -> None:
     for layers, first in ((1, True), (2, False)):
         same = _build(block={"kind": block, "layers": layers})
         assert isinstance(same, ModularUNet)
-        for level, (mine, other) in enumerate(
-            zip(model.skeleton.blocks, same.skeleton.blocks, strict=True)
-        ):
+        found = [[*each.skeleton.blocks, *reversed(each.skeleton.nodes)] for each in (model, same)]
+        for level, (mine, other) in zip([0, 1, 2, 0, 1], zip(*found, strict=True), strict=True):
             alike = mine.state_dict().keys() == other.state_dict().keys()
             assert alike == ((level == 0) == first), level
 
@@ -125,10 +124,34 @@ def test_a_list_of_one_number_of_layers_is_that_number() -> None:
     torch.testing.assert_close(one(mixture), many(mixture), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("layers", [0, [], [1, 0], "two"])
-def test_layers_that_no_block_has_are_refused(layers: Any) -> None:
-    with pytest.raises(ConfigError, match="layers"):
+@pytest.mark.parametrize(
+    ("layers", "match"),
+    [
+        (0, r"block\.layers\.0: .* greater"),
+        ([], r"block\.layers: .* at least 1"),
+        ([1, 0], r"block\.layers\.1: .* greater"),
+        ("two", r"block\.layers: "),
+        ([1, 1, 1, 2], "block.layers has 4 numbers, and a depth of 2 makes 3 levels"),
+    ],
+)
+def test_layers_that_no_block_has_are_refused(layers: Any, match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
         _build(block={"kind": "plain", "layers": layers})
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "complex"])
+def test_under_autocast_features_have_16_bits(kind: str) -> None:
+    model = _build(features={"kind": kind})
+    assert isinstance(model, ModularUNet)
+    seen = []
+    model.skeleton.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
+    mixture = torch.randn(1, 2, 999)
+    with torch.inference_mode():
+        model(mixture)
+        with torch.autocast("cpu", torch.bfloat16):
+            model(mixture)
+            model.double()(mixture.double())
+    assert seen == [torch.float32, torch.bfloat16, torch.float64]
 
 
 def test_a_bounded_mask_keeps_its_phase() -> None:

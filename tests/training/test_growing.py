@@ -26,14 +26,14 @@ TFC_TDF = {
 }
 PLAIN = {"width": 4, "block": {"kind": "plain"}}
 GROUPS = {"skip": "add", "block": {"kind": "plain", "norm": "group"}}
-DEEPER = {"block": TFC_TDF["block"] | {"layers": [1, 3, 2]}}
-#: Architecture, settings, and what is wider or deeper.
+MORE_LAYERS = {"block": TFC_TDF["block"] | {"layers": [1, 3, 2]}}
+#: Architecture, settings, and what is more.
 GROWING = [
     ("modular-unet", TFC_TDF, {"width": 6}),
     ("modular-unet", TFC_TDF, {"growth": "double"}),
     ("modular-unet", TFC_TDF | {"skip": "add"}, {"width": 5}),
-    ("modular-unet", TFC_TDF, DEEPER),
-    ("modular-unet", TFC_TDF, DEEPER | {"width": 5}),
+    ("modular-unet", TFC_TDF, MORE_LAYERS),
+    ("modular-unet", TFC_TDF, MORE_LAYERS | {"width": 5}),
     ("modular-unet", {"width": 4, "skip": "add", "block": {"norm": "instance"}}, {"width": 8}),
 ]
 
@@ -80,7 +80,7 @@ def test_it_computes_the_same_and_all_of_it_learns(
     [
         ("modular-unet", TFC_TDF, {"width": 3}, "does not fit"),
         ("modular-unet", TFC_TDF, {"depth": 1}, "only one of the networks has"),
-        ("modular-unet", TFC_TDF | DEEPER, TFC_TDF, "only one of the networks has"),
+        ("modular-unet", TFC_TDF | MORE_LAYERS, TFC_TDF, "only one of the networks has"),
         ("modular-unet", PLAIN, {"block": PLAIN["block"] | {"layers": 3}}, "only one of"),
         ("modular-unet", TFC_TDF, {"stems": ("drums",)}, "stems is"),
         ("modular-unet", TFC_TDF, {"sample_rate": 16000}, "sample_rate is"),
@@ -120,5 +120,7 @@ def test_a_run_grows_where_its_recipe_says_so(make_run: Callable[..., Any], log:
     run("third", {"width": 6}, **still | {"steps": 2}, grow=False, resume=True)
     weight = "skeleton.stem.weight"
     torch.testing.assert_close(after[weight][:4], before[weight], atol=1e-6, rtol=0)
-    with pytest.raises(UnmixError, match=r"first.*does not fit .* or narrower, with --init"):
+    with pytest.raises(
+        UnmixError, match=r"first.*does not fit .* or narrower, or .* layers, with --init"
+    ):
         run("fourth", {"width": 2}, **still, init=str(first), grow=True)

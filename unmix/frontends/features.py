@@ -49,7 +49,8 @@ def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
 def frequency_plane(features: Tensor) -> Tensor:
     """Return ``[B, 1, F, T]``: position on a logarithmic axis, from 0 at the lowest bin to 1."""
     batch, _, bins, count = features.shape
-    position = torch.arange(1, bins + 1, device=features.device, dtype=torch.float32).log2()
+    exact = torch.promote_types(features.dtype, torch.float32)
+    position = torch.arange(1, bins + 1, device=features.device, dtype=exact).log2()
     position = (position / position[-1].clamp(min=1)).to(features.dtype)
     return position.view(1, 1, bins, 1).expand(batch, 1, bins, count)
 
@@ -57,9 +58,9 @@ def frequency_plane(features: Tensor) -> Tensor:
 def at_network_precision(features: Tensor) -> Tensor:
     """Return features at the precision that a network's first convolution brings them to here.
 
-    Under autocast that is 16 bits: whatever is arranged after it moves half as much.
+    Under autocast that is 16 bits, but for float64: what is arranged afterwards moves half as much.
     """
     device = features.device.type
-    if torch.is_autocast_enabled(device):
+    if features.dtype == torch.float32 and torch.is_autocast_enabled(device):
         return features.to(torch.get_autocast_dtype(device))
     return features

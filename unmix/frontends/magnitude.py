@@ -17,7 +17,8 @@ def magnitude(values: Tensor) -> Tensor:
     """Return absolute values of the same shape; where they are zero, so is the gradient.
 
     Of complex values by squares, as ``abs`` guards against squares beyond the range of floats: here
-    magnitudes have to lie between 1e-19 and 1e19, or become zero or infinite.
+    magnitudes have to lie between 1e-19 and 1e19, or become zero or infinite. They have no second
+    derivative.
     """
     if not values.is_complex():
         return values.abs()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,7 +47,16 @@ _BLOCKS = {
 _PREACTIVATED = ("residual", "tfc-tdf")
 # Below it a mask is as good as zero, and its phase no number to divide by.
 _LEAST_MASK = 1e-6
-Layers = Annotated[int, Field(ge=1)]
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, int) else value
+
+
+#: Of each level, from the first on.
+Layers = Annotated[
+    tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1), BeforeValidator(_as_tuple)
+]
 
 
 class BlockSettings(Settings):
@@ -56,9 +65,9 @@ class BlockSettings(Settings):
     kind: Literal["plain", "residual", "dense", "multires", "recurrent", "tfc-tdf"] = "plain"
     """Plain (Ronneberger et al.), residual (Zhang et al.), dense (Guan et al.), MultiRes (Ibtehaz
     et al.), recurrent residual (Alom et al.) or TFC-TDF (Kim et al.)."""
-    layers: Layers | Annotated[list[Layers], Field(min_length=1)] = 2
-    """Layers of a block, as its paper counts them; a list has those of every level from the first
-    on, its last number being that of all deeper ones too."""
+    layers: Layers = (2,)
+    """Layers of a block, as its paper counts them: one number, or one for each level from the first
+    on, of which the last is that of all deeper levels too."""
     norm: Norm = "batch"
     activation: Activation = "relu"
     tdf_factor: int = Field(default=8, ge=1)
@@ -66,8 +75,6 @@ class BlockSettings(Settings):
 
     def layers_at(self, level: int) -> int:
         """Return the layers of a block of a level, counted from 0."""
-        if isinstance(self.layers, int):
-            return self.layers
         return self.layers[min(level, len(self.layers) - 1)]
 
 
@@ -151,6 +158,11 @@ class ModularUNetConfig(SpectrogramConfig):
             raise ValueError(
                 f"a mask that is {self.mask} turns phases, and magnitudes do not tell them: choose "
                 'features.kind = "complex" or mask = "ratio"'
+            )
+        if len(self.block.layers) > self.depth + 1:
+            raise ValueError(
+                f"block.layers has {len(self.block.layers)} numbers, and a depth of {self.depth} "
+                f"makes {self.depth + 1} levels: leave some out, or choose a larger depth"
             )
         for level, width in enumerate(self.widths):
             if self.block.kind == "dense":
@@ -238,6 +250,7 @@ def _parts(config: ModularUNetConfig) -> Parts:
     style = Style(settings.norm, settings.activation, settings.kind in _PREACTIVATED)
 
     def block(width_in: int, width_out: int, bins: int) -> nn.Module:
+        # Every level is wider than the one above: its width tells which it is.
         layers = settings.layers_at(config.widths.index(width_out))
         if settings.kind == "tfc-tdf":
             factor = settings.tdf_factor

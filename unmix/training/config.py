@@ -138,8 +138,7 @@ class TrainConfig(OptimisationConfig):
     compile: bool = False
     """Whether ``torch.compile`` prepares the network: minutes at the start, for faster steps."""
     grow: bool = False
-    """Whether the weights to start from may be a narrower or shallower network's: see
-    ``growing.grow``."""
+    """Whether the weights to start from may be a smaller network's: see ``growing.grow``."""
     excerpt: int | None = Field(default=None, gt=0)
     """Samples of a training excerpt; the model's chunk where not given."""
     skips: int = Field(default=0, ge=0)

@@ -1,4 +1,4 @@
-"""Growing: a wider or deeper network takes over another's weights, and computes the same at first.
+"""Growing: a network takes over the weights of a smaller one, and computes the same at first.
 
 The idea is that of Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer" (ICLR
 2016). There new feature maps are copies of old ones, and new layers the identity; here new maps are
@@ -9,7 +9,7 @@ any step brings them in. New layers are residual, and add zero to what passes th
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,8 @@ def grow(source: Model, model: Model) -> None:
     _check_alike(source, model)
     held, listeners = source.state_dict(), _axes_in(model)
     wanted = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    _add_nothing(model, wanted, added := _layers_added(model, held))
+    added = _layers_added(model, held)
+    _add_nothing(model, wanted, added)
     common = {name: wanted[name] for name in wanted if not name.startswith(added)}
     if odd := held.keys() ^ common.keys():
         raise ModelError(f"only one of the networks has {min(odd)}")
@@ -65,14 +66,16 @@ def _check_alike(source: Model, model: Model) -> None:
             raise ModelError(f"{what} is {before} in one of the networks, {after} in the other")
 
 
-def _layers_added(model: Model, held: Container[str]) -> tuple[str, ...]:
+def _layers_added(model: Model, held: Collection[str]) -> tuple[str, ...]:
     """Return the names, with the dot behind, of a model's residual layers that are not held."""
-    layers = (name for name, part in model.named_modules() if isinstance(part, TfcTdfLayer))
-    return tuple(f"{name}." for name in layers if f"{name}.before.0.weight" not in held)
+    parts = model.named_modules()
+    layers = (f"{name}." for name, part in parts if isinstance(part, TfcTdfLayer))
+    return tuple(layer for layer in layers if not any(name.startswith(layer) for name in held))
 
 
 def _add_nothing(model: Model, wanted: dict[str, Tensor], added: Iterable[str]) -> None:
     """Zero the last convolution of residual layers, so that what comes passes by them."""
+    # Norm and activation stand before it: the gradient that it gets is not zero.
     for layer in added:
         for name in _axes_in(model.get_submodule(f"{layer}after")):
             wanted[f"{layer}after.{name}"].zero_()

@@ -92,7 +92,7 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     if run.init:
         _start_from(run.init, model, growing=config.grow)
     elif config.grow and not run.resume and leads():
-        _log.warning("the recipe grows a narrower network's weights, and --init names none: random")
+        _log.warning("the recipe grows a smaller network's weights, and --init names none: random")
     with_joint_norms(model, fabric)
     model.to(memory_format=torch.channels_last).to(fabric.device)
     model.train()
@@ -122,7 +122,7 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
 
 
 def _start_from(init: str, model: Model, *, growing: bool) -> None:
-    """Start a model from another's weights, one built alike or, growing, one that is narrower."""
+    """Start a model from another's weights, one built alike or, growing, a smaller one."""
     source = load_model(init)
     try:
         if growing:
@@ -130,7 +130,11 @@ def _start_from(init: str, model: Model, *, growing: bool) -> None:
         else:
             model.load_state_dict(source.state_dict(), strict=True)
     except (RuntimeError, ModelError) as error:
-        like = "like the recipe's, or narrower" if growing else "like the recipe's"
+        like = (
+            "like the recipe's, or narrower, or with fewer TFC-TDF layers"
+            if growing
+            else "like the recipe's"
+        )
         reason = str(error).splitlines()[-1].strip()
         raise UnmixError(
             f"{init}: its weights do not fit the recipe: {reason.removesuffix('.')}; name a model "
