@@ -51,5 +51,6 @@ def start(options: argparse.Namespace, folder: Path) -> None:
 
 def _timed(command: list[str]) -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+    silent = subprocess.DEVNULL
+    subprocess.run([sys.executable, *command], check=True, stdout=silent, stderr=silent)
     return time.perf_counter() - began
