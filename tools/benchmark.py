@@ -25,7 +25,7 @@ from rich.table import Table
 import reporting
 import scoring
 import starting
-from measuring import looped, peak_of
+from measuring import looped, peak_of, timed
 from unmix import Separator
 from unmix.audio import AudioWriter, OutputFormat, read_audio
 from unmix.data import STEMS, CorpusConfig
@@ -292,13 +292,6 @@ def loader_speed(run: Run, item_seconds: float) -> float:
     began = time.perf_counter()
     loaded = sum(batch for _ in stream)
     return loaded / (time.perf_counter() - began)
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Return how many seconds some work takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def machine(separator: Separator) -> str:

@@ -1,9 +1,10 @@
-"""What several benchmarks share: a long song made of a short one, and a process's peak memory."""
+"""What several benchmarks share: long songs made of short ones, seconds, peaks of memory."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def write_looped(song: Song, rate: int, channels: int, seconds: float, path: Pat
                 writer.write(block[:, :left])
                 left -= min(left, block.shape[1])
     return path
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how many seconds some work takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def peak_of(command: list[str]) -> float:

@@ -10,12 +10,14 @@ import argparse
 import platform
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
+
+from measuring import timed
 
 COMMANDS = {
     "python, without anything": ["-c", ""],
@@ -37,7 +39,7 @@ def start(options: argparse.Namespace, folder: Path) -> None:
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for run in range(max(1, options.runs) + 1):
         for name, command in COMMANDS.items():
-            once = _timed(command)
+            once = timed(partial(_start, command))
             if run:  # the first also fills caches
                 taken[name].append(once)
     where = f"{platform.machine()} CPU, Python {platform.python_version()}"
@@ -49,8 +51,6 @@ def start(options: argparse.Namespace, folder: Path) -> None:
     Console().print(table)
 
 
-def _timed(command: list[str]) -> float:
-    began = time.perf_counter()
+def _start(command: list[str]) -> None:
     silent = subprocess.DEVNULL
     subprocess.run([sys.executable, *command], check=True, stdout=silent, stderr=silent)
-    return time.perf_counter() - began
