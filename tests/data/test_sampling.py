@@ -106,6 +106,34 @@ def test_corpora_are_drawn_by_weight(corpora_folder: Path) -> None:
     assert 30 < sum(bands) < 70
 
 
+def _power(samples: torch.Tensor, frequency: float) -> float:
+    """Return the power of a sine of some phase, all channels together, by least squares."""
+    turn = 2 * np.pi * frequency * np.arange(samples.shape[-1]) / 8000
+    basis = np.stack([np.sin(turn), np.cos(turn)], 1)
+    return float(np.square(np.linalg.lstsq(basis, samples.numpy().T, rcond=None)[0]).sum())
+
+
+def test_a_second_singer_joins_from_any_corpus_at_the_level_asked_for(
+    corpora_folder: Path,
+) -> None:
+    corpora = [SONGS, SINGERS]
+    alone = _items(corpora_folder, corpora, coherent=0.0)
+    voices = [_peaks(alone[i]["references"][0]) for i in range(40)]
+    assert not any({450, 500} <= peaks for peaks in voices)
+    joined = _items(
+        corpora_folder, corpora, coherent=0.0, second_singer=1.0, second_level=(-6.0, -6.0)
+    )
+    both = [joined[i] for i in range(40) if {450, 500} <= _peaks(joined[i]["references"][0])]
+    assert 10 < len(both) < 30  # else two of one corpus, who all sing the same
+    ratios = []
+    for item in both:
+        song, singer = (_power(item["references"][0], frequency) for frequency in (440, 500))
+        ratios.append(10 * np.log10(song / singer))
+        assert abs(ratios[-1]) == pytest.approx(6, abs=0.3)
+        assert item["band"] == 3000  # whichever of them was first
+    assert min(ratios) < 0 < max(ratios)
+
+
 def test_the_band_is_the_narrowest_and_moves_with_speed(corpora_folder: Path) -> None:
     narrow = _items(corpora_folder, [SINGERS, GAMES], coherent=0.0)
     assert narrow[0]["band"] == 3000

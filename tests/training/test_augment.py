@@ -29,6 +29,7 @@ EACH: dict[str, dict[str, Any]] = {
     "compression": {"voice": {"compression": {"share": 1}}},
     "doubling": {"voice": {"doubling": {"share": 1}}},
     "reverb": {"voice": {"reverb": {"share": 1}}},
+    "image": {"image": {"share": 1}},
     "gain": {"gain": {"share": 1}},
     "swap": {"channels": {"swap": 0.5}},
     "invert": {"channels": {"invert": 0.5}},
@@ -43,7 +44,7 @@ ALL = {
     "saturation": {"share": 1},
     "voice": {name: {"share": 1} for name in ("compression", "doubling", "reverb")},
     "delivery": {name: {"share": 1} for name in ("limiter", "band", "codec")},
-    **{name: EACH[name][name] for name in ("remix", "blend", "gain")},
+    **{name: EACH[name][name] for name in ("remix", "blend", "image", "gain")},
     "channels": {"swap": 0.5, "invert": 0.5},
 }
 #: What is done to a mixture: to all its stems alike.
@@ -96,6 +97,8 @@ def test_shape_is_kept_and_all_stays_finite(
 ) -> None:
     references = _batch(items, stems, channels, length)
     references[0, 0] = 0
+    if channels != 2:
+        table = {name: settings for name, settings in table.items() if name != "image"}
     for scale in (1e-20, 1e-6, 1.0, 1e4):
         augmented = _augmented(references * scale, table)
         assert augmented.shape == references.shape
@@ -191,6 +194,11 @@ def test_bands_follow_what_may_become_of_them() -> None:
 def test_settings_that_make_no_sense_are_refused(table: dict[str, Any], fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
         _config(table)
+
+
+def test_what_is_not_stereo_has_no_image() -> None:
+    with pytest.raises(ConfigError, match="needs 2 audio channels, and the model has 1"):
+        _augmented(_batch(channels=1), EACH["image"])
 
 
 @pytest.mark.cuda

@@ -18,6 +18,7 @@ from unmix.training.augment.config import (
     CompressionConfig,
     DoublingConfig,
     Effect,
+    ImageConfig,
     LevelConfig,
     LimiterConfig,
     PitchConfig,
@@ -28,6 +29,7 @@ from unmix.training.augment.config import (
 from unmix.training.augment.dynamics import compress, limit, saturate
 from unmix.training.augment.exchange import blend, remix
 from unmix.training.augment.filters import equalise, limit_band
+from unmix.training.augment.image import change_image
 from unmix.training.augment.levels import change_gain, invert, level, swap_channels
 from unmix.training.augment.playback import change_pitch, change_speed, played_at, stretched
 from unmix.training.augment.room import decaying, reverberate
@@ -80,6 +82,32 @@ def test_channels_and_polarity_come_back_when_changed_twice(chance: Chance) -> N
     assert torch.equal(invert(samples, 1.0, chance), -samples)
     some = swap_channels(_noise(100, 2, 2, 5), 0.5, chance) == _noise(100, 2, 2, 5)
     assert 0.35 < some.all((2, 3)).float().mean() < 0.65
+
+
+@pytest.mark.parametrize("width", [0.0, 0.5, 1.0, 2.0])
+def test_width_is_a_gain_of_the_side(width: float, chance: Chance) -> None:
+    def of(samples: Tensor) -> tuple[Tensor, Tensor]:
+        left, right = samples.unbind(2)
+        return left + right, left - right
+
+    samples = _noise(3, 2, 2, 50)
+    changed = change_image(samples, ImageConfig(width=(width, width), balance=(0, 0)), RATE, chance)
+    torch.testing.assert_close(level(changed), level(samples))
+    (middle, side), (before, side_before) = of(changed), of(samples)
+    gain = middle / before
+    torch.testing.assert_close(gain, gain[..., :1].expand_as(gain))
+    torch.testing.assert_close(side, width * gain * side_before)
+
+
+def test_balance_is_between_left_and_right_and_keeps_the_level(chance: Chance) -> None:
+    samples = _noise(40, 2, 1, 50).expand(40, 2, 2, 50)
+    changed = change_image(samples, ImageConfig(balance=(-4, 4)), RATE, chance)
+    torch.testing.assert_close(level(changed), level(samples))
+    left, right = (level(channel.unsqueeze(2)) for channel in changed.unbind(2))
+    balance = _decibels(left / right)
+    assert -4.01 < balance.min() < -3
+    assert 3 < balance.max() < 4.01
+    torch.testing.assert_close(changed[:, :, 0] * right[..., 0], changed[:, :, 1] * left[..., 0])
 
 
 def test_remixing_deals_every_stem_out_once(chance: Chance) -> None:

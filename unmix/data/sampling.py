@@ -42,6 +42,11 @@ class MixingConfig(Settings):
     """Share of items whose vocals are silent."""
     without_accompaniment: float = Field(default=0.02, ge=0, le=1)
     """Share of items whose accompaniment is silent."""
+    second_singer: float = Field(default=0.0, ge=0, le=1)
+    """Share of vocals, drawn on their own, that another excerpt is added to, from any corpus: the
+    mix-audio augmentation of Kong et al. (ISMIR 2021), of voices alone."""
+    second_level: tuple[float, float] = (-12.0, 0.0)
+    """Range of the level of what is added, against the first."""
     remix: float = Field(default=1.0, ge=0, le=1)
     """Share of accompaniments whose instruments come from different songs, where they are apart."""
     vocals_level: tuple[float, float] = (-10.0, 4.0)
@@ -142,6 +147,9 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         wanted = Wanted.by(track, self._config.match)
         speed = self._drawing.draw_speed(random) if wanted else None
         (vocals,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
+        if self._config.second_singer and random.random() < self._config.second_singer:
+            second, narrower = self._second(random, vocals, wanted, speed)
+            vocals, band = vocals + second, min(band, narrower)
         backing, narrower = self._draw_backing(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
         whole = mix(backing)
@@ -149,6 +157,15 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
             return vocals, backing, min(narrower, band)
         gain = _gain(level) * (rms(whole) + _FLOOR) / (rms(vocals) + _FLOOR)
         return vocals * np.float32(gain), backing, min(narrower, band)
+
+    def _second(
+        self, random: Generator, vocals: Samples, wanted: Wanted | None, speed: float | None
+    ) -> tuple[Samples, float]:
+        """Return other vocals, at a random level against those given, and the Hz they hold."""
+        corpus, track = self._vocals(random, wanted)
+        (second,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
+        gain = _gain(random.uniform(*self._config.second_level))
+        return second * np.float32(gain * (rms(vocals) + _FLOOR) / (rms(second) + _FLOOR)), band
 
     def _draw_backing(
         self, random: Generator, wanted: Wanted | None, speed: float | None

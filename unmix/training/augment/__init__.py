@@ -21,6 +21,7 @@ from .config import AugmentConfig, Effect
 from .dynamics import compress, limit, saturate
 from .exchange import blend, remix
 from .filters import equalise, limit_band
+from .image import change_image
 from .levels import change_gain, invert, swap_channels
 from .playback import change_pitch, change_speed
 from .room import reverberate
@@ -61,7 +62,8 @@ def augment(
         generator: decides all; one on the CPU decides the same for every device.
 
     Raises:
-        ConfigError: where voices are to be changed, and no stem is the vocals.
+        ConfigError: where voices are to be changed, and no stem is the vocals; or the stereo image
+            of what is not stereo.
     """
     chance = Chance(generator, references.device)
     if config.remix.share:
@@ -111,6 +113,7 @@ def _sound(config: AugmentConfig, stems: tuple[str, ...]) -> Iterator[_Step]:
     yield _Step(compress, voice.compression, voices)
     yield _Step(double, voice.doubling, voices)
     yield _Step(reverberate, voice.reverb, voices)
+    yield _Step(change_image, config.image, every)
     yield _Step(change_gain, config.gain, every)
 
 

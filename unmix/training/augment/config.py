@@ -61,6 +61,16 @@ class BlendConfig(Effect):
     """Gain of the second; in the paper both are as they are."""
 
 
+class ImageConfig(Effect):
+    """The stereo image of each stem, at the level that it had; of two channels only."""
+
+    width: Range = (0.0, 1.5)
+    """Gain of half the difference of left and right: 0 makes a stem mono, above 1 it is wider. Of
+    what is mono there is none."""
+    balance: Range = (-4.0, 4.0)
+    """How much louder left becomes than right."""
+
+
 class PlaybackConfig(Effect):
     """An item as if a tape ran faster or slower: tempo, pitch and formants together."""
 
@@ -169,6 +179,7 @@ class AugmentConfig(Settings):
     """A smooth curve of gains over frequency, drawn for each stem."""
     saturation: SaturationConfig = SaturationConfig()
     voice: VoiceConfig = VoiceConfig()
+    image: ImageConfig = ImageConfig()
     gain: LevelConfig = LevelConfig()
     channels: ChannelsConfig = ChannelsConfig()
     delivery: DeliveryConfig = DeliveryConfig()
