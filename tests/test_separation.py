@@ -78,6 +78,35 @@ def test_identity_returns_the_mixture_however_it_is_cut(
     np.testing.assert_array_equal(_separate(model, pieces, options), whole)
 
 
+class Listener(Identity):
+    """Keeps what it was given."""
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        self.heard = [*getattr(self, "heard", []), *mixture.numpy()]
+        return super().forward(mixture)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("context", [0, 10])
+def test_beyond_its_end_a_recording_goes_on_backwards(batch_size: int, context: int) -> None:
+    options = SeparationSettings(chunk=100, overlap=0.25, batch_size=batch_size)
+    mixture, model = _noise(180), Listener(context)
+    _separate(model, np.split(mixture, [40, 99], 1), options)
+    whole = np.concatenate([np.zeros((2, context)), mixture, mixture[:, ::-1]], 1)
+    assert len(model.heard) == 3
+    for index, window in enumerate(model.heard):
+        start = 75 * index
+        np.testing.assert_array_equal(window, whole[:, start : start + 100 + 2 * context])
+
+
+def test_of_a_recording_that_is_too_short_to_go_on_backwards_zeros_follow() -> None:
+    mixture, model = _noise(30), Listener()
+    _separate(model, [mixture], SeparationSettings(chunk=100, overlap=0.25))
+    zeros = np.zeros((2, 40))
+    wanted = np.concatenate([mixture, mixture[:, ::-1], zeros], 1)
+    np.testing.assert_array_equal(np.stack(model.heard), wanted[None])
+
+
 @pytest.mark.parametrize("overlap", [0, 1, 7, 50, 99])
 def test_fades_of_neighbours_sum_to_one(overlap: int) -> None:
     weight = fade(100, overlap)

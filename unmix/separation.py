@@ -135,8 +135,8 @@ class _Pass:
                   |hop|
 
     Time is counted from the start of the grid. ``_start`` is where the next chunk begins;
-    ``_mixture`` holds samples from ``context`` before it, ``_sum`` what earlier chunks left from
-    it on.
+    ``_mixture`` holds samples from ``context`` before it, ``_past`` those before these, as many as
+    a chunk has, and ``_sum`` what earlier chunks left from it on.
     """
 
     def __init__(self, model: Model, settings: SeparationSettings, delay: int) -> None:
@@ -151,6 +151,7 @@ class _Pass:
         self._end = delay
         shape = (len(model.stems), model.audio_channels, self._overlap)
         self._mixture = np.zeros((model.audio_channels, delay + model.context), np.float32)
+        self._past = self._mixture[:, :0]
         self._sum = np.zeros(shape, np.float32)
         self._weight = np.zeros(self._overlap, np.float32)
 
@@ -168,13 +169,13 @@ class _Pass:
         return pieces
 
     def finish(self) -> list[Samples]:
-        """Pad the end with zeros, and return all that is left."""
+        """Return all that is left; beyond the end, chunks see what came before it, backwards."""
         if self._end == self._delay:
             return []
         pieces: list[Samples] = []
+        if self._chunks_left():
+            self._mirror(self._needed(self._chunks_left()) - self._mixture.shape[-1])
         while chunks := min(self._chunks_left(), self._settings.batch_size):
-            missing = max(0, self._needed(chunks) - self._mixture.shape[-1])
-            self._mixture = np.pad(self._mixture, ((0, 0), (0, missing)))
             pieces.append(self._advance(chunks))
         left = self._end - self._start
         if left > 0:  # the fading end of the last chunk is all that covers these samples
@@ -182,6 +183,16 @@ class _Pass:
         elif pieces:
             pieces[-1] = pieces[-1][..., : pieces[-1].shape[-1] + left]
         return pieces
+
+    def _mirror(self, missing: int) -> None:
+        """Go on with what there is, backwards, then with zeros.
+
+        A chunk that is mostly silence is unlike what a model was trained on, and its level is less.
+        """
+        if missing > 0:
+            heard = np.concatenate([self._past, self._mixture], -1)[:, ::-1][:, :missing]
+            rest = np.zeros((heard.shape[0], missing - heard.shape[-1]), np.float32)
+            self._mixture = np.concatenate([self._mixture, heard, rest], -1)
 
     def _chunks_left(self) -> int:
         """Return how many more chunks cover the recording to its end."""
@@ -208,6 +219,8 @@ class _Pass:
             weight[start : start + settings.chunk] += self._fade
         final = chunks * settings.hop
         self._sum, self._weight = total[..., final:].copy(), weight[final:].copy()
+        self._past = np.concatenate([self._past, self._mixture[:, :final]], -1)
+        self._past = self._past[:, -settings.chunk :].copy()
         self._mixture = self._mixture[:, final:].copy()
         self._start += final
         return self._deliver(total[..., :final] / weight[:final])

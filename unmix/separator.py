@@ -49,7 +49,7 @@ class Quality:
 
 QUALITIES = {
     "fast": Quality(overlap=0.05, shifts=1, precision="auto"),
-    "balanced": Quality(overlap=0.25, shifts=1, precision="auto"),
+    "balanced": Quality(overlap=0.125, shifts=1, precision="auto"),
     "best": Quality(overlap=0.5, shifts=2, precision="fp32"),
 }
 

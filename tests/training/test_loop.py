@@ -41,6 +41,31 @@ def test_the_loss_falls_and_the_result_separates(make_run: MakeRun, log: Log) ->
         assert load_model(checkpoint).stems == ("vocals",)
 
 
+def test_a_share_of_the_weights_it_starts_from_is_in_what_it_leaves(
+    make_run: MakeRun, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = train(make_run("first", steps=3), log())
+
+    def averaged(out: str, steps: int = 4, init: Path | None = first, **changes: Any) -> Any:
+        recipe = {"schedule": {"kind": "constant"}, "ema": 0.5, "start_share": 0.4} | changes
+        run = make_run(
+            out, steps=steps, init=str(init) if init else None, resume=init is None, **recipe
+        )
+        return load_checkpoint(train(run, log()))["average"]
+
+    start, plain = load_checkpoint(first)["average"], averaged("plain", start_share=0.0)
+    kept = averaged("kept")
+    averaged("cut", steps=2)
+    assert not caplog.records
+    cut = averaged("cut", init=None)  # what it started from is in the checkpoint
+    for name, value in plain.items():
+        assert torch.equal(cut[name], kept[name])
+        if value.is_floating_point():
+            torch.testing.assert_close(kept[name], value.lerp(start[name], 0.4))
+    train(make_run("random", steps=1, start_share=0.4), log())
+    assert "start_share keeps some of the first weights" in caplog.text
+
+
 @pytest.mark.parametrize("stems", [["vocals"], ["accompaniment", "vocals"]])
 def test_a_model_of_samples_trains_too(make_run: MakeRun, log: Log, stems: list[str]) -> None:
     """One that consumes context and returns less than it is given."""

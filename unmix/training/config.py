@@ -94,6 +94,9 @@ class OptimisationConfig(Settings):
     """Batches whose gradients make one step."""
     ema: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the moving average of the weights, which is what gets released; 0 for none."""
+    start_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the weights that the run started from, ``--init``'s, in what gets released; the rest
+    is the average. Wortsman et al. (CVPR 2022)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

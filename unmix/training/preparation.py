@@ -91,8 +91,8 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     model = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
     if run.init:
         _start_from(run.init, model, growing=config.grow)
-    elif config.grow and not run.resume and leads():
-        _log.warning("the recipe grows a smaller network's weights, and --init names none: random")
+    elif not run.resume and leads():
+        _warn_of_random(config)
     with_joint_norms(model, fabric)
     model.to(memory_format=torch.channels_last).to(fabric.device)
     model.train()
@@ -110,7 +110,7 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     network, wrapped = fabric.setup(estimator, optimizer)
     state = State(
         model,
-        MovingAverage(model, config.ema),
+        MovingAverage(model, config.ema, config.start_share),
         wrapped,
         Schedule(optimizer, config),
         fabric.strategy.precision,
@@ -119,6 +119,14 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
     if fabric.global_rank:  # each process drops features of its own
         torch.manual_seed(seed_from(config.seed, 0, fabric.global_rank))
     return Trainee(fabric, config, state, network, wrapped, objective)
+
+
+def _warn_of_random(config: TrainConfig) -> None:
+    """Say so where random weights are not what a recipe goes on from."""
+    if config.grow:
+        _log.warning("the recipe grows a smaller network's weights, and --init names none: random")
+    if config.start_share:
+        _log.warning("start_share keeps some of the first weights, and --init names none: random")
 
 
 def _start_from(init: str, model: Model, *, growing: bool) -> None:

@@ -138,8 +138,7 @@ class State:
     def dump(self, recipe: Recipe) -> dict[str, Any]:
         """Return what ``load`` takes, and the recipe, from which the model can be built again."""
         return {name: part.state_dict() for name, part in self._parts.items()} | {
-            "average": self.average.state,
-            "updates": self.average.updates,
+            **self.average.dump(),
             "step": self.step,
             "skipped": [self.skipped, self.skipped_in_a_row],
             "validated": [self.validated, self._in_vain],
@@ -154,7 +153,7 @@ class State:
         """Become what ``dump`` returned."""
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
-        self.average.load(state["average"], state["updates"])
+        self.average.load(state)
         self.step, self._best, self._random = state["step"], state["best"], state["random"]
         self.skipped, self.skipped_in_a_row = state["skipped"]
         self.validated, self._in_vain = state["validated"]
