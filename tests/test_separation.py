@@ -87,16 +87,28 @@ class Listener(Identity):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
-@pytest.mark.parametrize("context", [0, 10])
-def test_beyond_its_end_a_recording_goes_on_backwards(batch_size: int, context: int) -> None:
+@pytest.mark.parametrize(("length", "begin"), [(180, 80), (250, 150), (130, 30), (100, 0)])
+def test_the_last_chunk_begins_early_enough_to_end_with_the_recording(
+    batch_size: int, length: int, begin: int
+) -> None:
     options = SeparationSettings(chunk=100, overlap=0.25, batch_size=batch_size)
-    mixture, model = _noise(180), Listener(context)
+    mixture, model = _noise(length), Listener()
     _separate(model, np.split(mixture, [40, 99], 1), options)
-    whole = np.concatenate([np.zeros((2, context)), mixture, mixture[:, ::-1]], 1)
-    assert len(model.heard) == 3
+    begins = [*range(0, length - 100, 75), begin]
+    assert len(model.heard) == len(begins)
+    for window, start in zip(model.heard, begins, strict=True):
+        np.testing.assert_array_equal(window, mixture[:, start : start + 100])
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_model_that_consumes_context_hears_zeros_around_the_recording(batch_size: int) -> None:
+    options = SeparationSettings(chunk=100, overlap=0.25, batch_size=batch_size)
+    mixture, model = _noise(180), Listener(10)
+    _separate(model, [mixture], options)
+    whole = np.pad(mixture, ((0, 0), (10, 100)))
     for index, window in enumerate(model.heard):
-        start = 75 * index
-        np.testing.assert_array_equal(window, whole[:, start : start + 100 + 2 * context])
+        np.testing.assert_array_equal(window, whole[:, 75 * index : 75 * index + 120])
+    assert len(model.heard) == 3
 
 
 def test_of_a_recording_that_is_too_short_to_go_on_backwards_zeros_follow() -> None:

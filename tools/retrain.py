@@ -1,7 +1,7 @@
 """python tools/retrain.py default --data DATA --out runs: train a model of the package anew.
 
-Runs ``unmix train`` with the recipes that made it, one after the other, each from the averaged
-weights of the one before. A run that was cut goes on; one that is complete is left as it is. DATA
+Runs ``unmix train`` with the recipes that made it, one after the other, each from the weights
+that the one before leaves. A run that was cut goes on; one that is complete is left as it is. DATA
 is the folder that the recipes' paths are relative to.
 """
 

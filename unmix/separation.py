@@ -135,8 +135,8 @@ class _Pass:
                   |hop|
 
     Time is counted from the start of the grid. ``_start`` is where the next chunk begins;
-    ``_mixture`` holds samples from ``context`` before it, ``_past`` those before these, as many as
-    a chunk has, and ``_sum`` what earlier chunks left from it on.
+    ``_mixture`` holds samples from ``context`` before it, ``_past`` those before these, at most as
+    many as a chunk has, and ``_sum`` what earlier chunks left from it on.
     """
 
     def __init__(self, model: Model, settings: SeparationSettings, delay: int) -> None:
@@ -169,14 +169,15 @@ class _Pass:
         return pieces
 
     def finish(self) -> list[Samples]:
-        """Return all that is left; beyond the end, chunks see what came before it, backwards."""
+        """Return all that is left; the last chunk sees more of what came before, not of nothing."""
         if self._end == self._delay:
             return []
         pieces: list[Samples] = []
         if self._chunks_left():
-            self._mirror(self._needed(self._chunks_left()) - self._mixture.shape[-1])
+            self._extend(self._needed(self._chunks_left()) - self._mixture.shape[-1])
         while chunks := min(self._chunks_left(), self._settings.batch_size):
-            pieces.append(self._advance(chunks))
+            last = chunks == self._chunks_left()
+            pieces.append(self._advance(chunks, self._lookback(chunks) if last else 0))
         left = self._end - self._start
         if left > 0:  # the fading end of the last chunk is all that covers these samples
             pieces.append(self._deliver(self._sum[..., :left] / self._weight[:left]))
@@ -184,15 +185,28 @@ class _Pass:
             pieces[-1] = pieces[-1][..., : pieces[-1].shape[-1] + left]
         return pieces
 
-    def _mirror(self, missing: int) -> None:
-        """Go on with what there is, backwards, then with zeros.
+    def _lookback(self, chunks: int) -> int:
+        """Return how much earlier the last of the chunks may begin, to end with the recording.
 
         A chunk that is mostly silence is unlike what a model was trained on, and its level is less.
+        A model that consumes context has what it needs.
         """
-        if missing > 0:
-            heard = np.concatenate([self._past, self._mixture], -1)[:, ::-1][:, :missing]
-            rest = np.zeros((heard.shape[0], missing - heard.shape[-1]), np.float32)
-            self._mixture = np.concatenate([self._mixture, heard, rest], -1)
+        if self._model.context:
+            return 0
+        begin = (chunks - 1) * self._settings.hop
+        excess = self._start + begin + self._settings.chunk - self._end
+        room: int = self._past.shape[-1] + begin
+        step = self._model.step
+        return max(0, min(excess, room) // step * step)
+
+    def _extend(self, missing: int) -> None:
+        """Go on beyond the end: with the recording backwards, which counts where it is shorter than
+        a chunk, then with zeros. Models that consume context were published with zeros around.
+        """
+        backwards = np.concatenate([self._past, self._mixture], -1)[:, ::-1]
+        mirrored = backwards[:, : 0 if self._model.context else max(missing, 0)]
+        rest = np.zeros((len(mirrored), max(missing, 0) - mirrored.shape[-1]), np.float32)
+        self._mixture = np.concatenate([self._mixture, mirrored, rest], -1)
 
     def _chunks_left(self) -> int:
         """Return how many more chunks cover the recording to its end."""
@@ -204,13 +218,21 @@ class _Pass:
         settings = self._settings
         return (chunks - 1) * settings.hop + settings.chunk + 2 * self._model.context
 
-    def _advance(self, chunks: int) -> Samples:
-        """Separate the next chunks; return the samples that they complete."""
+    def _advance(self, chunks: int, lookback: int = 0) -> Samples:
+        """Separate the next chunks; return the samples that they complete.
+
+        The last of them is heard from ``lookback`` samples earlier on; of its estimate counts what
+        it is there for, up to the recording's end.
+        """
         settings, context = self._settings, self._model.context
         size = settings.chunk + 2 * context
         starts = [i * settings.hop for i in range(chunks)]
-        windows = np.stack([self._mixture[:, start : start + size] for start in starts])
-        estimates = self._estimate(windows)
+        heard, origin = np.concatenate([self._past, self._mixture], -1), self._past.shape[-1]
+        froms = [origin + start for start in starts]
+        froms[-1] -= lookback
+        estimates = self._estimate(np.stack([heard[:, start : start + size] for start in froms]))
+        if lookback:
+            estimates[-1] = np.roll(estimates[-1], -lookback, -1)  # what wraps lies beyond the end
         span = starts[-1] + settings.chunk
         total = np.pad(self._sum, ((0, 0), (0, 0), (0, span - self._overlap)))
         weight = np.pad(self._weight, (0, span - self._overlap))
@@ -219,8 +241,7 @@ class _Pass:
             weight[start : start + settings.chunk] += self._fade
         final = chunks * settings.hop
         self._sum, self._weight = total[..., final:].copy(), weight[final:].copy()
-        self._past = np.concatenate([self._past, self._mixture[:, :final]], -1)
-        self._past = self._past[:, -settings.chunk :].copy()
+        self._past = heard[:, : origin + final][:, -settings.chunk :].copy()
         self._mixture = self._mixture[:, final:].copy()
         self._start += final
         return self._deliver(total[..., :final] / weight[:final])

@@ -27,7 +27,7 @@ from .drawing import CorpusDraw, Drawing
 from .excerpts import ExcerptReader, rms
 from .matching import MatchConfig, Wanted
 from .rows import Part, Rows
-from .tracks import SILENCE, Samples, mix
+from .tracks import SILENCE, Samples, Track, mix
 
 # Added to levels before they are divided: silence is not brought up to the level of music.
 _FLOOR = 1e-4
@@ -148,8 +148,9 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         speed = self._drawing.draw_speed(random) if wanted else None
         (vocals,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
         if self._config.second_singer and random.random() < self._config.second_singer:
-            second, narrower = self._second(random, vocals, wanted, speed)
+            second, other, narrower = self._second(random, vocals, wanted, speed)
             vocals, band = vocals + second, min(band, narrower)
+            wanted = wanted.beside(other) if wanted else None
         backing, narrower = self._draw_backing(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
         whole = mix(backing)
@@ -160,12 +161,13 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
 
     def _second(
         self, random: Generator, vocals: Samples, wanted: Wanted | None, speed: float | None
-    ) -> tuple[Samples, float]:
-        """Return other vocals, at a random level against those given, and the Hz they hold."""
+    ) -> tuple[Samples, Track, float]:
+        """Return vocals at a random level against those given, their track, the Hz they hold."""
         corpus, track = self._vocals(random, wanted)
         (second,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
         gain = _gain(random.uniform(*self._config.second_level))
-        return second * np.float32(gain * (rms(vocals) + _FLOOR) / (rms(second) + _FLOOR)), band
+        gain *= (rms(vocals) + _FLOOR) / (rms(second) + _FLOOR)
+        return second * np.float32(gain), track, band
 
     def _draw_backing(
         self, random: Generator, wanted: Wanted | None, speed: float | None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Shadows a model's parameters and buffers.
+    """Shadows a model's parameters and buffers, and keeps the first ones where they have a share.
 
     Args:
         model: what to follow.
@@ -56,7 +56,9 @@ class MovingAverage:
                 shadow.copy_(value)
 
     def dump(self) -> dict[str, Any]:
-        """Return what is released, as ``average``, and what else ``load`` needs."""
+        """Return what is released, as ``average``, and what else ``load`` needs: save it before the
+        next update, which changes it.
+        """
         further = {"moving": self._moving, "start": self._start} if self._start else {}
         return {"average": self.state, "updates": self.updates, **further}
 

@@ -93,7 +93,8 @@ class OptimisationConfig(Settings):
     accumulate: int = Field(default=1, gt=0)
     """Batches whose gradients make one step."""
     ema: float = Field(default=0.999, ge=0, lt=1)
-    """Decay of the moving average of the weights, which is what gets released; 0 for none."""
+    """Decay of the moving average of the weights, which gets released, but for ``start_share``; 0
+    for none."""
     start_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the weights that the run started from, ``--init``'s, in what gets released; the rest
     is the average. Wortsman et al. (CVPR 2022)."""

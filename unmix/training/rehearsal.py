@@ -24,7 +24,8 @@ class Rehearsal:
     precision: str
     parameters: int
     checkpoint_bytes: int
-    """Of one checkpoint: weights, their average, and what the optimizer keeps."""
+    """Of one checkpoint: weights, their average, what the optimizer keeps, and the start if it has
+    a share."""
     memory_bytes: int
     """The most that was held at once: of the device's memory on CUDA, else of the process. 0 on
     Windows."""

@@ -111,7 +111,7 @@ class State:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[Model]:
-        """Lend the model with the averaged weights, ready to separate."""
+        """Lend the model with the weights that would be released, ready to separate."""
         own = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.whole = False
         try:

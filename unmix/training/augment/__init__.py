@@ -65,6 +65,11 @@ def augment(
         ConfigError: where voices are to be changed, and no stem is the vocals; or the stereo image
             of what is not stereo.
     """
+    if config.image.share and references.shape[2] != 2:
+        raise ConfigError(
+            f"augment.image needs 2 audio channels, and the model has {references.shape[2]}: leave "
+            "that table out"
+        )
     chance = Chance(generator, references.device)
     if config.remix.share:
         references = remix(references, config.remix, chance)

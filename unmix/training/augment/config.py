@@ -24,9 +24,16 @@ def _positive(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _not_negative(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] < 0:
+        raise ValueError("the range may not lie below 0")
+    return limits
+
+
 #: Lowest and highest value that is drawn, in that order.
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 PositiveRange = Annotated[Range, AfterValidator(_positive)]
+NaturalRange = Annotated[Range, AfterValidator(_not_negative)]
 
 
 class Effect(Settings):
@@ -64,7 +71,7 @@ class BlendConfig(Effect):
 class ImageConfig(Effect):
     """The stereo image of each stem, at the level that it had; of two channels only."""
 
-    width: Range = (0.0, 1.5)
+    width: NaturalRange = (0.0, 1.5)
     """Gain of half the difference of left and right: 0 makes a stem mono, above 1 it is wider. Of
     what is mono there is none."""
     balance: Range = (-4.0, 4.0)

@@ -8,23 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError
 from .chance import Chance
 from .config import ImageConfig
 from .levels import at_level_of
 
 
 def change_image(samples: Tensor, config: ImageConfig, sample_rate: int, chance: Chance) -> Tensor:
-    """Return stems ``[K, S, 2, N]``, each as loud as before, narrower or wider, and moved.
-
-    Raises:
-        ConfigError: where there are not two channels.
-    """
-    if samples.shape[2] != 2:
-        raise ConfigError(
-            f"augment.image needs 2 audio channels, and the model has {samples.shape[2]}: leave "
-            "that table out"
-        )
+    """Return stems ``[K, S, 2, N]``, each as loud as before, narrower or wider, and moved."""
     shape = (*samples.shape[:2], 1)
     left, right = samples.unbind(2)
     middle, side = (left + right) / 2, (left - right) / 2 * chance.uniform(config.width, *shape)
