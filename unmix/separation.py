@@ -203,9 +203,10 @@ class _Pass:
         """Go on beyond the end: with the recording backwards, which counts where it is shorter than
         a chunk, then with zeros. Models that consume context were published with zeros around.
         """
+        missing = max(missing, 0)
         backwards = np.concatenate([self._past, self._mixture], -1)[:, ::-1]
-        mirrored = backwards[:, : 0 if self._model.context else max(missing, 0)]
-        rest = np.zeros((len(mirrored), max(missing, 0) - mirrored.shape[-1]), np.float32)
+        mirrored = backwards[:, : 0 if self._model.context else missing]
+        rest = np.zeros((len(mirrored), missing - mirrored.shape[-1]), np.float32)
         self._mixture = np.concatenate([self._mixture, mirrored, rest], -1)
 
     def _chunks_left(self) -> int:

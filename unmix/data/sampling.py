@@ -156,8 +156,7 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         whole = mix(backing)
         if np.abs(whole).max(initial=0) < SILENCE:  # there is nothing to be loud against
             return vocals, backing, min(narrower, band)
-        gain = _gain(level) * (rms(whole) + _FLOOR) / (rms(vocals) + _FLOOR)
-        return vocals * np.float32(gain), backing, min(narrower, band)
+        return _levelled(vocals, level, whole), backing, min(narrower, band)
 
     def _second(
         self, random: Generator, vocals: Samples, wanted: Wanted | None, speed: float | None
@@ -165,9 +164,8 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         """Return vocals at a random level against those given, their track, the Hz they hold."""
         corpus, track = self._vocals(random, wanted)
         (second,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
-        gain = _gain(random.uniform(*self._config.second_level))
-        gain *= (rms(vocals) + _FLOOR) / (rms(second) + _FLOOR)
-        return second * np.float32(gain), track, band
+        level = random.uniform(*self._config.second_level)
+        return _levelled(second, level, vocals), track, band
 
     def _draw_backing(
         self, random: Generator, wanted: Wanted | None, speed: float | None
@@ -201,6 +199,12 @@ def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
     if not corpus.config.vocals and not corpus.config.accompaniment:
         return corpus
     return corpus.listened_to(voices=match.key is not None)
+
+
+def _levelled(samples: Samples, level: float, against: Samples) -> Samples:
+    """Return samples at a level in dB against that of others."""
+    gain = _gain(level) * (rms(against) + _FLOOR) / (rms(samples) + _FLOOR)
+    return samples * np.float32(gain)
 
 
 def _gain(decibels: float) -> float:
