@@ -135,8 +135,8 @@ class _Pass:
                   |hop|
 
     Time is counted from the start of the grid. ``_start`` is where the next chunk begins;
-    ``_mixture`` holds samples from ``context`` before it, ``_past`` those before these, at most as
-    many as a chunk has, and ``_sum`` what earlier chunks left from it on.
+    ``_heard`` holds the samples that it takes from index ``_past`` on, before these at most as many
+    as a chunk has, and ``_sum`` what earlier chunks left from it on.
     """
 
     def __init__(self, model: Model, settings: SeparationSettings, delay: int) -> None:
@@ -150,8 +150,8 @@ class _Pass:
         self._delay = self._skip = delay
         self._end = delay
         shape = (len(model.stems), model.audio_channels, self._overlap)
-        self._mixture = np.zeros((model.audio_channels, delay + model.context), np.float32)
-        self._past = self._mixture[:, :0]
+        self._heard = np.zeros((model.audio_channels, delay + model.context), np.float32)
+        self._past = 0
         self._sum = np.zeros(shape, np.float32)
         self._weight = np.zeros(self._overlap, np.float32)
 
@@ -162,9 +162,9 @@ class _Pass:
                 f"expected samples [{self._model.audio_channels}, n], got {block.shape}"
             )
         self._end += block.shape[-1]
-        self._mixture = np.concatenate([self._mixture, block.astype(np.float32, copy=False)], -1)
+        self._heard = np.concatenate([self._heard, block.astype(np.float32, copy=False)], -1)
         pieces = []
-        while self._mixture.shape[-1] >= self._needed(self._settings.batch_size):
+        while self._ahead >= self._needed(self._settings.batch_size):
             pieces.append(self._advance(self._settings.batch_size))
         return pieces
 
@@ -174,7 +174,7 @@ class _Pass:
             return []
         pieces: list[Samples] = []
         if self._chunks_left():
-            self._extend(self._needed(self._chunks_left()) - self._mixture.shape[-1])
+            self._extend(self._needed(self._chunks_left()) - self._ahead)
         while chunks := min(self._chunks_left(), self._settings.batch_size):
             last = chunks == self._chunks_left()
             pieces.append(self._advance(chunks, self._lookback(chunks) if last else 0))
@@ -195,19 +195,22 @@ class _Pass:
             return 0
         begin = (chunks - 1) * self._settings.hop
         excess = self._start + begin + self._settings.chunk - self._end
-        room: int = self._past.shape[-1] + begin
         step = self._model.step
-        return max(0, min(excess, room) // step * step)
+        return max(0, min(excess, self._past + begin) // step * step)
 
     def _extend(self, missing: int) -> None:
         """Go on beyond the end: with the recording backwards, which counts where it is shorter than
         a chunk, then with zeros. Models that consume context were published with zeros around.
         """
         missing = max(missing, 0)
-        backwards = np.concatenate([self._past, self._mixture], -1)[:, ::-1]
-        mirrored = backwards[:, : 0 if self._model.context else missing]
+        mirrored = self._heard[:, ::-1][:, : 0 if self._model.context else missing]
         rest = np.zeros((len(mirrored), missing - mirrored.shape[-1]), np.float32)
-        self._mixture = np.concatenate([self._mixture, mirrored, rest], -1)
+        self._heard = np.concatenate([self._heard, mirrored, rest], -1)
+
+    @property
+    def _ahead(self) -> int:
+        """How many samples from the next chunk on have come."""
+        return self._heard.shape[-1] - self._past
 
     def _chunks_left(self) -> int:
         """Return how many more chunks cover the recording to its end."""
@@ -228,10 +231,10 @@ class _Pass:
         settings, context = self._settings, self._model.context
         size = settings.chunk + 2 * context
         starts = [i * settings.hop for i in range(chunks)]
-        heard, origin = np.concatenate([self._past, self._mixture], -1), self._past.shape[-1]
-        froms = [origin + start for start in starts]
+        froms = [self._past + start for start in starts]
         froms[-1] -= lookback
-        estimates = self._estimate(np.stack([heard[:, start : start + size] for start in froms]))
+        windows = np.stack([self._heard[:, start : start + size] for start in froms])
+        estimates = self._estimate(windows)
         if lookback:
             estimates[-1] = np.roll(estimates[-1], -lookback, -1)  # what wraps lies beyond the end
         span = starts[-1] + settings.chunk
@@ -242,8 +245,9 @@ class _Pass:
             weight[start : start + settings.chunk] += self._fade
         final = chunks * settings.hop
         self._sum, self._weight = total[..., final:].copy(), weight[final:].copy()
-        self._past = heard[:, : origin + final][:, -settings.chunk :].copy()
-        self._mixture = self._mixture[:, final:].copy()
+        gone = max(0, self._past + final - settings.chunk)
+        self._heard = self._heard[:, gone:].copy()
+        self._past += final - gone
         self._start += final
         return self._deliver(total[..., :final] / weight[:final])
 

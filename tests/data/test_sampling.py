@@ -134,6 +134,34 @@ def test_a_second_singer_joins_from_any_corpus_at_the_level_asked_for(
     assert min(ratios) < 0 < max(ratios)
 
 
+def test_a_second_accompaniment_joins_from_any_corpus_at_the_level_asked_for(
+    corpora_folder: Path,
+) -> None:
+    corpora = [SONGS, GAMES | {"band": 2000.0}]
+    items = _items(
+        corpora_folder,
+        corpora,
+        coherent=0.0,
+        remix=0.0,
+        second_accompaniment=0.5,
+        second_level=(-6.0, -6.0),
+        vocals_level=(-3.0, -3.0),
+    )
+    ratios = []
+    for index in range(80):
+        vocals, accompaniment = items[index]["references"]
+        level = vocals.square().mean() / accompaniment.square().mean()  # of all that is heard
+        assert 10 * torch.log10(level) == pytest.approx(-3, abs=0.1)
+        game, *song = (_power(accompaniment, frequency) for frequency in (50, 100, 200, 300))
+        assert items[index]["band"] == (2000 if game > 1e-3 * sum(song) else float("inf"))
+        if min(game, sum(song)) < 1e-3 * max(game, sum(song)):  # one alone, or two of one corpus
+            continue
+        ratios.append(10 * np.log10(sum(song) / game))
+        assert abs(ratios[-1]) == pytest.approx(6, abs=0.3)
+    assert 10 < len(ratios) < 30
+    assert min(ratios) < 0 < max(ratios)
+
+
 def test_the_band_is_the_narrowest_and_moves_with_speed(corpora_folder: Path) -> None:
     narrow = _items(corpora_folder, [SINGERS, GAMES], coherent=0.0)
     assert narrow[0]["band"] == 3000

@@ -45,6 +45,8 @@ class MixingConfig(Settings):
     second_singer: float = Field(default=0.0, ge=0, le=1)
     """Share of vocals, drawn on their own, that another excerpt is added to, from any corpus: the
     mix-audio augmentation of Kong et al. (ISMIR 2021), of voices alone."""
+    second_accompaniment: float = Field(default=0.0, ge=0, le=1)
+    """Likewise the share of accompaniments that another one is added to."""
     second_level: tuple[float, float] = (-12.0, 0.0)
     """Range of the level of what is added, against the first."""
     remix: float = Field(default=1.0, ge=0, le=1)
@@ -152,6 +154,8 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
             vocals, band = vocals + second, min(band, narrower)
             wanted = wanted.beside(other) if wanted else None
         backing, narrower = self._draw_backing(random, wanted, speed)
+        if self._config.second_accompaniment:
+            backing, narrower = self._thickened(random, backing, narrower, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
         whole = mix(backing)
         if np.abs(whole).max(initial=0) < SILENCE:  # there is nothing to be loud against
@@ -166,6 +170,23 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         (second,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
         level = random.uniform(*self._config.second_level)
         return _levelled(second, level, vocals), track, band
+
+    def _thickened(
+        self,
+        random: Generator,
+        backing: list[Samples],
+        band: float,
+        wanted: Wanted | None,
+        speed: float | None,
+    ) -> tuple[list[Samples], float]:
+        """Return an accompaniment and its Hz, in a share of the items with another one in it."""
+        if random.random() >= self._config.second_accompaniment:
+            return backing, band
+        others, narrower = self._draw_backing(random, wanted, speed)
+        level = random.uniform(*self._config.second_level)
+        gain = _gain_to(level, mix(others), mix(backing))
+        added = [first + other * gain for first, other in zip(backing, others, strict=True)]
+        return added, min(band, narrower)
 
     def _draw_backing(
         self, random: Generator, wanted: Wanted | None, speed: float | None
@@ -203,8 +224,12 @@ def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
 
 def _levelled(samples: Samples, level: float, against: Samples) -> Samples:
     """Return samples at a level in dB against that of others."""
-    gain = _gain(level) * (rms(against) + _FLOOR) / (rms(samples) + _FLOOR)
-    return samples * np.float32(gain)
+    return samples * _gain_to(level, samples, against)
+
+
+def _gain_to(level: float, samples: Samples, against: Samples) -> np.float32:
+    """Return the gain that brings samples to a level in dB against that of others."""
+    return np.float32(_gain(level) * (rms(against) + _FLOOR) / (rms(samples) + _FLOOR))
 
 
 def _gain(decibels: float) -> float:
