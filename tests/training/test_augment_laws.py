@@ -110,6 +110,14 @@ def test_balance_is_between_left_and_right_and_keeps_the_level(chance: Chance) -
     torch.testing.assert_close(changed[:, :, 0] * right[..., 0], changed[:, :, 1] * left[..., 0])
 
 
+def test_what_mono_all_but_cancels_is_not_brought_up_to_what_it_was(chance: Chance) -> None:
+    left = _noise(3, 2, 1, 50)
+    samples = torch.cat([left, 1e-3 * _noise(3, 2, 1, 50) - left], 2)
+    changed = change_image(samples, ImageConfig(width=(0, 0), balance=(0, 0)), RATE, chance)
+    middle = samples.mean(2, keepdim=True).expand_as(samples)
+    torch.testing.assert_close(changed, 4 * middle)
+
+
 def test_remixing_deals_every_stem_out_once(chance: Chance) -> None:
     references = torch.arange(40.0).reshape(20, 2, 1, 1)
     dealt = remix(references, Effect(share=1), chance)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from .chance import Chance
@@ -16,9 +18,12 @@ def level(samples: Tensor) -> Tensor:
     return samples.square().mean((-2, -1), keepdim=True).sqrt()
 
 
-def at_level_of(samples: Tensor, model: Tensor) -> Tensor:
-    """Return stems as loud as those of ``model``; silent ones as they are."""
-    return samples * (level(model) / level(samples).clamp(min=LEAST))
+def at_level_of(samples: Tensor, model: Tensor, most: float = math.inf) -> Tensor:
+    """Return stems as loud as those of ``model``, by a gain of ``most`` at most; silent ones as
+    they are.
+    """
+    gain = level(model) / level(samples).clamp(min=LEAST)
+    return samples * gain.clamp(max=most)
 
 
 def change_gain(samples: Tensor, config: LevelConfig, sample_rate: int, chance: Chance) -> Tensor:
