@@ -1,5 +1,6 @@
 """Laws of chunking: identity in is identity out, whatever the cut, the length and the context."""
 
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unmix.models import Model, ModelConfig
-from unmix.separation import SeparationSettings, fade, separate_blocks
+from unmix.separation import Separation, SeparationSettings, fade, separate_blocks
 
 Samples = NDArray[np.float32]
 
@@ -142,6 +143,20 @@ def test_memory_does_not_grow_with_the_recording() -> None:
     for piece in separate_blocks(model, blocks(), options):
         given_back += piece.shape[-1]
     assert given_back == taken == 12000
+
+
+def test_what_is_held_between_blocks_does_not_grow() -> None:
+    """A recording of 2.4 MB, of which no more than a few chunks are kept."""
+    separation = Separation(Identity(), SeparationSettings(chunk=100, shifts=2, batch_size=4))
+    block, held = _noise(600), []
+    tracemalloc.start()
+    try:
+        for _ in range(500):
+            separation.push(block)
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(held[100:]) < max(held[:100]) + 50_000
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on() -> None:

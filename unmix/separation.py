@@ -135,8 +135,8 @@ class _Pass:
                   |hop|
 
     Time is counted from the start of the grid. ``_start`` is where the next chunk begins;
-    ``_heard`` holds the samples that it takes from index ``_past`` on, before these at most as many
-    as a chunk has, and ``_sum`` what earlier chunks left from it on.
+    ``_heard[:, _past:]`` are samples from ``context`` before it on, ``_heard[:, :_past]`` those
+    before these, at most as many as a chunk has, and ``_sum`` is what earlier chunks left.
     """
 
     def __init__(self, model: Model, settings: SeparationSettings, delay: int) -> None:

@@ -220,6 +220,21 @@ def test_instruments_fit_too_and_drums_in_any_key(make: Make, readings: list[Rea
     assert others == set("abcf")
 
 
+def test_a_second_accompaniment_fits_the_first_too(make: Make, readings: list[Reading]) -> None:
+    """The voice has no tempo: the first accompaniment gives it to the second."""
+    corpora = {"voices": ["voice"], "songs": "abfg"}
+    weights = {"voices": {"vocals": 1.0}, "songs": {"accompaniment": 1.0}}
+    match = MatchConfig(tempo=0.05)
+    items = make(corpora, weights=weights, match=match, second_accompaniment=1.0, speed=0.1)
+    met = set()
+    for index in range(60):
+        readings.clear()
+        items[index]
+        met.add("".join(reading.track.name for reading in readings[1:]))
+        assert len({reading.speed for reading in readings}) == 1
+    assert met == {"aa", "ab", "ba", "bb", "ff", "gg"}
+
+
 def test_all_of_an_item_are_played_at_one_speed(make: Make, readings: list[Reading]) -> None:
     items = make({"songs": "abc"}, match=MatchConfig(tempo=0.05), speed=0.1)
     _pairs(items, readings)

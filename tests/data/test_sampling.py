@@ -98,6 +98,28 @@ def test_vocals_over_silence_are_as_loud_as_they_were(tmp_path: Path) -> None:
     assert silent > 5
 
 
+def test_a_second_accompaniment_over_silence_is_as_loud_as_it_was(corpora_folder: Path) -> None:
+    silence = corpora_folder / "pauses"
+    silence.mkdir()
+    soundfile.write(silence / "pause.wav", np.append(np.zeros(8000 * 30), np.ones(80)), 8000)
+    pauses = {"path": "pauses", "single": "accompaniment", "accompaniment": 1.0}
+    items = _items(
+        corpora_folder,
+        [SINGERS, GAMES, pauses],
+        coherent=0.0,
+        second_accompaniment=1.0,
+        second_level=(-6.0, -6.0),
+        vocals_level=(0.0, 0.0),
+    )
+    levels = [items[index]["references"].square().mean((1, 2)).sqrt() for index in range(30)]
+    games = [accompaniment for _, accompaniment in levels if accompaniment > 0]
+    assert 10 < len(games) < 30  # else a pause twice
+    for vocals, accompaniment in levels:
+        if accompaniment > 0:
+            assert accompaniment > 0.1  # 0.3 sqrt(1 / 2), less half of it at the worst
+        torch.testing.assert_close(vocals, accompaniment or vocals, rtol=1e-2, atol=0)
+
+
 def test_corpora_are_drawn_by_weight(corpora_folder: Path) -> None:
     only = _items(corpora_folder, [SONGS | {"vocals": 0.0}, SINGERS], coherent=0.0)
     assert all(_peaks(only[i]["references"][0]) <= {450, 500, 550} for i in range(10))

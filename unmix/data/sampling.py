@@ -154,11 +154,9 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
             vocals, band = vocals + second, min(band, narrower)
             wanted = wanted.beside(other) if wanted else None
         backing, narrower = self._draw_backing(random, wanted, speed)
-        if self._config.second_accompaniment:
-            backing, narrower = self._thickened(random, backing, narrower, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
         whole = mix(backing)
-        if np.abs(whole).max(initial=0) < SILENCE:  # there is nothing to be loud against
+        if _silent(whole):  # there is nothing to be loud against
             return vocals, backing, min(narrower, band)
         return _levelled(vocals, level, whole), backing, min(narrower, band)
 
@@ -171,32 +169,36 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         level = random.uniform(*self._config.second_level)
         return _levelled(second, level, vocals), track, band
 
-    def _thickened(
-        self,
-        random: Generator,
-        backing: list[Samples],
-        band: float,
-        wanted: Wanted | None,
-        speed: float | None,
-    ) -> tuple[list[Samples], float]:
-        """Return an accompaniment and its Hz, in a share of the items with another one in it."""
-        if random.random() >= self._config.second_accompaniment:
-            return backing, band
-        others, narrower = self._draw_backing(random, wanted, speed)
-        level = random.uniform(*self._config.second_level)
-        gain = _gain_to(level, mix(others), mix(backing))
-        added = [first + other * gain for first, other in zip(backing, others, strict=True)]
-        return added, min(band, narrower)
-
     def _draw_backing(
         self, random: Generator, wanted: Wanted | None, speed: float | None
     ) -> tuple[list[Samples], float]:
-        """Return the accompaniment in parts: of one song, or every file of another song."""
+        """Return the accompaniment in parts, maybe with a second one in it, the Hz it holds."""
+        share = self._config.second_accompaniment
+        backing, band, track = self._one_backing(random, wanted, speed)
+        if not share or random.random() >= share:
+            return backing, band
+        joined = wanted.beside(track) if wanted else None
+        second, narrower, _ = self._one_backing(random, joined, speed)
+        level = random.uniform(*self._config.second_level)
+        whole = mix(backing)
+        if _silent(whole):
+            return second, narrower
+        gain = _gain_to(level, mix(second), whole)
+        added = [part + other * gain for part, other in zip(backing, second, strict=True)]
+        return added, min(band, narrower)
+
+    def _one_backing(
+        self, random: Generator, wanted: Wanted | None, speed: float | None
+    ) -> tuple[list[Samples], float, Track]:
+        """Return the accompaniment in parts: of one song, or every file of another song.
+
+        The others are its Hz, and the track that was drawn first.
+        """
         corpus, track = self._backing(random, wanted)
         files = [part.files(track) for part in self._rows.backing]
         apart = all(files) and sum(map(len, files)) > 1
         if not apart or random.random() >= self._config.remix:
-            return self._drawing.read(corpus, track, self._rows.backing, random, speed)
+            return *self._drawing.read(corpus, track, self._rows.backing, random, speed), track
         joined = wanted.beside(track) if wanted else None
         backing, bands = [], []
         for names in files:
@@ -212,7 +214,7 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
                 parts.append(samples * np.float32(_gain(random.uniform(-4.0, 4.0))))
                 bands.append(band)
             backing.append(mix(parts))
-        return backing, min(bands)
+        return backing, min(bands), track
 
 
 def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
@@ -220,6 +222,10 @@ def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
     if not corpus.config.vocals and not corpus.config.accompaniment:
         return corpus
     return corpus.listened_to(voices=match.key is not None)
+
+
+def _silent(samples: Samples) -> bool:
+    return bool(np.abs(samples).max(initial=0) < SILENCE)
 
 
 def _levelled(samples: Samples, level: float, against: Samples) -> Samples:

@@ -69,7 +69,10 @@ class BlendConfig(Effect):
 
 
 class ImageConfig(Effect):
-    """The stereo image of each stem, at the level that it had; of two channels only."""
+    """The stereo image of each stem, of two channels only.
+
+    Each is at the level that it had, unless narrowing takes more than 12 dB of it.
+    """
 
     width: NaturalRange = (0.0, 1.5)
     """Gain of half the difference of left and right: 0 makes a stem mono, above 1 it is wider. Of

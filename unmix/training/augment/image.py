@@ -12,8 +12,8 @@ from .chance import Chance
 from .config import ImageConfig
 from .levels import at_level_of
 
-# Gain that makes up for what narrowing takes, at the most: what left and right have with opposite
-# polarity is all but gone in mono, and what is left of it is no stem to be heard.
+# Gain that makes up for what narrowing takes, at the most, 12 dB: what left and right have with
+# opposite polarity is all but gone in mono, and what is left of it is no stem to be heard.
 _MOST_GAIN = 4.0
 
 
