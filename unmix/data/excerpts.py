@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..audio import resample
 from ..errors import AudioError
-from .tracks import SILENCE, Samples, StemFile, Term, mix, signed
+from .tracks import Samples, StemFile, Term, is_silence, mix, signed
 
 # An excerpt quieter than this is drawn again a few times: half of a vocal track can be silence.
 _SILENCE = 10 ** (-45 / 20)
@@ -47,7 +47,7 @@ class ExcerptReader:
             if rms(samples) > _SILENCE:
                 break
         else:
-            if float(np.abs(samples).max(initial=0)) < SILENCE and first.is_silent():
+            if is_silence(samples) and first.is_silent():
                 raise AudioError(f"{first.path} is silent from beginning to end: leave it out")
         read = {first: samples}
         for term in (term for terms in stems for term in terms):

@@ -27,7 +27,7 @@ from .drawing import CorpusDraw, Drawing
 from .excerpts import ExcerptReader, rms
 from .matching import MatchConfig, Wanted
 from .rows import Part, Rows
-from .tracks import SILENCE, Samples, Track, mix
+from .tracks import Samples, Track, is_silence, mix
 
 # Added to levels before they are divided: silence is not brought up to the level of music.
 _FLOOR = 1e-4
@@ -156,7 +156,7 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         backing, narrower = self._draw_backing(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
         whole = mix(backing)
-        if _silent(whole):  # there is nothing to be loud against
+        if is_silence(whole):  # there is nothing to be loud against
             return vocals, backing, min(narrower, band)
         return _levelled(vocals, level, whole), backing, min(narrower, band)
 
@@ -181,7 +181,7 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         second, narrower, _ = self._one_backing(random, joined, speed)
         level = random.uniform(*self._config.second_level)
         whole = mix(backing)
-        if _silent(whole):
+        if is_silence(whole):
             return second, narrower
         gain = _gain_to(level, mix(second), whole)
         added = [part + other * gain for part, other in zip(backing, second, strict=True)]
@@ -192,7 +192,7 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
     ) -> tuple[list[Samples], float, Track]:
         """Return the accompaniment in parts: of one song, or every file of another song.
 
-        The others are its Hz, and the track that was drawn first.
+        After it come the Hz that it holds, and the track that was drawn first.
         """
         corpus, track = self._backing(random, wanted)
         files = [part.files(track) for part in self._rows.backing]
@@ -222,10 +222,6 @@ def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
     if not corpus.config.vocals and not corpus.config.accompaniment:
         return corpus
     return corpus.listened_to(voices=match.key is not None)
-
-
-def _silent(samples: Samples) -> bool:
-    return bool(np.abs(samples).max(initial=0) < SILENCE)
 
 
 def _levelled(samples: Samples, level: float, against: Samples) -> Samples:

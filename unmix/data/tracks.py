@@ -132,7 +132,7 @@ class StemFile:
 
 @lru_cache(maxsize=4096)
 def _is_silent(file: StemFile) -> bool:
-    return all(float(np.abs(block).max(initial=0)) < SILENCE for block in file.blocks())
+    return all(is_silence(block) for block in file.blocks())
 
 
 class Term(NamedTuple):
@@ -239,6 +239,11 @@ def with_channels(samples: Samples, channels: int) -> Samples:
 def signed(samples: Samples, sign: int) -> Samples:
     """Return the samples, or their negative where the sign is -1."""
     return samples if sign > 0 else -samples
+
+
+def is_silence(samples: Samples) -> bool:
+    """Return whether none of the samples is as loud as ``SILENCE``."""
+    return float(np.abs(samples).max(initial=0)) < SILENCE
 
 
 def mix(parts: Iterable[Samples]) -> Samples:
