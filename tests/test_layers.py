@@ -15,29 +15,21 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: rooms on one line are strangers.
 LAYERS = (
     ("errors", "_version"),
-    ("config", "stems", "configs", "cache", "fetching", "unpacking"),
-    ("audio", "manifest", "recipes"),
+    ("_types", "config", "stems", "storage", "devices"),
+    ("audio",),
     ("data",),
-    ("frontends", "masks", "metrics", "blocks"),
+    ("frontends", "metrics", "recipes"),
     ("models",),
-    ("weights", "devices"),
-    ("importing",),
-    ("installing",),
-    ("downloading",),
+    ("weights",),
     ("separation",),
-    ("recording",),
-    ("naming",),
-    ("publishing", "video"),
-    ("rendering",),
-    ("files",),
-    ("separator",),
-    ("training", "evaluation", "backing", "plot"),
+    ("songs",),
+    ("training", "evaluation"),
     ("cli",),
     ("__init__", "__main__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-NETWORKS = ("models", "frontends", "masks", "metrics", "blocks")
-FILES = ("audio", "data", "weights", "files")
+NETWORKS = ("models", "frontends", "metrics")
+FILES = ("audio", "data", "weights", "songs")
 
 
 def _room(path: Path) -> str:

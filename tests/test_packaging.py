@@ -59,7 +59,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "unmix/py.typed",
-        "unmix/configs/unet.toml",
+        "unmix/recipes/unet.toml",
         "unmix/pretrained/manifest.toml",
         "unmix/pretrained/published.toml",
         "unmix/cli/separate.py",

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unmix.cli import app
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
 
 ROOT = Path(__file__).parents[1]
 #: Verbs that have verbs of their own.

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from unmix.evaluation import official
+from unmix.evaluation import museval_backend as official
 from unmix.metrics import SINGULAR, BSSOptions, BSSScores, bss_eval
 
 FIGURES = ("sdr", "isr", "sir", "sar")

@@ -30,14 +30,14 @@ from unmix import Separator
 from unmix.audio import AudioWriter, OutputFormat, read_audio
 from unmix.data import STEMS, CorpusConfig
 from unmix.devices import autocast, choose_device, flushed_denormals
-from unmix.manifest import DEFAULT
 from unmix.models import Model, build
-from unmix.recipes import find_recipe
-from unmix.separator import QUALITIES
+from unmix.recipes.reading import find_recipe
+from unmix.separation.separator import QUALITIES
 from unmix.training.batches import batches
 from unmix.training.config import TrainConfig, read_recipe
-from unmix.training.rehearsal import rehearse
+from unmix.training.dry_run import rehearse
 from unmix.training.run import Run
+from unmix.weights.manifest import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"

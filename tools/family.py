@@ -21,9 +21,9 @@ from rich.progress import track
 from readme_tables import ReadmeTable
 from unmix import Separator
 from unmix.audio import read_audio
-from unmix.manifest import list_published
 from unmix.models import Model, build
-from unmix.recipes import find_architecture, recipes
+from unmix.recipes.reading import find_architecture, recipes
+from unmix.weights.manifest import list_published
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"

@@ -23,8 +23,8 @@ from unmix.data import Track
 from unmix.errors import UnmixError
 from unmix.evaluation import open_dataset
 from unmix.frontends import STFT
-from unmix.manifest import DEFAULT
 from unmix.stems import ACCOMPANIMENT, VOCALS
+from unmix.weights.manifest import DEFAULT
 
 Samples = NDArray[np.float32]
 

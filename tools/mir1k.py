@@ -21,8 +21,8 @@ from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import SingingScores, score_singing
-from unmix.recipes import find_recipe
-from unmix.separator import QUALITIES
+from unmix.recipes.reading import find_recipe
+from unmix.separation.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import read_recipe, training_of

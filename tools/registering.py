@@ -8,7 +8,7 @@ from typing import Any
 
 from readme_tables import ReadmeTable
 from unmix.config import read_toml, validate
-from unmix.manifest import Manifest, ModelEntry, Score
+from unmix.weights.manifest import Manifest, ModelEntry, Score
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 TABLE = ReadmeTable(

@@ -26,12 +26,12 @@ from unmix.errors import UnmixError
 from unmix.evaluation import Report
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
 from unmix.evaluation.singing import SingingScores, score_singing
-from unmix.manifest import ModelEntry, Score
-from unmix.plot import plot_file
-from unmix.recipes import find_recipe
+from unmix.recipes.reading import find_recipe
+from unmix.songs.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, read_recipe
-from unmix.weights import load_model, save_weights
+from unmix.weights.load import load_model, save_weights
+from unmix.weights.manifest import ModelEntry, Score
 
 ROOT = Path(__file__).resolve().parents[1]
 

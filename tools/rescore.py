@@ -15,7 +15,7 @@ from card import with_scores
 from registering import PRETRAINED, TABLE, models_rows, write_manifest
 from scores import SPLITS, measure, scores_of
 from unmix.errors import UnmixError
-from unmix.manifest import ModelEntry, find_model
+from unmix.weights.manifest import ModelEntry, find_model
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from unmix import cli
 from unmix.errors import UnmixError
-from unmix.manifest import ModelEntry, find_model
+from unmix.weights.manifest import ModelEntry, find_model
 
 
 def main() -> int:

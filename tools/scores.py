@@ -17,7 +17,7 @@ from rich.table import Table
 
 from unmix.errors import UnmixError
 from unmix.evaluation import Dataset, Report, evaluate, open_dataset
-from unmix.manifest import DEFAULT, Score
+from unmix.weights.manifest import DEFAULT, Score
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from agreement import FIGURES, compared, score, table_of_cases
 from unmix.data import STEMS, Track, find_tracks
-from unmix.evaluation.official import museval_scores
+from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import SINGULAR, BSSOptions
 from unmix.stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 

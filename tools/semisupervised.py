@@ -20,7 +20,7 @@ from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import score_singing
-from unmix.recipes import find_recipe
+from unmix.recipes.reading import find_recipe
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.logs import CsvLog

@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .backing import KaraokeFile as KaraokeFile
-    from .backing import karaoke as karaoke
     from .errors import Cancelled as Cancelled
     from .errors import UnmixError as UnmixError
     from .evaluation import evaluate as evaluate
     from .evaluation import evaluate_estimates as evaluate_estimates
-    from .files import SeparatedFile as SeparatedFile
-    from .manifest import list_models as list_models
-    from .separator import Separator as Separator
-    from .separator import separate as separate
-    from .weights import load_model as load_model
+    from .songs.karaoke import KaraokeFile as KaraokeFile
+    from .songs.karaoke import karaoke as karaoke
+    from .songs.separate import SeparatedFile as SeparatedFile
+    from .songs.separator import Separator as Separator
+    from .songs.separator import separate as separate
+    from .weights.load import load_model as load_model
+    from .weights.manifest import list_models as list_models
 
 _HOMES = {
     "Cancelled": "errors",
-    "KaraokeFile": "backing",
-    "SeparatedFile": "files",
-    "Separator": "separator",
+    "KaraokeFile": "songs.karaoke",
+    "SeparatedFile": "songs.separate",
+    "Separator": "songs.separator",
     "UnmixError": "errors",
     "evaluate": "evaluation",
     "evaluate_estimates": "evaluation",
-    "karaoke": "backing",
-    "list_models": "manifest",
-    "load_model": "weights",
-    "separate": "separator",
+    "karaoke": "songs.karaoke",
+    "list_models": "weights.manifest",
+    "load_model": "weights.load",
+    "separate": "songs.separator",
 }
 
 __all__ = [

@@ -57,5 +57,5 @@ def quick(monkeypatch: pytest.MonkeyPatch, splitter: object) -> list[dict[str, o
         made.append({"model": model, **options})
         return splitter
 
-    monkeypatch.setattr("unmix.separator.Separator", make)
+    monkeypatch.setattr("unmix.songs.separator.Separator", make)
     return made

@@ -44,7 +44,7 @@ def test_every_verb_is_listed(unmix: Unmix) -> None:
 def test_choices_are_those_of_the_rooms() -> None:
     """The command line repeats them, as asking the rooms would import torch for ``--help``."""
     from unmix.devices import choose_precision
-    from unmix.separator import QUALITIES
+    from unmix.separation.separator import QUALITIES
 
     assert tuple(_options.Format) == FORMATS
     assert tuple(_options.Quality) == tuple(QUALITIES)

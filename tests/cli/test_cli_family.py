@@ -10,10 +10,10 @@ import torch
 
 from unmix.audio import AudioWriter, OutputFormat, read_audio
 from unmix.models import build
-from unmix.recipes import recipes
-from unmix.recording import stems_of
+from unmix.recipes.reading import recipes
+from unmix.separation.recording import stems_of
 from unmix.training.config import read_recipe
-from unmix.weights import save_weights
+from unmix.weights.load import save_weights
 
 Unmix = Callable[..., Any]
 

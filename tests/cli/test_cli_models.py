@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from unmix.audio import read_audio
-from unmix.cache import record_sha256, recorded_sha256, weights_path
-from unmix.manifest import ModelEntry, Score, find_published, list_models, list_published
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
+from unmix.weights.cache import record_sha256, recorded_sha256, weights_path
+from unmix.weights.manifest import ModelEntry, Score, find_published, list_models, list_published
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -81,7 +81,7 @@ def test_help_fits_a_terminal_and_says_the_exit_codes(unmix: Unmix, command: str
 def test_models_are_listed_with_their_scores(
     unmix: Unmix, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    monkeypatch.setattr("unmix.manifest.list_models", lambda: ENTRIES)
+    monkeypatch.setattr("unmix.weights.manifest.list_models", lambda: ENTRIES)
     outcome = unmix("models", *command)
     for words in (
         "first (default) vocals, accompaniment 44.1 kHz 12.3 MB",
@@ -108,7 +108,7 @@ def test_models_are_listed_with_their_scores(
 
 
 def test_no_models_is_said(unmix: Unmix, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unmix.manifest.list_models", list)
+    monkeypatch.setattr("unmix.weights.manifest.list_models", list)
     outcome = unmix("models")
     assert outcome.code == 0
     assert "no model on this machine" in outcome.err
@@ -272,8 +272,8 @@ def published(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
                 "sha256": sha256((folder / "2stems.tar.gz").read_bytes()).hexdigest(),
             }
         )
-        for module in ("manifest", "downloading"):
-            monkeypatch.setattr(f"unmix.{module}.list_published", lambda: [entry])
+        for module in ("manifest", "download"):
+            monkeypatch.setattr(f"unmix.weights.{module}.list_published", lambda: [entry])
         yield asked
         server.shutdown()
         thread.join()
@@ -315,7 +315,7 @@ def test_an_interrupted_download_says_how_to_go_on(
     def interrupt(name: str, **_: object) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unmix.downloading.download", interrupt)
+    monkeypatch.setattr("unmix.weights.download.download", interrupt)
     outcome = unmix("models", "download", "spleeter-2stems")
     assert (outcome.code, outcome.out) == (130, "")
     assert outcome.err == "Interrupted: the same command goes on from there.\n"

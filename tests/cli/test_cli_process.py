@@ -26,7 +26,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from unmix.models import build
-    from unmix.weights import save_weights
+    from unmix.weights.load import save_weights
 
     torch.manual_seed(0)
     config = {"n_fft": 2048, "hop_length": 1024, "frames": 128, "width": 2, "depth": 3}

@@ -266,7 +266,7 @@ def test_json_where_nothing_can_be_done(
     def fail(*_: object, **__: object) -> None:
         raise ModelError("unknown model 'x'; choose from a, b")
 
-    monkeypatch.setattr("unmix.separator.Separator", fail)
+    monkeypatch.setattr("unmix.songs.separator.Separator", fail)
     plain = unmix("separate", "music/a.wav", "--model", "x")
     assert (plain.code, plain.out) == (1, "")
     assert plain.err == "error: unknown model 'x'; choose from a, b\n"
@@ -294,7 +294,7 @@ def test_a_fault_in_one_song_is_one_line_and_the_rest_is_done(
     unmix: Unmix, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = _Fails(ZeroDivisionError("oh no"), 0)
-    monkeypatch.setattr("unmix.separator.Separator", lambda *_, **__: broken)
+    monkeypatch.setattr("unmix.songs.separator.Separator", lambda *_, **__: broken)
     outcome = unmix("separate", "music/a.wav", "missing.wav")
     assert outcome.code == 1
     assert outcome.errors == [
@@ -311,7 +311,7 @@ def test_an_interrupt_leaves_what_is_whole_and_nothing_else(
 ) -> None:
     for arguments in ([], ["--json"]):
         stopped = _Fails(KeyboardInterrupt(), 1)
-        monkeypatch.setattr("unmix.separator.Separator", lambda *_, s=stopped, **__: s)
+        monkeypatch.setattr("unmix.songs.separator.Separator", lambda *_, s=stopped, **__: s)
         outcome = unmix("separate", "music", "--recursive", "-o", f"out{arguments}", *arguments)
         assert outcome.code == 130
         assert outcome.err.splitlines()[-1] == "Interrupted: no unfinished file is left."

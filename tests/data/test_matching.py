@@ -14,10 +14,10 @@ import torch
 
 from unmix.config import validate
 from unmix.data import CorpusConfig, MatchConfig, MixingConfig, RandomMixtures, Track, open_corpus
-from unmix.data import listening as room
+from unmix.data import tempo_key_cache as room
 from unmix.data.drawing import Drawing
 from unmix.data.matching import Repertoire, Wanted
-from unmix.data.music import Key, Music
+from unmix.data.tempo_key import Key, Music
 from unmix.errors import ConfigError
 
 RATE = 8000

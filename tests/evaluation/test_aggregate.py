@@ -80,7 +80,7 @@ def test_a_report_computes_an_aggregate_once(monkeypatch: pytest.MonkeyPatch) ->
         made.append(how)
         return aggregate(values, how, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("unmix.evaluation.report.aggregate", counted)
+    monkeypatch.setattr("unmix.evaluation.report.scores.aggregate", counted)
     scores = tuple(TrackScore("m", str(n), "vocals", 1.0 + n, {"sdr": n}) for n in range(3))
     report = Report("m", "d", scores)
     assert report.aggregate("vocals", "sdr") is report.aggregate("vocals", "sdr", "mean", "m")

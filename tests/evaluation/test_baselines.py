@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from unmix.data import find_tracks
-from unmix.evaluation.baselines import BASELINES, estimate_blocks
-from unmix.evaluation.classical import _medians
+from unmix.evaluation.systems.baselines import BASELINES, estimate_blocks
+from unmix.evaluation.systems.classical import _medians
 from unmix.metrics import sdr
 
 Samples = NDArray[np.float32]

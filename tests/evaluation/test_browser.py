@@ -9,9 +9,9 @@ from chromium import resize, rows, run, text, wait
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from unmix.evaluation.examples import Example
-from unmix.evaluation.page import write_page
-from unmix.evaluation.report import Report, TrackScore
+from unmix.evaluation.report.examples import Example
+from unmix.evaluation.report.page import write_page
+from unmix.evaluation.report.scores import Report, TrackScore
 
 pytestmark = pytest.mark.slow
 

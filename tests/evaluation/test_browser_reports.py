@@ -9,7 +9,7 @@ from selenium import webdriver
 
 from unmix.evaluation import Report, evaluate, load_report, open_dataset
 from unmix.evaluation.datasets import Dataset
-from unmix.evaluation.excerpts import SECONDS
+from unmix.evaluation.report.excerpts import SECONDS
 
 pytestmark = pytest.mark.slow
 

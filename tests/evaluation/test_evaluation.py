@@ -14,10 +14,10 @@ import soundfile
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, evaluate, evaluate_estimates, load_report
 from unmix.evaluation.measures import METRICS
-from unmix.evaluation.results import report_as_dict
+from unmix.evaluation.report.results import report_as_dict
 from unmix.evaluation.signals import Signals
-from unmix.evaluation.systems import FileSystem
-from unmix.manifest import find_model
+from unmix.evaluation.systems.system import FileSystem
+from unmix.weights.manifest import find_model
 
 RATE = 8000
 MakeTracks = Callable[..., Path]
@@ -177,7 +177,7 @@ class Counting(FileSystem):
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Counting, "asked", [])
-    monkeypatch.setattr("unmix.evaluation.evaluating.FileSystem", Counting)
+    monkeypatch.setattr("unmix.evaluation.api.FileSystem", Counting)
     return Counting.asked
 
 

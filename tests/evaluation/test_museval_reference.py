@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from unmix.evaluation.official import museval_scores
+from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import BSSOptions, bss_eval
 
 KEPT = {

@@ -13,12 +13,12 @@ from PIL import Image
 from unmix.audio import read_audio
 from unmix.errors import AudioError
 from unmix.evaluation.aggregate import AGGREGATIONS
-from unmix.evaluation.boxplots import WIDTH, box_plot
-from unmix.evaluation.examples import Example
-from unmix.evaluation.page import write_page
-from unmix.evaluation.report import Report, TrackScore
-from unmix.evaluation.sounds import SOUNDS, common_gain, encode, sounds
-from unmix.evaluation.spectrograms import FLOOR, frequency_range, palette, spectrograms
+from unmix.evaluation.report.boxplots import WIDTH, box_plot
+from unmix.evaluation.report.examples import Example
+from unmix.evaluation.report.page import write_page
+from unmix.evaluation.report.scores import Report, TrackScore
+from unmix.evaluation.report.sounds import SOUNDS, common_gain, encode, sounds
+from unmix.evaluation.report.spectrograms import FLOOR, frequency_range, palette, spectrograms
 
 ROOT = Path(__file__).parents[2]
 RATE = 16000

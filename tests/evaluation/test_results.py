@@ -15,7 +15,7 @@ from unmix.cli._scores import score_table
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, load_report
 from unmix.evaluation.measures import METRICS
-from unmix.evaluation.results import (
+from unmix.evaluation.report.results import (
     example_folder,
     load_track,
     make_folder,

@@ -10,7 +10,7 @@ import soundfile
 import mir1k
 import readme_tables
 import semisupervised
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
 from unmix.training.config import Recipe, read_recipe
 
 RATE = 16000

@@ -11,9 +11,9 @@ from torch import Tensor
 from unmix.audio import read_audio
 from unmix.frontends import BANDS, PQMF, Padding, SubbandSTFT
 from unmix.frontends.subbands import _ANGLES, prototype
-from unmix.importing import importers
 from unmix.models import build
-from unmix.recipes import find_architecture
+from unmix.recipes.reading import find_architecture
+from unmix.weights.converters import importers
 
 LENGTHS = [1, 2, 3, 4, 5, 63, 64, 1000, 1001, 1002, 1003, 88200]
 

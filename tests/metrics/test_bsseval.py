@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unmix.evaluation.official import museval_scores
+from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import SINGULAR, BSSOptions, BSSScores, bss_eval, bss_eval_blocks
 
 MODES = ["images", "sources"]

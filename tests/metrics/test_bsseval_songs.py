@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unmix.evaluation.official import museval_scores
+from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import SINGULAR, BSSOptions, bss_eval
 
 RATE = 44100

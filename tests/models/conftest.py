@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unmix.models import Model, build
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
 from unmix.training.config import Recipe, read_recipe
 
 

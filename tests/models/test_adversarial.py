@@ -11,7 +11,7 @@ from torch import Tensor
 from unmix.errors import ConfigError
 from unmix.models import build
 from unmix.models.adversarial import AdversarialSeparator, Critic
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
 from unmix.training.config import read_recipe
 
 SMALL = {"n_fft": 64, "hop_length": 32, "frames": 10, "width": 2, "depth": 2}

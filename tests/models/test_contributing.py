@@ -23,7 +23,7 @@ def test_an_architecture_is_one_file_and_one_recipe(tmp_path: Path) -> None:
         copy(ROOT / "tests" / part, tmp_path / "tests" / part)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "unmix/models/linknet.py").write_text(_block(text, "python"), encoding="utf-8")
-    (tmp_path / "unmix/configs/linknet.toml").write_text(_block(text, "toml"), encoding="utf-8")
+    (tmp_path / "unmix/recipes/linknet.toml").write_text(_block(text, "toml"), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "tests/models/test_registry.py", "-k", "linknet"],

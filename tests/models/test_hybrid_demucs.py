@@ -7,7 +7,7 @@ import torch
 
 from unmix.errors import ModelError
 from unmix.models import build
-from unmix.recipes import find_architecture
+from unmix.recipes.reading import find_architecture
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from torch import nn
 from unmix.frontends import SubbandSTFT
 from unmix.models import build
 from unmix.models.mobilenet_subband import MobileNetSubband
-from unmix.recipes import find_architecture
+from unmix.recipes.reading import find_architecture
 
 
 @pytest.fixture(scope="module")

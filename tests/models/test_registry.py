@@ -13,11 +13,11 @@ from unmix.audio import read_audio
 from unmix.errors import ConfigError, ModelError
 from unmix.models import Model, SpectrogramModel, build, config_type, names, register
 from unmix.models.unet import UNet, UNetConfig
-from unmix.recipes import recipes
-from unmix.recording import remainder_of
+from unmix.recipes.reading import recipes
+from unmix.separation.recording import remainder_of
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.config import Recipe
-from unmix.weights import save_weights
+from unmix.weights.load import save_weights
 
 
 def test_every_architecture_has_a_recipe(recipe: Recipe) -> None:

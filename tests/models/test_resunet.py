@@ -9,7 +9,7 @@ from torch import Tensor
 from unmix.frontends import STFT, SubbandSTFT
 from unmix.models import build
 from unmix.models.resunet import ResUNet
-from unmix.recipes import find_architecture
+from unmix.recipes.reading import find_architecture
 
 SMALL = {"n_fft": 64, "hop_length": 16, "widths": [4, 6, 8], "blocks": 1, "middle_stacks": 2}
 

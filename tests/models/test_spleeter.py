@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unmix import load_model
-from unmix.importing import import_weights, importers
-from unmix.masks import extend_mask
+from unmix.frontends.masks import extend_mask
 from unmix.models import build
 from unmix.models.spleeter import Spleeter
-from unmix.recipes import find_architecture
+from unmix.recipes.reading import find_architecture
+from unmix.weights.converters import import_weights, importers
 
 RECIPES = ("spleeter-2stems", "spleeter-4stems", "spleeter-5stems")
 #: The checkpoints of small networks: those of published statistics, and those of random ones.

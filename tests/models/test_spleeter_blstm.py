@@ -5,7 +5,7 @@ import torch
 
 from unmix.models import build
 from unmix.models.spleeter_blstm import SpleeterBLSTM
-from unmix.recipes import find_architecture
+from unmix.recipes.reading import find_architecture
 
 PARAMETERS = 8_634_048
 

@@ -8,7 +8,7 @@ from unmix import Separator
 from unmix.errors import ConfigError
 from unmix.models import build
 from unmix.models.spleeter import Spleeter
-from unmix.recipes import find_architecture
+from unmix.recipes.reading import find_architecture
 
 RECIPES = ("spleeter-2stems", "spleeter-4stems", "spleeter-5stems")
 

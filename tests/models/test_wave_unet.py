@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from unmix import Separator, load_model
 from unmix.errors import ConfigError
-from unmix.importing import import_weights
 from unmix.models import Model, build
-from unmix.recipes import find_architecture
-from unmix.separation import SeparationSettings, separate_blocks
+from unmix.recipes.reading import find_architecture
+from unmix.separation.stream import SeparationSettings, separate_blocks
+from unmix.weights.converters import import_weights
 
 Samples = NDArray[np.float32]
 

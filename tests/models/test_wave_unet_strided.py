@@ -9,7 +9,7 @@ import torch
 from unmix.errors import ConfigError
 from unmix.models import Model, build
 from unmix.models.wave_unet_strided import low_pass
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
 from unmix.training.config import read_recipe
 
 SMALL = {"width": 8, "depth": 3, "output_samples": 150, "stems": ["vocals", "other"]}

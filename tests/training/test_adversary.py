@@ -14,20 +14,20 @@ from torch import Tensor
 from unmix.config import validate
 from unmix.errors import ConfigError, UnmixError
 from unmix.models import build
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
 from unmix.training.adversary import Adversary
 from unmix.training.batches import batches
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, SemiSupervisedConfig, TrainConfig, read_recipe
 from unmix.training.distributed import make_fabric
+from unmix.training.dry_run import rehearse
 from unmix.training.loop import train
 from unmix.training.optimisation import learning_rate_factor
-from unmix.training.preparation import prepare
-from unmix.training.rehearsal import rehearse
 from unmix.training.run import Run
 from unmix.training.semisupervised import critic_loss, supervised_loss
+from unmix.training.setup import prepare
 from unmix.training.validation import TrackValidator
-from unmix.weights import load_model
+from unmix.weights.load import load_model
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]

@@ -26,14 +26,14 @@ from unmix.training.augment.config import (
     ReverbConfig,
     SaturationConfig,
 )
+from unmix.training.augment.doubling import delayed, double, pan
 from unmix.training.augment.dynamics import compress, limit, saturate
-from unmix.training.augment.exchange import blend, remix
 from unmix.training.augment.filters import equalise, limit_band
-from unmix.training.augment.image import change_image
-from unmix.training.augment.levels import change_gain, invert, level, swap_channels
-from unmix.training.augment.playback import change_pitch, change_speed, played_at, stretched
-from unmix.training.augment.room import decaying, reverberate
-from unmix.training.augment.voices import delayed, double, pan
+from unmix.training.augment.gain import change_gain, invert, level, swap_channels
+from unmix.training.augment.mixing import blend, remix
+from unmix.training.augment.reverb import decaying, reverberate
+from unmix.training.augment.speed_pitch import change_pitch, change_speed, played_at, stretched
+from unmix.training.augment.stereo import change_image
 
 RATE = 8000
 

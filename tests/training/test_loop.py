@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from unmix.errors import ConfigError, UnmixError
-from unmix.recipes import find_recipe
+from unmix.recipes.reading import find_recipe
 from unmix.training.checkpoint import load_checkpoint, save_checkpoint
 from unmix.training.config import read_recipe, training_of
 from unmix.training.loop import train
 from unmix.training.optimisation import learning_rate_factor
 from unmix.training.run import Run
 from unmix.training.validation import TrackValidator
-from unmix.weights import load_model
+from unmix.weights.load import load_model
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]

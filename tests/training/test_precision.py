@@ -13,8 +13,8 @@ from unmix.data import RandomMixtures
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.distributed import make_fabric
 from unmix.training.loop import train
-from unmix.training.preparation import prepare
 from unmix.training.run import Run
+from unmix.training.setup import prepare
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]

@@ -16,7 +16,7 @@ from unmix.audio import read_audio
 from unmix.cli import app
 from unmix.data import STEMS, RandomMixtures, find_tracks, open_corpus
 from unmix.models import build, config_type
-from unmix.recipes import recipes
+from unmix.recipes.reading import recipes
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.objective import Objective
 from unmix.training.optimisation import build_optimizer, learning_rate_factor

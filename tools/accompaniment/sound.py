@@ -15,7 +15,7 @@ from unmix.audio import open_audio
 from unmix.errors import UnmixError
 from unmix.training.augment.chance import Chance
 from unmix.training.augment.config import ReverbConfig
-from unmix.training.augment.room import reverberate
+from unmix.training.augment.reverb import reverberate
 
 from .midi import Part, write_midi
 

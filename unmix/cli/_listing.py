@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.table import Table
 
-    from ..cache import CachedModel
-    from ..manifest import ModelEntry, PublishedModel, Score
+    from ..weights.cache import CachedModel
+    from ..weights.manifest import ModelEntry, PublishedModel, Score
 
 PACKAGE, CACHE, NET, HAND = "package", "cache", "download", "by hand"
 _TITLES = {
@@ -55,9 +55,9 @@ class Listing:
 
 def listings() -> tuple[list[Listing], list[str]]:
     """Return what there is, and a sentence for every file in the cache that is damaged."""
-    from ..cache import cached_names, read_cached
     from ..errors import ModelError
-    from ..manifest import list_models, list_published
+    from ..weights.cache import cached_names, read_cached
+    from ..weights.manifest import list_models, list_published
 
     listed = [
         _listed(entry, PACKAGE, entry.architecture, default=rank == 0)

@@ -9,8 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from ..audio import OutputFormat
-    from ..publishing import Existing
-    from ..separator import Separator
+    from ..songs.separator import Separator
+    from ..storage import Existing
 
 
 class Format(StrEnum):
@@ -216,7 +216,7 @@ def load_separator(
     wiener: int | None = None,
 ) -> Separator:
     """Load a model, with torch; takes a second or two."""
-    from ..separator import Separator
+    from ..songs.separator import Separator
 
     return Separator(
         model,

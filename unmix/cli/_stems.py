@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .._types import Progress
 from ..audio import probe
-from ..files import Listener, SeparatedFile, choose_stems, separate_file, stem_paths
-from ..publishing import Existing, outputs_to_write
-from ..rendering import StemSeparator
+from ..songs.render import StemSeparator
+from ..songs.separate import Listener, SeparatedFile, choose_stems, separate_file, stem_paths
+from ..storage import Existing, outputs_to_write
 from ._batch import Claims, Done
 from ._inputs import Song
-
-Progress = Callable[[float], None]
 
 _REMEDY = "name it otherwise with --template"
 
@@ -45,7 +43,7 @@ class StemWriter:
 
     def _separate_and_plot(self, song: Song, names: tuple[str, ...], progress: Progress) -> Done:
         """Draw the stems while they pass; only where they were there already, separate again."""
-        from ..plot import MARK, SpectrogramPlot, plot_file, song_title  # brings matplotlib
+        from ..songs.plot import MARK, SpectrogramPlot, plot_file, song_title  # brings matplotlib
 
         picture = self._paths(song, (MARK,), "png")[MARK]
         self.claims.add(song.path, [picture], _REMEDY)

@@ -183,7 +183,7 @@ def _compare(
 ) -> None:
     from ..evaluation import compare_reports, load_report
     from ..evaluation.comparison import comparison_as_dict
-    from ..evaluation.results import save_comparison
+    from ..evaluation.report.results import save_comparison
 
     reports = []
     for letter, system in zip("AB", systems, strict=True):
@@ -203,7 +203,7 @@ def _compare(
 
 def _show(report: Report, out: Path | None, json: bool) -> None:
     if json:
-        from ..evaluation.results import report_as_dict
+        from ..evaluation.report.results import report_as_dict
 
         print_json(report_as_dict(report))
     else:

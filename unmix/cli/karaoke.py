@@ -76,7 +76,7 @@ def karaoke(
         options.check_format(format, bit_depth, bitrate)
 
     def prepare() -> Work:
-        from ..backing import backing_path, karaoke_file
+        from ..songs.karaoke import backing_path, karaoke_file
 
         separator = options.load_separator(
             model, quality, device, chunk, overlap, shifts, batch_size, precision

@@ -70,8 +70,8 @@ def download(
     What is there already is left as it is. Interrupted or cut off, the same command goes on from
     there.
     """
-    from ..cache import in_cache
-    from ..downloading import download as fetch_model
+    from ..weights.cache import in_cache
+    from ..weights.download import download as fetch_model
 
     failed = False
     for number, name in enumerate(names, 1):
@@ -101,7 +101,7 @@ def path(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of a model on this machine.")],
 ) -> None:
     """Print where the weights of a model are."""
-    from ..manifest import find_model, find_weights
+    from ..weights.manifest import find_model, find_weights
 
     found = find_weights(name)
     if found is None:
@@ -116,8 +116,9 @@ def verify(
     ] = None,
 ) -> None:
     """Check that the weights on this machine are what was put there, by their sha256."""
-    from ..cache import cached_names, sha256_of
-    from ..manifest import find_model, find_weights, list_models
+    from ..storage import sha256_of
+    from ..weights.cache import cached_names
+    from ..weights.manifest import find_model, find_weights, list_models
 
     failed = False
     for name in names or [*(entry.name for entry in list_models()), *cached_names()]:
@@ -178,8 +179,8 @@ def import_(
     Known are checkpoints of TensorFlow, PyTorch and Chainer for the architectures that unmix models
     architectures lists. No code in the file is run. Every tensor must find its place.
     """
-    from ..installing import import_model
     from ..stems import completed
+    from ..weights.install import import_model
 
     if name and out:
         raise typer.BadParameter("--name is for the cache: it and --out exclude each other")
@@ -207,7 +208,7 @@ def architectures(json: options.JsonOption = False) -> None:
     """List the kinds of networks that there are, their papers and their recipes."""
     from ..config import read_toml
     from ..models import config_type, names
-    from ..recipes import recipes
+    from ..recipes.reading import recipes
 
     forms: dict[str, list[str]] = {}
     for recipe, file in recipes().items():

@@ -39,7 +39,7 @@ def plot(
     existing = options.existing_of(overwrite, skip_existing)
 
     def prepare() -> Work:
-        from ..plot import plot_file
+        from ..songs.plot import plot_file
 
         separator = options.load_separator(model, quality, device)
 

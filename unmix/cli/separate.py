@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UnmixError
-from ..naming import DEFAULT_TEMPLATE, check_template
+from ..songs.naming import DEFAULT_TEMPLATE, check_template
 from . import _options as options
 from ._batch import Work, run_batch
 from ._inputs import find_songs

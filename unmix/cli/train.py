@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe: a .toml file, or a name from unmix/configs.")
+        str, typer.Argument(help="A recipe: a .toml file, or a name from unmix/recipes.")
     ],
     data: Annotated[Path, typer.Option(help="Folder that the recipe's paths are relative to.")],
     out: Annotated[
@@ -64,7 +64,7 @@ def train(
     """
     if resume and init:
         raise typer.BadParameter("--resume and --init exclude each other")
-    from ..recipes import find_recipe
+    from ..recipes.reading import find_recipe
     from ..training.config import read_recipe, training_of
     from ..training.run import Run
 
@@ -131,7 +131,7 @@ def _validator(run: Run) -> TrackValidator | None:
 
 def _rehearse(run: Run) -> None:
     """Print what a run would take."""
-    from ..training.rehearsal import rehearse, run_seconds
+    from ..training.dry_run import rehearse, run_seconds
 
     found = rehearse(run)
     config, mib = run.train, 2**20

@@ -16,8 +16,8 @@ from ..config import Settings
 from ..errors import ConfigError
 from ..stems import ORDER
 from .folders import Contents, Format, Skipped, read_folder
-from .listening import with_music
 from .matching import Repertoire, Wanted
+from .tempo_key_cache import with_music
 from .tracks import MIXTURE, Track
 
 #: Names of files that are stems in every corpus.

@@ -13,12 +13,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.random import Generator
 
+from .._types import Samples
 from ..errors import AudioError, ConfigError, UnmixError
 from .corpora import Choice, Corpus, CorpusConfig
 from .excerpts import ExcerptReader
 from .matching import Wanted
 from .rows import Part
-from .tracks import Samples, Track
+from .tracks import Track
 
 # Draws of one item that may meet damaged files before the corpus as a whole counts as damaged.
 _ATTEMPTS = 20

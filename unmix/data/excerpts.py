@@ -9,9 +9,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from .._types import Samples
 from ..audio import resample
 from ..errors import AudioError
-from .tracks import Samples, StemFile, Term, is_silence, mix, signed
+from .tracks import StemFile, Term, is_silence, mix, signed
 
 # An excerpt quieter than this is drawn again a few times: half of a vocal track can be silence.
 _SILENCE = 10 ** (-45 / 20)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..config import Settings
-from .music import Music
+from .tempo_key import Music
 from .tracks import Track
 
 # Of tracks none of which fits: a step on the circle of fifths is as far as 7 % of tempo.

@@ -20,9 +20,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
+from .._types import Samples
 from ..config import Settings
 from ..errors import UnmixError
-from .tracks import Samples, StemFile, Track
+from .tracks import StemFile, Track
 
 INDEX = "unmix-pack.json"
 SCALE = 2.0**-15

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._types import Samples
 from ..errors import ConfigError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
-from .tracks import MIXTURE, Samples, Term, Track, mix
+from .tracks import MIXTURE, Term, Track, mix
 
 #: What the row is called that holds all that no stem of the model holds.
 REST = "rest"

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .._types import Samples
 from ..config import Settings
 from ..errors import ConfigError
 from ..stems import ACCOMPANIMENT, VOCALS
@@ -27,7 +28,7 @@ from .drawing import CorpusDraw, Drawing
 from .excerpts import ExcerptReader, rms
 from .matching import MatchConfig, Wanted
 from .rows import Part, Rows
-from .tracks import Samples, Track, is_silence, mix
+from .tracks import Track, is_silence, mix
 
 # Added to levels before they are divided: silence is not brought up to the level of music.
 _FLOOR = 1e-4

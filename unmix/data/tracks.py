@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._types import Samples
 from ..audio import open_audio, probe, read_excerpt, resample
 from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
-from .music import UNKNOWN, Music
-
-Samples = NDArray[np.float32]
+from .tempo_key import UNKNOWN, Music
 
 MIXTURE = "mixture"
 #: A file that never gets louder is silent: what an encoder makes of zeros stays far below.

@@ -1,11 +1,11 @@
 """Scoring systems on tracks whose stems are known. Needs the extra ``unmix[evaluate]``."""
 
+from .api import evaluate, evaluate_estimates
 from .comparison import StemComparison, compare_reports
 from .datasets import KINDS, Dataset, open_dataset
-from .evaluating import evaluate, evaluate_estimates
 from .measures import GROUPS, METRICS
-from .report import Report, TrackScore
-from .results import load_report
+from .report.results import load_report
+from .report.scores import Report, TrackScore
 
 __all__ = [
     "GROUPS",

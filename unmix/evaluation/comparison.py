@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import UnmixError
 from .aggregate import Comparison, aggregate, compare
 from .measures import METRICS
-from .report import Report
+from .report.scores import Report
 
 # Lengths of the same track may differ by that much, as decoders have it.
 _SAME_SECONDS = 0.01

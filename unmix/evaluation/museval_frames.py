@@ -6,14 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from . import official
+from .._types import Samples
+from . import museval_backend as official
 from .references import REFERENCE
 from .scoring import FIGURES, Estimated, Frames, Settings, bss_sets
-
-Samples = NDArray[np.float32]
 
 
 def museval_frames(

@@ -7,16 +7,14 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._types import Samples
 from ..audio.resample import Resampler
 from ..data import StemFile, Track
 from ..data.tracks import MIXTURE, Term, with_channels
 from ..errors import UnmixError
 from .datasets import Dataset
 from .signals import Signals
-
-Samples = NDArray[np.float32]
 
 REFERENCE = "reference "
 # Files that give back what went in. All others are rounded to 16 bits once they are decoded.

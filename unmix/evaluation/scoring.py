@@ -19,7 +19,7 @@ from ..stems import ACCOMPANIMENT, VOCALS
 from .aggregate import over_frames
 from .measures import METRICS
 from .references import REFERENCE
-from .report import TrackScore
+from .report.scores import TrackScore
 from .signals import Signals
 
 Floats = NDArray[np.float64]

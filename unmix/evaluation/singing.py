@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._types import Samples
 from ..data import Track, find_tracks
 from ..metrics import singing_scores
 from ..stems import ACCOMPANIMENT, VOCALS
 
-Samples = NDArray[np.float32]
 #: Estimates of a mixture ``[C, N]`` at a sample rate in Hz, by stem.
 Separate = Callable[[Samples, int], dict[str, Samples]]
 

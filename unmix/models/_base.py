@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..config import Settings
 from ..frontends import STFT, Padding
-from ..masks import apply_mask, wiener_filter
+from ..frontends.masks import apply_mask, wiener_filter
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 
 

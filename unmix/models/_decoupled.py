@@ -14,9 +14,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..blocks.decoupled import MAPS, decoupled_frames, magnitude_of
 from ..frontends import SubbandSTFT
 from ._base import SpectrogramConfig, SpectrogramModel
+from .blocks.decoupled import MAPS, decoupled_frames, magnitude_of
 
 #: Share of a batch in the running statistics: the published batches are small.
 MOMENTUM = 0.01

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..masks import MaskExtension, extend_mask, ratio_mask
+from ..frontends.masks import MaskExtension, extend_mask, ratio_mask
 from ..stems import ACCOMPANIMENT, VOCALS
 from ._base import MaskModel, SpectrogramConfig
 

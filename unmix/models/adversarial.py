@@ -18,11 +18,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..blocks.crop import centre
 from ..frontends import STFT
 from ..stems import ACCOMPANIMENT, VOCALS
 from ._base import Model, ModelConfig
 from ._registry import register
+from .blocks.crop import centre
 
 # Of the critic's leaky rectifiers.
 _LEAK = 0.2

@@ -1,8 +1,8 @@
 """The U-Net of Ronneberger et al. (MICCAI 2015) on spectrograms, with any block, skip and bottom.
 
 The blocks of the segmentation literature, and those of music separation that descend from them, are
-choices of the configuration; each names its paper where it is defined, in ``unmix.blocks``. The
-recipes ``modular-*`` are the combinations that have names, and some that have none.
+choices of the configuration; each names its paper where it is defined, in ``unmix.models.blocks``.
+The recipes ``modular-*`` are the combinations that have names, and some that have none.
 """
 
 from __future__ import annotations
@@ -16,16 +16,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..blocks.axial import AxialTransformer
-from ..blocks.conv import Activation, Norm, PlainBlock, Style
-from ..blocks.dense import DenseBlock, dense_growth
-from ..blocks.multires import MultiResBlock, multires_widths
-from ..blocks.recurrent import RecurrentBlock
-from ..blocks.resample import Double, Halve, Pool, Repeat, fold_subbands, unfold_subbands
-from ..blocks.residual import ResidualBlock
-from ..blocks.skeleton import Parts, Skeleton
-from ..blocks.skips import Add, Concatenate, Convolved, Gated, Multiply, Skip
-from ..blocks.tfc_tdf import TfcTdfBlock
 from ..config import Settings
 from ..frontends.features import (
     at_network_precision,
@@ -35,6 +25,16 @@ from ..frontends.features import (
 )
 from ._base import MaskModel, SpectrogramConfig
 from ._registry import register
+from .blocks.axial import AxialTransformer
+from .blocks.conv import Activation, Norm, PlainBlock, Style
+from .blocks.dense import DenseBlock, dense_growth
+from .blocks.multires import MultiResBlock, multires_widths
+from .blocks.recurrent import RecurrentBlock
+from .blocks.resample import Double, Halve, Pool, Repeat, fold_subbands, unfold_subbands
+from .blocks.residual import ResidualBlock
+from .blocks.skeleton import Parts, Skeleton
+from .blocks.skips import Add, Concatenate, Convolved, Gated, Multiply, Skip
+from .blocks.tfc_tdf import TfcTdfBlock
 
 _BLOCKS = {
     "plain": PlainBlock,

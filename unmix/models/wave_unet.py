@@ -19,10 +19,10 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..blocks.crop import centre
 from ..stems import ACCOMPANIMENT, VOCALS
 from ._base import Model, ModelConfig
 from ._registry import register
+from .blocks.crop import centre
 
 _LEAK = 0.2
 

@@ -23,9 +23,9 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..blocks.crop import centre
 from ._base import Model, ModelConfig
 from ._registry import register
+from .blocks.crop import centre
 
 # Feature maps that are normalised together.
 _GROUP = 8

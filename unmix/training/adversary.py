@@ -21,11 +21,11 @@ from ..models.adversarial import Critic
 from ..stems import ACCOMPANIMENT, VOCALS
 from .batches import open_corpora, seed_from
 from .config import LossConfig, SemiSupervisedConfig
+from .interrupts import obey_quietly
 from .losses import band_weight
 from .nonfinite import fault
 from .run import Run
 from .semisupervised import adversarial_loss, consistency_loss, critic_loss, supervised_loss
-from .signals import obey_quietly
 
 # Factors of what is unpaired: the paper's.
 _LEVELS = (0.2, 1.2)

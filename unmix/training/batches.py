@@ -15,8 +15,8 @@ from ..data import Corpus, CorpusConfig, RandomMixtures, open_corpus
 from ..models import Model
 from .config import TrainConfig
 from .distributed import leads
+from .interrupts import obey_quietly
 from .run import Run
-from .signals import obey_quietly
 
 _log = logging.getLogger(__name__)
 

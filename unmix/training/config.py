@@ -168,7 +168,7 @@ class TrainConfig(OptimisationConfig):
 
 
 class Recipe(Settings):
-    """One file of ``configs/``: the architecture, its settings, and how to train it."""
+    """One file of ``recipes/``: the architecture, its settings, and how to train it."""
 
     architecture: str
     model: dict[str, Any] = Field(default_factory=dict)
@@ -185,7 +185,7 @@ def read_recipe(path: Path) -> Recipe:
 def training_of(recipe: Recipe, where: str, **changes: Any) -> TrainConfig:
     """Return how to train a recipe, which must say so; ``changes`` take the place of its keys."""
     if recipe.train is None:
-        raise ConfigError(f"{where}: has no table [train]; see unmix/configs for examples")
+        raise ConfigError(f"{where}: has no table [train]; see unmix/recipes for examples")
     if not changes:
         return recipe.train
     return validate(TrainConfig, recipe.train.model_dump() | changes, where)

@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable
 import torch
 from torch import Tensor, nn
 
-from ..blocks.tfc_tdf import TfcTdfLayer
 from ..errors import ModelError
 from ..models import Model
+from ..models.blocks.tfc_tdf import TfcTdfLayer
 
 # Largest error of the grown network, against the largest value of what it grew from.
 _TOLERANCE = 1e-3

@@ -10,13 +10,13 @@ import torch
 
 from ..errors import ConfigError, UnmixError
 from .batches import Batch, batches
+from .checkpoint_writer import Keeper
 from .distributed import make_fabric, part
-from .keeping import Keeper
 from .nonfinite import report
 from .optimisation import leave_out
-from .preparation import Trainee, prepare
-from .resuming import take_up
+from .resume import take_up
 from .run import Listener, Run, Validator
+from .setup import Trainee, prepare
 
 __all__ = ["Listener", "Run", "Validator", "train"]
 

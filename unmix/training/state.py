@@ -15,8 +15,8 @@ from .._version import __version__
 from ..models import Model
 from .average import MovingAverage
 from .config import Recipe, TrainConfig
+from .interrupts import uninterrupted
 from .optimisation import Schedule
-from .signals import uninterrupted
 
 
 class State:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import UnmixError
 from ..frontends import STFT
 from ..models import Model
-from ..separator import Separator
+from ..separation.separator import RecordingSeparator
 from .validation import Example, TrackValidator
 
 # Steps between two points of a curve.
@@ -57,7 +57,9 @@ class TensorBoardLog:
         assert self._validator is not None
         scores = self._validator(model)
         example = self._validator.example(model)
-        separator = Separator(model, device=str(next(model.parameters()).device), quality="fast")
+        separator = RecordingSeparator(
+            model, device=str(next(model.parameters()).device), quality="fast"
+        )
         estimates = separator.separate(example.mixture, model.sample_rate)
         self._shown = (model, example, estimates)
         return scores

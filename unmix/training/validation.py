@@ -10,20 +10,19 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from .._types import Samples
 from ..data import STEMS, Track, find_tracks
 from ..data.tracks import MIXTURE
 from ..errors import AudioError, UnmixError
 from ..metrics import sdr
 from ..models import Model
-from ..separator import Separator
+from ..separation.separator import RecordingSeparator
 from ..stems import ACCOMPANIMENT, VOCALS
 
 # Seconds of the excerpt that is shown and played.
 _SHOWN = 8.0
 
-Samples = NDArray[np.float32]
 _Made = TypeVar("_Made")
 _log = logging.getLogger(__name__)
 
@@ -60,7 +59,9 @@ class TrackValidator:
 
         So are tracks that turn out not to decode: each is named once.
         """
-        separator = Separator(model, device=str(next(model.parameters()).device), quality="fast")
+        separator = RecordingSeparator(
+            model, device=str(next(model.parameters()).device), quality="fast"
+        )
         scores: dict[str, list[float]] = {}
         for of_track in self._of_each(lambda track: _scores(separator, track)):
             for stem, value in of_track.items():
@@ -98,7 +99,7 @@ class TrackValidator:
             raise UnmixError("no track for validation can be decoded")
 
 
-def _scores(separator: Separator, track: Track) -> dict[str, float]:
+def _scores(separator: RecordingSeparator, track: Track) -> dict[str, float]:
     """Return the SDR of every stem that sounds."""
     known = _read(track, separator.model, separator.stems)
     estimates = separator.separate(known.mixture, separator.model.sample_rate)

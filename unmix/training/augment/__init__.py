@@ -18,14 +18,14 @@ from ...stems import VOCALS
 from .chance import Chance
 from .codec import degrade
 from .config import AugmentConfig, Effect
+from .doubling import double
 from .dynamics import compress, limit, saturate
-from .exchange import blend, remix
 from .filters import equalise, limit_band
-from .image import change_image
-from .levels import change_gain, invert, swap_channels
-from .playback import change_pitch, change_speed
-from .room import reverberate
-from .voices import double
+from .gain import change_gain, invert, swap_channels
+from .mixing import blend, remix
+from .reverb import reverberate
+from .speed_pitch import change_pitch, change_speed
+from .stereo import change_image
 
 __all__ = ["AugmentConfig", "augment", "band_after"]
 

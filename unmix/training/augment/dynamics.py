@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .chance import Chance
 from .config import CompressionConfig, LimiterConfig, SaturationConfig
-from .levels import LEAST, at_level_of, level
+from .gain import LEAST, at_level_of, level
 
 # Seconds: gains are computed for blocks of a sound, and drawn as lines from one to the next.
 _BLOCK = 0.001

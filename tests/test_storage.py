@@ -1,0 +1,123 @@
+"""Files appear together or not at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from unmix.errors import AudioError, UnmixError
+from unmix.storage import outputs_to_write, publish, staging
+
+Tree = Callable[[Path], dict[str, bytes | None]]
+
+
+def _stage(folder: Path, *names: str) -> list[tuple[Path, Path]]:
+    hidden = folder / ".hidden"
+    hidden.mkdir()
+    moves = []
+    for name in names:
+        (hidden / name).write_text(f"new {name}")
+        moves.append((hidden / name, folder / name))
+    return moves
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_a_move_that_fails_takes_the_others_back(
+    tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    (tmp_path / "a").write_text("old a")
+    (tmp_path / "c").write_text("old c")
+    before = tree(tmp_path)
+    moves = _stage(tmp_path, "a", "b", "c")
+    replace = Path.replace
+
+    def fail(self: Path, target: Path) -> Path:
+        if self == moves[broken][0]:
+            raise PermissionError("a player has it open")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(AudioError, match=rf"{moves[broken][1].name}: cannot be written: a player"):
+        publish(moves, overwrite=True)
+    after = {name: data for name, data in tree(tmp_path).items() if ".hidden" not in name}
+    assert after == before
+
+
+def test_what_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    moves = _stage(tmp_path, "a", "b")
+    (tmp_path / "b").write_text("somebody else's")
+    with pytest.raises(UnmixError, match="exists already"):
+        publish(moves, overwrite=False)
+    assert (tmp_path / "b").read_text() == "somebody else's"
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), BrokenPipeError(32, "Broken pipe")])
+def test_staging_leaves_no_trace_of_a_failure(tmp_path: Path, tree: Tree, error: Exception) -> None:
+    (tmp_path / "there").mkdir()
+    before = tree(tmp_path)
+    outputs = {"a": tmp_path / "there" / "a.wav", "b": tmp_path / "new" / "er" / "b.wav"}
+
+    def fail() -> None:
+        with staging(outputs) as staged:
+            for path in staged.values():
+                path.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    assert caught.value is error
+    assert tree(tmp_path) == before
+
+
+def test_staging_keeps_folders_that_somebody_else_uses(tmp_path: Path) -> None:
+    def fail() -> None:
+        with staging({"a": tmp_path / "new" / "a.wav"}):
+            (tmp_path / "new" / "guest.txt").write_text("hello")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["guest.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(AudioError, match="cannot be written"),
+        staging({"a": tmp_path / "file" / "a.wav"}),
+    ):
+        pass
+
+
+def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:
+    song = tmp_path / "song.wav"
+    song.write_text("song")
+    there, missing = tmp_path / "there.wav", tmp_path / "missing.wav"
+    there.write_text("there")
+    both = {"vocals": there, "accompaniment": missing}
+    with pytest.raises(UnmixError, match="--overwrite"):
+        outputs_to_write(song, both, "error")
+    assert outputs_to_write(song, both, "overwrite") == both
+    assert outputs_to_write(song, both, "skip") == {"accompaniment": missing}
+    with pytest.raises(UnmixError, match="would be one file"):
+        outputs_to_write(song, {"a": tmp_path / "X.wav", "b": tmp_path / "x.wav"}, "overwrite")
+    with pytest.raises(UnmixError, match="is a folder"):
+        outputs_to_write(song, {"a": tmp_path}, "overwrite")
+    with pytest.raises(AudioError, match="File name too long"):
+        outputs_to_write(song, {"a": tmp_path / ("x" * 300)}, "overwrite")
+    with pytest.raises(UnmixError, match="choose from error, overwrite, skip"):
+        outputs_to_write(song, both, "maybe")  # type: ignore[arg-type]
+
+
+def test_the_song_itself_is_never_replaced_under_any_of_its_names(tmp_path: Path) -> None:
+    song = tmp_path / "song.wav"
+    song.write_text("song")
+    link = tmp_path / "link.wav"
+    link.symlink_to(song)
+    hard = tmp_path / "hard.wav"
+    hard.hardlink_to(song)
+    for name in (song, link, hard, tmp_path / "x" / ".." / "song.wav"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(UnmixError, match="song itself"):
+            outputs_to_write(song, {"vocals": name}, "overwrite")

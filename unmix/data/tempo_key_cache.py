@@ -1,0 +1,175 @@
+"""Listening to tracks: their tempo and key are estimated once, and remembered in the user's cache.
+
+What is listened to is the accompaniment, which has the beat and the chords; the mixture where there
+is none, else what instruments there are. A voice alone has a key, but no tempo: where the beat is
+depends on what it sings to.
+
+The cache is a file of lines, one for each track, added as soon as it is known. A line names what
+was listened to by a hash of the files, with their sizes and times of change: what has changed is
+estimated again. Lines that cannot be read are left out; a cache that cannot be written only costs
+the time of estimating again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import astuple, replace
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..config import Settings
+from ..errors import AudioError
+from ..stems import ACCOMPANIMENT, VOCALS, in_order
+from ..storage import cache_folder
+from .tempo_key import Music, estimate_key, estimate_tempo
+from .tracks import MIXTURE, StemFile, Term, Track, mix, signed
+
+# What is listened to: one channel at this rate in Hz, and so many seconds of the middle of a track.
+_RATE = 11025
+_SECONDS = 60
+# Another way of estimating is another version: what was remembered is not taken for its estimates.
+_VERSION = 1
+_NAME = "music.jsonl"
+
+_log = logging.getLogger(__name__)
+
+
+def with_music(tracks: Sequence[Track], *, voices: bool) -> tuple[Track, ...]:
+    """Return the tracks with their tempo and key, where these can be told.
+
+    A track that cannot be read is returned as it is: who draws it says what is wrong with it.
+
+    Args:
+        tracks: all of a corpus.
+        voices: whether to listen to tracks that are a voice alone too.
+    """
+    remembered = Remembered(cache_folder() / _NAME)
+    wanted = {n: t for n, t in enumerate(tracks) if voices or set(t.stems) != {VOCALS}}
+    sources = {number: _identity(track) for number, track in wanted.items()}
+    unknown = sum(source not in remembered for source in sources.values())
+    if unknown:
+        _log.warning("estimating tempo and key of %d tracks, once: about a second each", unknown)
+    heard = {number: remembered.get(sources[number], track) for number, track in wanted.items()}
+    return tuple(
+        replace(track, music=heard[number]) if number in heard else track
+        for number, track in enumerate(tracks)
+    )
+
+
+def listen(track: Track) -> Music:
+    """Return the tempo and key of a track.
+
+    Raises:
+        AudioError: for a file that cannot be read.
+    """
+    names, terms = _heard(track)
+    length = min(_SECONDS * _RATE, terms[0].file.length_at(_RATE))
+    start = (terms[0].file.length_at(_RATE) - length) // 2
+    samples = mix(signed(term.file.read(start, length, _RATE, 1), term.sign) for term in terms)[0]
+    return Music(
+        tempo=None if names == {VOCALS} else estimate_tempo(samples, _RATE),
+        key=estimate_key(samples, _RATE),
+    )
+
+
+def _heard(track: Track) -> tuple[set[str], tuple[Term, ...]]:
+    """Return what of a track is listened to, and the files that sum to it."""
+    for stem in (ACCOMPANIMENT, MIXTURE):
+        if terms := track.terms(stem):
+            return {stem}, terms
+    names = in_order(set(track.stems) - {VOCALS}) or (VOCALS,)
+    return set(names), tuple(Term(track.stems[name], 1) for name in names)
+
+
+class _Line(Settings):
+    """One line of the cache."""
+
+    source: str
+    """Hash of what was listened to."""
+    music: Music
+
+
+class Remembered:
+    """What is known of tracks from earlier runs.
+
+    Args:
+        path: of the file of lines; there may be none yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writable = True
+        self._known: dict[str, Music] = {}
+        damaged = False
+        for text in _lines(path):
+            try:
+                line = _Line.model_validate_json(text)
+            except ValidationError:
+                damaged = True
+            else:
+                self._known[line.source] = line.music
+        if damaged:
+            self._write(b"".join(_encoded(*item) for item in self._known.items()), whole=True)
+
+    def __contains__(self, source: str) -> bool:
+        return source in self._known
+
+    def get(self, source: str, track: Track) -> Music:
+        """Return the music of a track; it is listened to where it is not known."""
+        if source not in self._known:
+            try:
+                music = listen(track)
+            except AudioError:
+                return Music()  # not remembered: the file may be whole again the next time
+            self._known[source] = music
+            self._write(_encoded(source, music), whole=False)
+        return self._known[source]
+
+    def _write(self, lines: bytes, *, whole: bool) -> None:
+        """Put lines in place of the file, or behind what it has: at once, or not at all."""
+        if not self._writable:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if whole:
+                staged = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+                staged.write_bytes(lines)
+                staged.replace(self._path)
+            else:
+                with self._path.open("ab", buffering=0) as file:
+                    file.write(lines)
+        except OSError as error:
+            self._writable = False
+            _log.warning("%s cannot be written (%s): estimated again next time", self._path, error)
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return [line for line in path.read_bytes().splitlines() if line]
+    except OSError:
+        return []
+
+
+def _encoded(source: str, music: Music) -> bytes:
+    return _Line(source=source, music=music).model_dump_json().encode() + b"\n"
+
+
+def _identity(track: Track) -> str:
+    """Return a hash of the files that are listened to: their places, sizes and times of change."""
+    names, terms = _heard(track)
+    files = [(*_described(term.file), term.sign) for term in terms]
+    told = json.dumps([_VERSION, sorted(names), files], default=str)
+    return sha256(told.encode()).hexdigest()
+
+
+def _described(file: StemFile) -> tuple[object, ...]:
+    try:
+        state = file.path.stat()
+    except OSError:
+        return astuple(file)
+    return (*astuple(replace(file, path=file.path.absolute())), state.st_size, state.st_mtime_ns)

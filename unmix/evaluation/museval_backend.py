@@ -1,0 +1,178 @@
+"""museval, the reference implementation of BSS Eval v4, as it is: numbers that others can check."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from .._types import Samples
+from ..errors import UnmixError
+from ..metrics import BSSOptions
+
+Floats = NDArray[np.float64]
+#: Estimates and references of a track, by stem: what a worker process calls to read them.
+Load = Callable[[], tuple[Mapping[str, Samples], Mapping[str, Samples]]]
+
+# Bytes that a process takes before it has read anything.
+_PROCESS = 512 << 20
+
+
+@dataclass(frozen=True)
+class OfficialScores:
+    """museval's figures in dB, each ``[S, frames]``; see :class:`unmix.metrics.BSSScores`."""
+
+    sdr: Floats
+    isr: Floats
+    sir: Floats
+    sar: Floats
+    permutation: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track to be scored in a process of its own."""
+
+    name: str
+    load: Load
+    """Has to be picklable: a function of a module, or a ``functools.partial`` of one."""
+    stems: int
+    channels: int
+    length: int
+    """Samples."""
+
+
+def museval_scores(
+    *,
+    estimates: Sequence[Samples],
+    references: Sequence[Samples],
+    options: BSSOptions,
+) -> OfficialScores:
+    """Return museval's figures.
+
+    A track of which a reference or an estimate is silent throughout, which museval refuses, has no
+    figures: as many NaN as it has frames.
+
+    Args:
+        estimates: ``[C, N]`` each.
+        references: ``[C, N]`` each, in the order of the estimates.
+        options: what to compute; the filters are always as museval rounds them.
+    """
+    true = np.stack([np.asarray(reference.T, np.float64) for reference in references])
+    heard = np.stack([np.asarray(estimate.T, np.float64) for estimate in estimates])
+    window = np.inf if options.window is None else options.window
+    hop = window if options.hop is None else options.hop
+    if any((signals.sum(2) == 0).all(1).any() for signals in (true, heard)):
+        frames = _metrics().Framing(window, hop, true.shape[1]).nwin
+        none = np.full((len(true), frames), np.nan)
+        order = np.arange(len(true))[:, None]
+        return OfficialScores(none, none, none, none, order)
+    found = _metrics().bss_eval(
+        true,
+        heard,
+        compute_permutation=options.permute,
+        window=window,
+        hop=hop,
+        filters_len=options.filter_length,
+        framewise_filters=options.framewise,
+        bsseval_sources_version=options.mode == "sources",
+    )
+    return OfficialScores(*map(np.asarray, found))
+
+
+def museval_tracks(
+    tracks: Sequence[Track],
+    options: BSSOptions,
+    *,
+    workers: int | None = None,
+    memory: int = 4 << 30,
+) -> Iterator[tuple[str, OfficialScores]]:
+    """Score tracks in parallel processes; yield each as it is done.
+
+    Args:
+        tracks: to be scored.
+        options: what to compute.
+        workers: processes; as many as there are processors if not given.
+        memory: bytes that all of them together may take. A track that needs more is scored alone.
+    """
+    workers = min(workers or processors(), max(1, len(tracks)))
+    threads = max(1, processors() // workers)
+    context = get_context("spawn")  # a fork of a process with threads may hang
+    waiting = sorted(tracks, key=museval_memory)  # the largest last, and taken first
+    running: dict[Future[OfficialScores], Track] = {}
+    with ProcessPoolExecutor(workers, context, threadpool_limits, (threads,)) as pool:
+        try:
+            while waiting or running:
+                left = memory - sum(map(museval_memory, running.values()))
+                fits = [track for track in waiting if museval_memory(track) <= left]
+                if len(running) < workers and (fits or (waiting and not running)):
+                    track = fits[-1] if fits else waiting[-1]
+                    waiting.remove(track)
+                    running[pool.submit(_score, track.load, options)] = track
+                    continue
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(done).name, done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def museval_memory(track: Track) -> int:
+    """Return about how many bytes museval takes for a track: most of it for whole transforms."""
+    channels = track.stems * track.channels
+    transform = 16 << max(1, track.length - 1).bit_length()
+    matrices = 5 * 8 * (channels * 512) ** 2
+    return _PROCESS + (channels + 6) * transform + 6 * 8 * channels * track.length + matrices
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _score(load: Load, options: BSSOptions) -> OfficialScores:
+    estimates, references = load()
+    return museval_scores(
+        estimates=[estimates[stem] for stem in references],
+        references=list(references.values()),
+        options=options,
+    )
+
+
+@cache
+def _metrics() -> ModuleType:
+    """Return the module ``museval.metrics`` without the package around it.
+
+    The package imports stempeg, which refuses to load on a machine without FFmpeg's programs; the
+    metrics are arithmetic and need none.
+    """
+    package = importlib.util.find_spec("museval")
+    if package is None or package.origin is None:
+        raise UnmixError("scores need museval: pip install 'unmix[evaluate]'")
+    path = Path(package.origin).with_name("metrics.py")
+    spec = importlib.util.spec_from_file_location("unmix_museval_metrics", path)
+    if spec is None or spec.loader is None:
+        raise UnmixError(f"{path}: not found; reinstall museval")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    if not hasattr(np.linalg, "linalg"):
+        # Where equations are exactly singular, museval 0.4.1 catches an error by a name that NumPy
+        # has given up, and fails instead of taking the shortest solution.
+        numpy, linalg = ModuleType("numpy"), ModuleType("numpy.linalg")
+        vars(linalg).update(vars(np.linalg), linalg=np.linalg)
+        vars(numpy).update(vars(np), linalg=linalg)
+        vars(module)["np"] = numpy
+    return module

@@ -1,0 +1,110 @@
+"""Excerpts of scored tracks: cut where something happens, and kept in the report's folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ..._types import Samples
+from ...data.tracks import MIXTURE
+from ..references import REFERENCE
+from ..scoring import Estimated
+from .examples import Example
+from .results import example_folder
+
+#: Seconds of an excerpt.
+SECONDS = 10.0
+_STEP = 0.5
+_INDEX = "excerpt.json"
+
+
+def excerpts(found: Estimated) -> list[Example]:
+    """Return an excerpt of each stem of a track, all of the same seconds."""
+    signals = found.references
+    start = _most_eventful(found)
+    count = min(signals.length - start, round(SECONDS * signals.sample_rate))
+    return [
+        Example(
+            track=found.track,
+            stem=stem,
+            start=start / signals.sample_rate,
+            sample_rate=signals.sample_rate,
+            mixture=signals.read(MIXTURE, start, count),
+            estimate=found.estimates.read(stem, start, count),
+            reference=signals.read(REFERENCE + stem, start, count),
+        )
+        for stem in found.stems
+    ]
+
+
+def save_examples(folder: Path, fingerprint: str, examples: Sequence[Example]) -> None:
+    """Keep a track's excerpts; ``fingerprint`` says what they depend on."""
+    first = examples[0]
+    place = example_folder(folder, first.track)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    _write(place / "mixture.wav", first.mixture, first.sample_rate)
+    for example in examples:
+        _write(place / f"{example.stem} estimate.wav", example.estimate, first.sample_rate)
+        _write(place / f"{example.stem} reference.wav", example.reference, first.sample_rate)
+    stems = [example.stem for example in examples]
+    index = {"fingerprint": fingerprint, "start": first.start, "stems": stems}
+    (place / _INDEX).write_text(json.dumps(index), encoding="utf-8")
+
+
+def load_examples(folder: Path, fingerprint: str, track: str) -> list[Example]:
+    """Return a track's excerpts; none where there are none, or of other settings."""
+    place = example_folder(folder, track)
+    try:
+        index = json.loads((place / _INDEX).read_text(encoding="utf-8"))
+        if index["fingerprint"] != fingerprint:
+            return []
+        mixture, rate = _read(place / "mixture.wav")
+        return [
+            Example(
+                track=track,
+                stem=stem,
+                start=index["start"],
+                sample_rate=rate,
+                mixture=mixture,
+                estimate=_read(place / f"{stem} estimate.wav")[0],
+                reference=_read(place / f"{stem} reference.wav")[0],
+            )
+            for stem in index["stems"]
+        ]
+    except (OSError, ValueError, KeyError, soundfile.SoundFileError):
+        return []
+
+
+def _write(path: Path, samples: Samples, sample_rate: int) -> None:
+    soundfile.write(path, samples.T, sample_rate, "FLOAT")
+
+
+def _read(path: Path) -> tuple[Samples, int]:
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.ascontiguousarray(samples.T), rate
+
+
+def _most_eventful(found: Estimated) -> int:
+    """Return the first sample of the excerpt whose softest stem is the loudest.
+
+    Stems are compared with their own level: a soft one counts as much as a loud one.
+    """
+    signals = found.references
+    step = max(1, round(_STEP * signals.sample_rate))
+    powers = []
+    for block in signals.blocks([REFERENCE + stem for stem in found.stems], step):
+        powers.append([float(np.square(samples).mean()) for samples in block.values()])
+    levels = np.array(powers)  # [step, S]
+    levels /= np.maximum(levels.mean(0), 1e-12)
+    width = round(SECONDS / _STEP)
+    if len(levels) <= width:
+        return 0
+    sums = np.cumsum(np.vstack([np.zeros(levels.shape[1]), levels]), 0)
+    windows = sums[width:] - sums[:-width]
+    return int(windows.min(1).argmax()) * step

@@ -1,0 +1,106 @@
+"""Scores of tracks by one or several systems, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..aggregate import Aggregate, aggregate
+from ..measures import METRICS
+
+
+@dataclass(frozen=True)
+class TrackScore:
+    """One stem of one track, as one system estimated it."""
+
+    system: str
+    """Name of the model, or of the baseline."""
+    track: str
+    stem: str
+    seconds: float
+    values: Mapping[str, float]
+    """By metric, in dB: see ``METRICS``. NaN where not defined, infinite where perfect."""
+    frames: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Of the metrics that are medians over frames, the value of every frame."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every track's scores, under the name of what was scored."""
+
+    system: str
+    """What the report is about; all other systems in it are baselines."""
+    dataset: str
+    scores: tuple[TrackScore, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How the scores were made, as plain values for JSON."""
+
+    @cached_property
+    def systems(self) -> tuple[str, ...]:
+        """The system that the report is about, then the baselines."""
+        names = [score.system for score in self.scores]
+        return tuple(dict.fromkeys([self.system, *names])) if names else ()
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """Stems that were scored, in the order they came."""
+        return tuple(dict.fromkeys(score.stem for score in self.scores))
+
+    @cached_property
+    def tracks(self) -> dict[str, float]:
+        """Seconds of every track by name, in the order they came."""
+        return {score.track: score.seconds for score in self.scores}
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that were computed, in the order of ``METRICS``."""
+        found = {name for score in self.scores for name in score.values}
+        return tuple(name for name in METRICS if name in found)
+
+    def values(self, stem: str, metric: str, system: str | None = None) -> dict[str, float]:
+        """Return one metric of one stem by track, in dB; only tracks that have it.
+
+        Args:
+            stem: one of ``stems``.
+            metric: one of ``metrics``.
+            system: one of ``systems``; the one that the report is about, if not given.
+        """
+        return dict(self._values.get((system or self.system, stem, metric), {}))
+
+    def aggregate(
+        self, stem: str, metric: str, how: str | None = None, system: str | None = None
+    ) -> Aggregate:
+        """Return what one metric of one stem comes to over all tracks; see ``AGGREGATIONS``.
+
+        Args:
+            stem: one of ``stems``.
+            metric: one of ``metrics``.
+            how: name of the aggregation; the metric's usual one, if not given.
+            system: one of ``systems``; the one that the report is about, if not given.
+        """
+        how = how or METRICS[metric].aggregation
+        key = (system or self.system, stem, metric, how)
+        if key not in self._aggregates:
+            values = self.values(stem, metric, system)
+            seconds = [self.tracks[track] for track in values]
+            self._aggregates[key] = aggregate(np.array([*values.values()]), how, seconds=seconds)
+        return self._aggregates[key]
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str, str], dict[str, float]]:
+        """Values by track, below system, stem and metric."""
+        found: dict[tuple[str, str, str], dict[str, float]] = {}
+        for score in self.scores:
+            for metric, value in score.values.items():
+                of = found.setdefault((score.system, score.stem, metric), {})
+                of[score.track] = value
+        return found
+
+    @cached_property
+    def _aggregates(self) -> dict[tuple[str, str, str, str], Aggregate]:
+        """Those that were asked for, below system, stem, metric and aggregation."""
+        return {}

@@ -1,0 +1,214 @@
+"""A data set through systems and metrics, track after track: what was scored before is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from .._types import Progress, Samples
+from .._version import __version__
+from ..data import Track
+from ..errors import UnmixError
+from .datasets import Dataset
+from .museval_backend import processors
+from .museval_frames import museval_frames
+from .references import write_references
+from .report.examples import Example
+from .report.excerpts import excerpts, load_examples, save_examples
+from .report.results import load_track, save_track
+from .report.scores import TrackScore
+from .scoring import Estimated, Frames, Settings, bss_frames, score
+from .signals import Signals
+from .systems.system import System, of_files
+
+# Of the work on a track by a system, the share until its estimates are there.
+_ESTIMATING = 0.5
+# Scores are of this version of what computes them: raised when they would differ.
+_VERSION = 1
+
+
+class Run:
+    """Scores the tracks of a data set by several systems.
+
+    Args:
+        dataset: the tracks.
+        systems: what is scored.
+        stems: references that estimates are held against; each system is scored on those of them
+            that it estimates.
+        settings: which metrics, and how.
+        folder: of the report, where scores are kept; None keeps none.
+        device: where metrics are computed, on the CPU if not given.
+        progress: called with the fraction of the work that is done.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        systems: Sequence[System],
+        stems: Sequence[str],
+        settings: Settings,
+        *,
+        folder: Path | None = None,
+        device: torch.device | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._dataset = dataset
+        self._systems = systems
+        self._stems = tuple(stems)
+        self._settings = settings
+        self._folder = folder
+        self._device = device
+        self._progress = progress
+        self._whole = len(systems) * sum(track.seconds for track in dataset.tracks)
+        self._done = 0.0
+
+    def __call__(self) -> list[TrackScore]:
+        """Return all scores, in the order of systems and tracks."""
+        scores: dict[tuple[str, str], list[TrackScore]] = {}
+        todo: list[tuple[Track, list[System]]] = []
+        for track in self._dataset.tracks:
+            left = []
+            for system in self._systems:
+                held = self._held(system, track)
+                if held is None:
+                    left.append(system)
+                else:
+                    scores[system.name, track.name] = held
+                    self._advance(track.seconds)
+            if left:
+                todo.append((track, left))
+        # museval works on tracks side by side: as many are prepared as it has processes.
+        at_once = processors() if self._settings.official else 1
+        for first in range(0, len(todo), at_once):
+            for found in self._score(todo[first : first + at_once]):
+                scores[found[0].system, found[0].track] = found
+        tracks = self._dataset.tracks
+        order = [(system.name, track.name) for system in self._systems for track in tracks]
+        return [row for key in order for row in scores[key]]
+
+    def examples(self, names: Sequence[str], stems: Sequence[str]) -> list[Example]:
+        """Return excerpts of tracks by the first system, which are kept in the folder too."""
+        system, examples = self._systems[0], []
+        tracks = {track.name: track for track in self._dataset.tracks}
+        for track in (tracks[name] for name in names):
+            fingerprint = self._fingerprint(system, track)
+            found = load_examples(self._folder, fingerprint, track.name) if self._folder else []
+            if not found:
+                with self._scratch() as place:
+                    references = write_references(track, self._dataset, self._stems, place)
+                    estimated = self._estimate(system, track, references, place / "0")
+                    found = excerpts(estimated)
+                if self._folder:
+                    save_examples(self._folder, fingerprint, found)
+            examples += [example for example in found if example.stem in stems]
+        return examples
+
+    def _score(self, batch: Sequence[tuple[Track, Sequence[System]]]) -> Iterator[list[TrackScore]]:
+        """Yield the scores of some tracks by the systems that they lack."""
+        with ExitStack() as stack:
+            folder = stack.enter_context(self._scratch())
+            fingerprints = {}
+            queue = []
+            for number, (track, systems) in enumerate(batch):
+                place = folder / str(number)
+                place.mkdir()
+                references = write_references(track, self._dataset, self._stems, place)
+                for index, system in enumerate(systems):
+                    fingerprints[system.name, track.name] = self._fingerprint(system, track)
+                    found = self._estimate(system, track, references, place / str(index))
+                    if self._settings.official:
+                        queue.append(found)
+                        continue
+                    frames = self._ours(found)
+                    yield self._finish(found, frames, fingerprints[found.system, found.track])
+                    found.estimates.remove()
+            for found, frames in museval_frames(queue, self._settings):
+                yield self._finish(found, frames, fingerprints[found.system, found.track])
+
+    def _estimate(
+        self, system: System, track: Track, references: Signals, folder: Path
+    ) -> Estimated:
+        """Return what a system makes of a track, cut to the references' length."""
+        folder.mkdir()
+        channels, rate = references.audio_channels, references.sample_rate
+        estimates = Signals(folder, channels, rate)
+
+        stems = self._estimated(system)
+
+        def pieces() -> Iterator[Mapping[str, Samples]]:
+            position = 0
+            for piece in system.estimate(track, references, stems):
+                if not all(np.isfinite(piece[stem]).all() for stem in stems):
+                    raise UnmixError(
+                        f"{system.name}: its estimates of {track.name} hold what is no number"
+                    )
+                left = references.length - position
+                yield {stem: piece[stem][:, :left] for stem in stems}
+                position += piece[stems[0]].shape[1]
+                done = min(1.0, position / references.length)
+                self._report(_ESTIMATING * done * track.seconds)
+
+        estimates.write_all(stems, pieces())
+        return Estimated(system.name, track.name, stems, self._stems, references, estimates)
+
+    def _estimated(self, system: System) -> tuple[str, ...]:
+        """Return the stems that a system estimates, of all that there are references of."""
+        offered = system.stems
+        return self._stems if offered is None else tuple(s for s in self._stems if s in offered)
+
+    def _ours(self, found: Estimated) -> Frames:
+        if "bss" not in self._settings.metrics:
+            return {}
+        return bss_frames(found, self._settings, self._device)
+
+    def _finish(self, found: Estimated, frames: Frames, fingerprint: str) -> list[TrackScore]:
+        scores = score(found, self._settings, frames, self._device)
+        if self._folder:
+            save_track(self._folder, fingerprint, scores)
+        self._advance(found.references.seconds)
+        return scores
+
+    def _held(self, system: System, track: Track) -> list[TrackScore] | None:
+        """Return scores from before, or None."""
+        if not self._folder:
+            return None
+        return load_track(
+            self._folder,
+            self._fingerprint(system, track),
+            system.name,
+            track.name,
+            stems=self._estimated(system),
+        )
+
+    def _fingerprint(self, system: System, track: Track) -> str:
+        dataset = self._dataset
+        how = (dataset.sample_rate, dataset.audio_channels, dataset.gain)
+        parts = (
+            (_VERSION, __version__),
+            system.fingerprint(track),
+            of_files(track.stems.values()),
+            self._stems,
+            how,
+            self._settings,
+        )
+        return sha256(repr(parts).encode()).hexdigest()
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Yield a folder for signals, beside the report where there is one: there is room."""
+        with TemporaryDirectory(prefix=".unmix-", dir=self._folder) as folder:
+            yield Path(folder)
+
+    def _advance(self, seconds: float) -> None:
+        self._done += seconds
+        self._report(0.0)
+
+    def _report(self, seconds: float) -> None:
+        if self._progress and self._whole:
+            self._progress(min(1.0, (self._done + seconds) / self._whole))

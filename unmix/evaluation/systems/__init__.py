@@ -1,0 +1,1 @@
+"""What is scored: models, baselines, and files of any other system."""

@@ -1,0 +1,220 @@
+"""What is scored: a model, a baseline, or files that any other system has made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import numpy as np
+import torch
+
+from ..._types import Samples
+from ...data import StemFile, Track, read_folder
+from ...data.tracks import MIXTURE, common_stems
+from ...errors import UnmixError
+from ...separation.separator import CUSTOM, RecordingSeparator
+from ...stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
+from ..references import REFERENCE, sum_blocks
+from ..signals import Signals
+from .baselines import Baseline, estimate_blocks
+
+# What other systems call the accompaniment: Demucs, MVSEP, Ultimate Vocal Remover.
+_SYNONYMS = {"no_vocals": ACCOMPANIMENT, "instrumental": ACCOMPANIMENT, "instrum": ACCOMPANIMENT}
+# Estimates that are off by more are of another song; codecs and resamplers add or lose less.
+_SECONDS_APART = 0.2
+
+
+class System(Protocol):
+    """Something that estimates the stems of a track."""
+
+    name: str
+
+    @property
+    def stems(self) -> tuple[str, ...] | None:
+        """What it can estimate; None for whatever references there are."""
+
+    def describe(self) -> str:
+        """Return what a reader needs to know it by, beyond its name."""
+
+    def fingerprint(self, track: Track) -> str:
+        """Return what changes when its estimates of a track may."""
+
+    def estimate(
+        self, track: Track, signals: Signals, stems: Sequence[str]
+    ) -> Iterator[Mapping[str, Samples]]:
+        """Yield estimates of a track in blocks ``[C, n]`` by stem, at the rate of the signals."""
+
+
+class ModelSystem:
+    """A model, by its separator.
+
+    Args:
+        separator: of the model.
+        quality: what it was made with, for readers.
+    """
+
+    def __init__(self, separator: RecordingSeparator, quality: str) -> None:
+        self.separator = separator
+        self.name = separator.model_name
+        self._quality = quality
+        self._fingerprint = _of_model(separator)
+
+    @property
+    def stems(self) -> tuple[str, ...] | None:
+        """The separator's."""
+        return self.separator.stems
+
+    def describe(self) -> str:
+        """Return quality, device, and the beginning of the hash of weights and settings."""
+        device = self.separator.device.type
+        return f"quality {self._quality}, on {device}, {self._fingerprint[:12]}"
+
+    def fingerprint(self, track: Track) -> str:
+        """Return a hash of weights and settings."""
+        return self._fingerprint
+
+    def estimate(
+        self, track: Track, signals: Signals, stems: Sequence[str]
+    ) -> Iterator[Mapping[str, Samples]]:
+        """Yield what the separator makes of the mixture."""
+        blocks = (block[MIXTURE] for block in signals.blocks((MIXTURE,)))
+        return self.separator.stream(blocks, signals.sample_rate)
+
+
+class BaselineSystem:
+    """A baseline, which may know the references."""
+
+    def __init__(self, name: str, baseline: Baseline) -> None:
+        self.name = name
+        self._baseline = baseline
+
+    @property
+    def stems(self) -> tuple[str, ...] | None:
+        """Those it can tell apart."""
+        return self._baseline.stems
+
+    def describe(self) -> str:
+        """Return what it is, and whose idea."""
+        return self._baseline.about
+
+    def fingerprint(self, track: Track) -> str:
+        """Return its name: it has no settings."""
+        return self.name
+
+    def estimate(
+        self, track: Track, signals: Signals, stems: Sequence[str]
+    ) -> Iterator[Mapping[str, Samples]]:
+        """Yield what the baseline makes of mixture and references."""
+        names = [REFERENCE + stem for stem in stems]
+        blocks = (
+            (block[MIXTURE], {stem: block[REFERENCE + stem] for stem in stems})
+            for block in signals.blocks((MIXTURE, *names))
+        )
+        return estimate_blocks(self._baseline, blocks, signals.sample_rate)
+
+
+class FileSystem:
+    """Estimates in files: a folder per track, a file per stem.
+
+    Args:
+        root: the folder of the tracks' folders.
+        name: what the system is called.
+
+    Raises:
+        UnmixError: where there is no such folder, or no estimate in it.
+    """
+
+    def __init__(self, root: Path, name: str | None = None) -> None:
+        self.root = root
+        self.name = name or root.resolve().name
+        self.paired: dict[str, Track] = {}
+        """Estimates by the name of the track, once :meth:`pair` has found them."""
+        wanted = (VOCALS, ACCOMPANIMENT, *INSTRUMENTS, *_SYNONYMS)
+        tracks = read_folder(root, wanted, format="stems", strict=True).tracks
+        self._tracks = {track.name: _with_usual_names(track) for track in tracks}
+
+    @property
+    def stems(self) -> tuple[str, ...] | None:
+        """Those that every track has."""
+        return in_order(common_stems(self._tracks.values()) - {MIXTURE})
+
+    def pair(self, tracks: Sequence[Track]) -> None:
+        """Find the estimates of tracks: of the same name, or of the same last part of it.
+
+        Raises:
+            UnmixError: where a last part stands for several tracks.
+        """
+        for track in tracks:
+            last = Path(track.name).name
+            found = [name for name in self._tracks if Path(name).name == last]
+            if track.name in self._tracks:
+                self.paired[track.name] = self._tracks[track.name]
+            elif found:
+                alike = [other.name for other in tracks if Path(other.name).name == last]
+                if len(alike) > 1 or len(found) > 1:
+                    raise UnmixError(
+                        f"{self.root}: {last} may be {' or '.join((*alike, *found)[:4])}; give "
+                        "estimates the folders that their references have"
+                    )
+                self.paired[track.name] = self._tracks[found[0]]
+
+    def describe(self) -> str:
+        """Return where the files are."""
+        return str(self.root)
+
+    def fingerprint(self, track: Track) -> str:
+        """Return which files these are, how large, and of when."""
+        return of_files(self.paired[track.name].stems.values())
+
+    def estimate(
+        self, track: Track, signals: Signals, stems: Sequence[str]
+    ) -> Iterator[Mapping[str, Samples]]:
+        """Yield the estimates as they are in their files."""
+        found = self.paired[track.name]
+        for file in found.stems.values():
+            opus = file.path.suffix.lower() == ".opus"  # has 48 kHz whatever went in
+            if file.sample_rate != signals.sample_rate and not opus:
+                raise UnmixError(
+                    f"{file.path}: has {file.sample_rate} Hz, its reference "
+                    f"{signals.sample_rate} Hz; resample the estimates"
+                )
+            if abs(file.seconds - signals.seconds) > _SECONDS_APART:
+                raise UnmixError(
+                    f"{file.path}: lasts {file.seconds:.2f} s, its reference "
+                    f"{signals.seconds:.2f} s; are they of the same track?"
+                )
+        rate, channels = signals.sample_rate, signals.audio_channels
+        # As they are: rounding is for references, see there.
+        streams = [sum_blocks(found.terms(stem), rate, channels, rounded=False) for stem in stems]
+        empty = np.zeros((channels, 0), np.float32)
+        for blocks in zip_longest(*streams, fillvalue=empty):
+            yield dict(zip(stems, blocks, strict=True))
+
+
+def of_files(files: Iterable[StemFile]) -> str:
+    """Return which files these are, how large, and of when."""
+    stats = [(str(file.path), file.path.stat()) for file in files]
+    return repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+
+
+def _with_usual_names(track: Track) -> Track:
+    return Track(track.name, {_SYNONYMS.get(name, name): f for name, f in track.stems.items()})
+
+
+def _of_model(separator: RecordingSeparator) -> str:
+    """Return a hash of a model's weights and of how recordings are cut for it."""
+    if separator.model_name == CUSTOM:
+        return uuid4().hex  # its class may do anything: nothing tells whether it has changed
+    digest = sha256(repr(separator.settings).encode())
+    model = separator.model
+    config: Any = getattr(model, "config", None)
+    digest.update(repr((type(model).__name__, config)).encode())
+    for name, tensor in model.state_dict().items():
+        plain = tensor.detach().cpu().contiguous()
+        digest.update(name.encode())
+        digest.update(plain.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,155 @@
+"""What the checkpoints of ByteDance's music_source_separation have in common.
+
+Each is ``{"step": ..., "model": state}``. Their transforms are fixed, and ignored; the filters of
+their sub-bands are not, as ours are of another design.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...errors import ModelError
+from ...models import Model
+from ._registry import Importer, Move, Tensors
+from ._torch_file import read_torch
+
+_ANALYSIS = "pqmf.ana_conv_filter.weight"
+_SYNTHESIS = "pqmf.syn_conv_filter.weight"
+# encoder.LEVEL.BLOCK, bottleneck.STACK.BLOCK (or .BLOCK), decoder.LEVEL.stack.BLOCK, last.BLOCK
+_LAYER = re.compile(
+    r"(encoder|bottleneck|decoder|last)(?:\.(\d+))?(?:\.stack)?\.(\d+)\.(?:branch\.)?(\d+|shortcut)"
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where a layer of ours stands."""
+
+    part: str
+    """"encoder", "bottleneck", "decoder" or "last"."""
+    rank: int
+    """Of the level, or of the stack at the bottom; counted as theirs are: from 1, along the way."""
+    block: int
+    """Within the stack, from 0."""
+    name: str
+    """Place in the branch, from 0, or "shortcut"."""
+
+
+def importer(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Importer:
+    """Return an importer of these checkpoints.
+
+    Args:
+        what: see ``Importer``.
+        first: name of a level's first weight ``[width, planes, ...]``, with ``{}`` for the level.
+        moves: see ``Importer``.
+    """
+    return Importer(
+        what=what,
+        read=partial(_read, what=what),
+        settings=partial(_settings, first=first),
+        moves=moves,
+        ignored=_ignored,
+    )
+
+
+def _read(path: Path, what: str) -> Tensors:
+    """Return the tensors of a checkpoint, by their names.
+
+    Raises:
+        ModelError: for a file that is damaged, or something else.
+    """
+    held = read_torch(path, what).get("model")
+    if not isinstance(held, dict):
+        raise ModelError(f'{path}: expected {what}, but it has no table "model"')
+    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
+
+
+def _settings(tensors: Tensors, first: str) -> dict[str, Any]:
+    """Return the settings that shapes tell.
+
+    Args:
+        tensors: of the checkpoint.
+        first: name of a level's first weight ``[width, planes, ...]``, with ``{}`` for the level.
+    """
+    levels = 1
+    while first.format(levels + 1) in tensors:
+        levels += 1
+    widths = [len(tensors[first.format(level)]) for level in range(1, levels + 1)]
+    bands = len(tensors[_ANALYSIS]) if _ANALYSIS in tensors else 1
+    return {"widths": widths, "audio_channels": tensors[first.format(1)].shape[1] // bands}
+
+
+def _ignored(name: str) -> bool:
+    """Say whether an entry is of their transforms, which are fixed."""
+    return name.startswith(("stft.", "istft."))
+
+
+def moves(model: Model, layer: Callable[[Layer, int], str]) -> list[Move]:
+    """Return where every tensor of a model comes from.
+
+    Args:
+        model: to be filled.
+        layer: returns their name of a layer in a stack; also given the number of levels.
+    """
+    state = model.state_dict()
+    levels = len({name.split(".")[1] for name in state if name.startswith("encoder.")})
+    found = [
+        Move("stft.filterbank.analysis_filters", _ANALYSIS, _analysis_filters),
+        Move("stft.filterbank.synthesis_filters", _SYNTHESIS, _synthesis_filters),
+    ]
+    found = [move for move in found if move.ours in state]
+    for ours, value in state.items():
+        place, _, leaf = ours.rpartition(".")
+        if place == "stft.filterbank":
+            continue
+        theirs = f"{_theirs(place, levels, layer)}.{leaf}"
+        if value.ndim == 4:
+            found.append(Move(ours, theirs, _frequency_first))
+        elif theirs.endswith("abn2.weight"):
+            found.append(Move(ours, theirs, _in_place_weight))
+        else:
+            found.append(Move(ours, theirs, optional=leaf == "num_batches_tracked"))
+    return found
+
+
+def _theirs(place: str, levels: int, layer: Callable[[Layer, int], str]) -> str:
+    fixed = {"norm": "bn0", "head": "after_conv2"}
+    if place in fixed:
+        return fixed[place]
+    if doubling := re.fullmatch(r"decoder\.(\d+)\.doubling\.(\d+)", place):
+        kind = "bn1" if doubling[2] == "0" else "conv1"
+        return f"decoder_block{levels - int(doubling[1])}.{kind}"
+    match = _LAYER.fullmatch(place)
+    if match is None:  # a mistake here, not in the file
+        raise ValueError(f"no place for {place!r}")
+    part, rank, block, name = match.groups()
+    # Our decoder lists its levels like the encoder; theirs counts from the deepest.
+    number = levels - int(rank) if part == "decoder" else int(rank or 0) + 1
+    return layer(Layer(part, number, int(block), name), levels)
+
+
+def _frequency_first(weight: Tensor) -> Tensor:
+    """Return kernels ``[..., frequency, time]`` of theirs, which have time first."""
+    return weight.transpose(2, 3)
+
+
+def _in_place_weight(weight: Tensor) -> Tensor:
+    """Return the factors that InPlaceABN makes of its weights, to keep them positive."""
+    return weight.abs() + 1e-5
+
+
+def _analysis_filters(weight: Tensor) -> Tensor:
+    """Return ``[band, tap]`` of ``[band, 1, tap]``."""
+    return weight.squeeze(1)
+
+
+def _synthesis_filters(weight: Tensor) -> Tensor:
+    """Return ``[band, tap]`` of ``[phase, band, step]``: every phase's taps, backwards in time."""
+    return weight.permute(1, 2, 0).flip(1).flatten(1)

@@ -1,0 +1,57 @@
+"""TensorFlow checkpoints of the adversarial separator's own code; its critics are left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ...models import Model
+from ._registry import Importer, Move, Tensors, register_importer
+from ._separator_scope import SCOPE, ignored
+from ._tensor_bundle import bundle_files, read_bundle
+
+
+def _settings(tensors: Tensors) -> dict[str, Any]:
+    first = tensors[f"{SCOPE}conv2d/kernel"]
+    if first.ndim != 4:
+        raise ValueError("a convolution's separator/conv2d/kernel")
+    doubling = f"{SCOPE}conv2d_transpose"
+    depth = sum(name.startswith(doubling) and name.endswith("/kernel") for name in tensors)
+    return {"width": first.shape[-1], "depth": depth}
+
+
+def _moves(model: Model) -> list[Move]:
+    depth = sum(".doubling." in name and name.endswith("weight") for name in model.state_dict())
+    # Theirs are numbered in the order of use: down, up, and the stems' last layers.
+    starts = {"encoder": 0, "decoder": depth + 1, "heads": 2 * depth + 1, "doubling": 0}
+    moves = []
+    for name in model.state_dict():
+        _, part, index, kind = name.split(".")
+        layer = "conv2d_transpose" if part == "doubling" else "conv2d"
+        number = starts[part] + int(index)
+        theirs = f"{SCOPE}{layer}{f'_{number}' if number else ''}"
+        if kind == "weight":
+            moves.append(Move(name, f"{theirs}/kernel", _channels_first))
+        else:
+            moves.append(Move(name, f"{theirs}/bias"))
+    return moves
+
+
+def _channels_first(kernel: Tensor) -> Tensor:
+    """Turn a kernel [F, T, in, out] around; a transposed convolution's is [F, T, out, in]."""
+    return kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel
+
+
+register_importer(
+    "adversarial",
+    Importer(
+        what="a TensorFlow checkpoint of AdversarialAudioSeparation (its .index file)",
+        read=read_bundle,
+        files=bundle_files,
+        settings=_settings,
+        moves=_moves,
+        free=frozenset({"width", "depth"}),
+        ignored=ignored,
+    ),
+)

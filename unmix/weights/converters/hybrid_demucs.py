@@ -1,0 +1,36 @@
+"""The Hybrid Demucs weights that ``torchaudio.pipelines`` publishes: a file of plain tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...models import Model
+from ._registry import Importer, Move, Tensors, register_importer
+from ._torch_file import read_torch
+
+_WHAT = "the weights of torchaudio's Hybrid Demucs (keys like freq_encoder.0.conv.weight)"
+_OURS = "network."
+
+
+def _read(path: Path) -> Tensors:
+    held = read_torch(path, _WHAT)
+    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
+
+
+def _settings(tensors: Tensors) -> dict[str, Any]:
+    # Two frequency levels fewer are a window four times as short; the embedding has a row per bin
+    # after the first level, which strides by four.
+    bins = 4 * len(tensors["freq_emb.embedding.weight"])
+    return {"width": len(tensors["freq_encoder.0.conv.weight"]), "n_fft": 2 * bins}
+
+
+def _moves(model: Model) -> list[Move]:
+    return [Move(name, name.removeprefix(_OURS)) for name in model.state_dict()]
+
+
+register_importer(
+    "hybrid-demucs", Importer(what=_WHAT, read=_read, settings=_settings, moves=_moves)
+)

@@ -1,0 +1,73 @@
+"""Chainer's U-Nets: the npz archives that ``chainer.serializers.save_npz`` writes."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...errors import ModelError
+from ...models import Model
+from ._registry import Importer, Move, Tensors, register_importer
+
+_WHAT = "a Chainer archive of the 16 kHz U-Net (keys like conv1/W and denorm1/gamma)"
+#: Ours and theirs, of what a normalisation holds.
+_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "avg_mean", "running_var": "avg_var"}
+
+
+def read_chainer(path: Path) -> Tensors:
+    """Return the arrays of a Chainer archive, by their paths.
+
+    Raises:
+        ModelError: for a file that is damaged, or something else.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: torch.from_numpy(np.asarray(archive[name])) for name in archive.files}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: expected {_WHAT}, but it cannot be read: {error}") from None
+
+
+def _settings(tensors: Tensors) -> dict[str, Any]:
+    depth = sum(name.startswith("conv") and name.endswith("/W") for name in tensors)
+    if not depth:
+        raise KeyError("conv1/W")
+    widths = [len(tensors[f"conv{level}/b"]) for level in range(1, depth + 1)]
+    return {"widths": widths, "kernel": tensors["conv1/W"].shape[-1]}
+
+
+def _moves(model: Model) -> list[Move]:
+    depth = sum(name.endswith(".0.weight") for name in model.state_dict()) // 2
+    moves = []
+    for level in range(depth):
+        moves += _layer(f"encoder.{level}", f"conv{level + 1}", f"norm{level + 1}")
+        norm = f"denorm{level + 1}" if level < depth - 1 else ""
+        moves += _layer(f"decoder.{level}", f"deconv{level + 1}", norm)
+    return moves
+
+
+def _layer(ours: str, convolution: str, norm: str) -> list[Move]:
+    """Return the moves of a convolution and of the normalisation after it, where there is one."""
+    moves = [
+        Move(f"{ours}.0.weight", f"{convolution}/W"),
+        Move(f"{ours}.0.bias", f"{convolution}/b"),
+    ]
+    if norm:
+        moves += [Move(f"{ours}.1.{mine}", f"{norm}/{theirs}") for mine, theirs in _NORM.items()]
+        moves.append(Move(f"{ours}.1.num_batches_tracked", f"{norm}/N", optional=True))
+    return moves
+
+
+register_importer(
+    "unet",
+    Importer(
+        what=_WHAT,
+        read=read_chainer,
+        settings=_settings,
+        moves=_moves,
+        free=frozenset({"widths"}),
+    ),
+)

@@ -1,0 +1,168 @@
+"""Weights on disk: found, checked against the manifest, built and loaded, strictly.
+
+Released weights are safetensors files that carry their architecture and its settings as metadata,
+so one file is a model. Nothing here runs code that a file contains.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import ModelError
+from ..models import Model, build, config_type
+from ..storage import sha256_of
+from .cache import WEIGHTS
+from .manifest import DEFAULT, FoundWeights, find_weights
+
+
+def load_model(
+    source: str | Path | FoundWeights = DEFAULT,
+    *,
+    device: str | torch.device = "cpu",
+    settings: dict[str, Any] | None = None,
+) -> Model:
+    """Return a model in evaluation mode.
+
+    Args:
+        source: name of a model of the package or of one in the cache (see ``unmix models``), or
+            what ``find_weights`` found of it; or path of a ``.safetensors`` file, of a folder with
+            ``weights.safetensors``, or of a training checkpoint (``.ckpt``), whose averaged
+            weights are taken.
+        device: where to put it.
+        settings: of the model, over those in the file, such as ``{"wiener": 1}``.
+
+    Raises:
+        ModelError: for an unknown name; a model that is not on this machine; a file that is
+            missing, damaged, or no model of this package; or settings that it has not.
+    """
+    found = source if isinstance(source, FoundWeights) else find_weights(source)
+    changed = settings or {}
+    if found:
+        model = _load_weights(found.path, changed, found)
+    elif (path := Path(str(source))).is_dir():
+        model = _load_weights(path / WEIGHTS, changed)
+    elif path.suffix == ".ckpt":
+        model = _load_checkpoint(path, changed)
+    else:
+        model = _load_weights(path, changed)
+    return model.to(device).eval()
+
+
+def name_of(source: str | Path | FoundWeights) -> str:
+    """Return what to call a model: its name, else that of its file or folder."""
+    found = source if isinstance(source, FoundWeights) else find_weights(source)
+    if found:
+        return found.name
+    path = Path(str(source))
+    return path.parent.name if path.name == WEIGHTS else path.stem
+
+
+def save_weights(
+    path: Path,
+    architecture: str,
+    config: dict[str, Any],
+    state: dict[str, Tensor],
+    licence: str,
+    metadata: dict[str, str] | None = None,
+) -> str:
+    """Write a model as one safetensors file, and return the file's sha256 in hexadecimal.
+
+    Args:
+        path: of the file; its folder is made. The file appears whole or not at all.
+        architecture: name in the registry.
+        config: the architecture's settings, as plain values.
+        state: the model's state; tensors of any float type.
+        licence: of the weights.
+        metadata: what else to keep in the file, such as where the weights come from.
+
+    Raises:
+        ModelError: where the file cannot be written.
+    """
+    held = {"architecture": architecture, "config": json.dumps(config), "licence": licence}
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: value.contiguous() for name, value in state.items()}
+        save_file(tensors, part, (metadata or {}) | held)
+        _sort_header(part)
+        part.chmod(0o644)  # safetensors makes files that nobody else can read
+        digest = sha256_of(part)
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be written ({error})") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return digest
+
+
+def _sort_header(path: Path) -> None:
+    """Put the header of a safetensors file in order, so that one model has one hash.
+
+    The library writes the metadata in the order of a hash table, another one each time.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        # The data begin where they began: a header may end in spaces.
+        if len(text) > size:
+            raise OSError(f"the header of {path.name} has grown from {size} to {len(text)} bytes")
+        file.seek(8)
+        file.write(text.ljust(size))
+
+
+def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | None = None) -> Model:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file of weights")
+    if found and found.sha256 and sha256_of(path) != found.sha256:
+        raise ModelError(f"{path}: does not match its recorded sha256; {found.remedy}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(f"{path}: not a readable safetensors file ({error})") from None
+    try:
+        architecture, config = metadata["architecture"], json.loads(metadata["config"])
+    except (KeyError, ValueError):
+        raise ModelError(
+            f"{path}: says of no architecture; it was not written by this package"
+        ) from None
+    return _assemble(architecture, config, settings, state, path)
+
+
+def _load_checkpoint(path: Path, settings: dict[str, Any]) -> Model:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such checkpoint")
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        recipe, state = held["recipe"], held["average"]
+    except Exception as error:
+        raise ModelError(f"{path}: not a checkpoint of a training run ({error})") from None
+    return _assemble(recipe["architecture"], recipe["model"], settings, state, path)
+
+
+def _assemble(
+    architecture: str,
+    config: dict[str, Any],
+    settings: dict[str, Any],
+    state: dict[str, Tensor],
+    path: Path,
+) -> Model:
+    lacking = settings.keys() - config_type(architecture).model_fields.keys()
+    if lacking:
+        raise ModelError(f"{path}: {architecture} has no setting {', '.join(sorted(lacking))}")
+    model = build(architecture, config | settings if settings else config, str(path))
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: does not fit the {architecture} it names: {error}") from None
+    return model
