@@ -54,7 +54,7 @@ def import_model(
         raise ModelError(f"{source}: cannot be read ({error})") from None
     known_licence, origin = (entry.licence, entry.url) if entry and proven else ("unknown", "")
     name = name or (Path(form).stem if form.endswith(".toml") else form)
-    if out is None and name in (DEFAULT, *(model.name for model in list_models())):
+    if out is None and (name == DEFAULT or any(name in model.names for model in list_models())):
         raise ModelError(f"{name} is a model of the package: give yours another --name")
     if out is not None and out.suffix != ".safetensors":
         raise ModelError(f"{out}: must end in .safetensors")
