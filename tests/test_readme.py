@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: Every page with commands for users: the README, and those of the rooms.
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("*/README.md"))]
-PAGES += [*sorted(ROOT.glob("unmix/*/README.md")), *sorted(ROOT.glob("pretrained/*/card.md"))]
+PAGES += [*sorted(ROOT.glob("unmix/*/README.md")), *sorted(ROOT.glob("tools/*/README.md"))]
+PAGES += [*sorted(ROOT.glob("pretrained/*/card.md"))]
 #: Verbs that have verbs of their own.
 GROUPS = ("models", "data")
 EXCERPT = "joshua-morin_on-the-run_excerpt"
