@@ -156,3 +156,20 @@ def test_every_recipe_is_released_whole() -> None:
         assert tomllib.loads(text) == read_recipe_tables(path), path
         assert "extends" not in tomllib.loads(text), path
         assert text.startswith("# "), path
+
+
+def test_the_readmes_example_is_a_recipe_and_its_files_exist(tmp_path: Path) -> None:
+    text = (FOLDER / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    _write(tmp_path, mine=example)
+    train, parent = (
+        read_recipe(tmp_path / "mine.toml").train,
+        read_recipe(recipes()["tfc-tdf"]).train,
+    )
+    assert train
+    assert parent
+    assert train.loss == parent.loss.model_copy(update={"waveform": 0.5})
+    assert [corpus.path for corpus in train.corpora] == ["mine/train", "loops"]
+    files = re.findall(r"`(unmix/[\w/]+(?:\.py)?)`", text)
+    assert files
+    assert all((FOLDER.parents[1] / file).exists() for file in files)
