@@ -43,7 +43,7 @@ NOT_RUN = {
 #: What makes a command cheap. It is added behind the command as it is printed.
 CHEAPER = {
     "unmix train tfc-tdf --data DATA --out runs/mine": "--steps 1 --batch-size 1 --workers 0",
-    "unmix train tfc-tdf --data DATA --out runs/mine --resume": "--batch-size 1 --workers 0",
+    "unmix train tfc-tdf --data DATA --out runs/mine --resume": "--steps 2 --batch-size 1 --workers 0",
     "unmix evaluate --data musdb:MUSDB18 --out report": "--examples 1 --baselines mixture",
 }
 
