@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 from ._console import say_error
 from .data import app as data
 from .data import list_ as list_data
@@ -32,7 +32,6 @@ from .separate import separate
 from .train import train
 
 _EXIT_CODES = "Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted."
-_EXTRAS = {"lightning": "train"}  # modules whose absence is told by no sentence of their own
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,10 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say_error(str(error))
         sys.exit(1)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        sentence = missing_extra(error.name)
+        if not sentence:
             raise
-        say_error(f"{error.name} is not installed: pip install 'unmix[{extra}]'")
+        say_error(sentence)
         sys.exit(1)
 
 

@@ -19,7 +19,7 @@ from ..data import StemFile, Track
 from ..data.layouts import STEM_MP4
 from ..data.musdb import STREAMS
 from ..data.tracks import MIXTURE
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 
 #: What to hand to musdb for each split: the hundred tracks of its training set are ``train`` and
 #: ``valid`` together.
@@ -86,7 +86,7 @@ def _musdb() -> ModuleType:
         try:
             return import_module("musdb")
         except ImportError:
-            raise UnmixError("MUSDB18 needs musdb: pip install 'unmix[evaluate]'") from None
+            raise UnmixError(missing_extra("musdb")) from None
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from .._types import Samples
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 from ..metrics import BSSOptions
 
 Floats = NDArray[np.float64]
@@ -160,7 +160,7 @@ def _metrics() -> ModuleType:
     """
     package = importlib.util.find_spec("museval")
     if package is None or package.origin is None:
-        raise UnmixError("scores need museval: pip install 'unmix[evaluate]'")
+        raise UnmixError(missing_extra("museval"))
     path = Path(package.origin).with_name("metrics.py")
     spec = importlib.util.spec_from_file_location("unmix_museval_metrics", path)
     if spec is None or spec.loader is None:

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 from ..frontends import STFT
 from ..models import Model
 from ..separation.separator import RecordingSeparator
@@ -42,10 +42,8 @@ class TensorBoardLog:
     def __init__(self, folder: Path, validator: TrackValidator | None = None) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UnmixError(
-                f"TensorBoard's package is missing ({error}): pip install 'unmix[train]'"
-            ) from None
+        except ImportError:
+            raise UnmixError(missing_extra("tensorboard")) from None
         self._make: Any = SummaryWriter
         self._folder = folder
         self._validator = validator

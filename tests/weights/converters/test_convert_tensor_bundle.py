@@ -1,6 +1,7 @@
 """TensorFlow checkpoints: real ones, ones made here byte by byte, and every way to damage them."""
 
 import json
+import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -435,3 +436,11 @@ def test_blocks_of_any_bytes(content: bytes) -> None:
 
 def _flipped(content: bytes, at: int, bits: int) -> bytes:
     return content[:at] + bytes([content[at] ^ bits]) + content[at + 1 :]
+
+
+def test_without_the_checksum_package_a_sentence_says_what_to_install(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+    with pytest.raises(ModelError, match=r"pip install 'unmix\[tensorflow-weights\]'"):
+        read_bundle(shared / "parity_tf" / REAL[0])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import google_crc32c
+from ...errors import ModelError, missing_extra
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
@@ -83,7 +83,15 @@ def take(data: bytes, at: int, size: int) -> tuple[bytes, int]:
 
 
 def masked_checksum(data: bytes) -> int:
-    """Return the CRC-32C as these files store it: turned and shifted, as data may contain some."""
+    """Return the CRC-32C as these files store it: rotated and shifted, as data may contain some.
+
+    Raises:
+        ModelError: the package that computes it is not installed.
+    """
+    try:
+        import google_crc32c
+    except ModuleNotFoundError as error:
+        raise ModelError(f"TensorFlow checkpoints: {missing_extra(error.name) or error}") from None
     checksum: int = google_crc32c.value(data)
     return (((checksum >> 15) | (checksum << 17)) + _MASK) & 0xFFFFFFFF
 
