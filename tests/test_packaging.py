@@ -128,3 +128,39 @@ def test_the_wheel_separates_from_another_directory(wheel: Path, tmp_path: Path)
     for stem in ("vocals", "accompaniment"):
         info = soundfile.info(elsewhere / "out" / EXCERPT.stem / f"{stem}.wav")
         assert (info.frames, info.samplerate) == (expected.frames, expected.samplerate)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone's folder; nothing of unmix is installed there, whatever is here."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for name in ("unmix", "pretrained", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import sys\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in f'{f}']\n"
+    )
+    where = "import importlib.util, unmix; print(unmix.__file__)"
+    missing = "assert importlib.util.find_spec('unmix.pretrained') is None"
+    found = _run([sys.executable, "-c", f"{where}\n{missing}"], folder, tmp_path / "site")
+    assert Path(found.strip()).is_relative_to(folder)
+    return folder
+
+
+def test_a_clone_finds_its_weights_without_an_install(clone: Path, tmp_path: Path) -> None:
+    """The clone's ``unmix/`` hides an installed one, ``unmix.pretrained`` included."""
+    site = tmp_path / "site"
+    assert "tfc-tdf-tiny" in _run([sys.executable, "-m", "unmix", "models"], clone, site)
+    code = "import unmix; print(unmix.load_model('tfc-tdf-tiny').stems)"
+    assert "vocals" in _run([sys.executable, "-c", code], clone, site)
+
+
+@pytest.mark.slow
+def test_the_readmes_python_runs_in_a_clone(clone: Path, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = "".join(re.findall(r"```python\n(.*?)```", readme, re.DOTALL))
+    assert "unmix.separate(" in code
+    _run([sys.executable, "-c", code], clone, tmp_path / "site")
+    assert list((clone / "separated").rglob("vocals.*"))
