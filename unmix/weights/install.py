@@ -13,7 +13,7 @@ from ..recipes.reading import find_architecture
 from ..storage import sha256_of
 from .archive import is_archive, unpack
 from .cache import locked, record_sha256, weights_path
-from .converters import Imported, import_weights, importers
+from .converters import Converted, convert_weights, converters
 from .manifest import DEFAULT, find_published, list_models
 
 
@@ -26,7 +26,7 @@ def import_model(
     licence: str | None = None,
     stems: Sequence[str] = (),
     overwrite: bool = False,
-) -> Imported:
+) -> Converted:
     """Bring a file of foreign weights into the cache, or into a file.
 
     Args:
@@ -87,20 +87,20 @@ def put_in_cache(
     settings: Mapping[str, Any],
     licence: str,
     origin: str,
-) -> Imported:
+) -> Converted:
     """Convert weights into the cache, and note their hash; the caller holds the name's lock.
 
     Args:
         source: the foreign file, or an archive.
         name: of the model.
-        recipe: see ``import_weights``.
+        recipe: see ``convert_weights``.
         file: what to take out of an archive, see ``unpack``.
         settings: of the model, over the recipe's.
         licence: of the weights.
         origin: where they come from.
 
     Raises:
-        ModelError: see ``import_weights`` and ``unpack``.
+        ModelError: see ``convert_weights`` and ``unpack``.
     """
     target = weights_path(name)
     try:
@@ -120,20 +120,20 @@ def _check_source(source: Path, recipe: str) -> None:
         ModelError: saying what was expected.
         ConfigError: for an unknown recipe.
     """
-    importer = importers().get(find_architecture(recipe).architecture)
-    # A file may be an archive; and a recipe without an importer is refused where one is needed.
-    if source.is_file() or importer is None:
+    converter = converters().get(find_architecture(recipe).architecture)
+    # A file may be an archive; and a recipe without an converter is refused where one is needed.
+    if source.is_file() or converter is None:
         return
-    if not all(path.is_file() for path in importer.files(source)):
+    if not all(path.is_file() for path in converter.files(source)):
         kind = "neither a file nor a folder" if source.exists() else "no such file"
         kind = "a folder, not a file" if source.is_dir() else kind
-        raise ModelError(f"{source}: {kind}; expected {importer.what}")
+        raise ModelError(f"{source}: {kind}; expected {converter.what}")
 
 
 def _expected(recipe: str) -> str:
     """Return what the foreign weights of a recipe are."""
-    importer = importers().get(find_architecture(recipe).architecture)
-    return importer.what if importer else "foreign weights"
+    converter = converters().get(find_architecture(recipe).architecture)
+    return converter.what if converter else "foreign weights"
 
 
 def _convert(
@@ -144,16 +144,16 @@ def _convert(
     out: Path,
     licence: str,
     origin: str,
-) -> Imported:
+) -> Converted:
     made = not out.parent.exists()
     try:
         if not (file and is_archive(source)):
-            return import_weights(
+            return convert_weights(
                 source, recipe, out, licence=licence, origin=origin, settings=dict(settings)
             )
         out.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unmix-", dir=out.parent) as folder:
-            return import_weights(
+            return convert_weights(
                 unpack(source, file, Path(folder), _expected(recipe)),
                 recipe,
                 out,

@@ -10,15 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ...errors import ModelError
 from ...models import Model
-from ._registry import Importer, Move, Tensors
-from ._torch_file import read_torch
+from ._registry import Converter, Move, Tensors
+from ._torch_file import read_tensors
 
 _ANALYSIS = "pqmf.ana_conv_filter.weight"
 _SYNTHESIS = "pqmf.syn_conv_filter.weight"
@@ -42,33 +40,21 @@ class Layer:
     """Place in the branch, from 0, or "shortcut"."""
 
 
-def importer(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Importer:
-    """Return an importer of these checkpoints.
+def converter(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Converter:
+    """Return an converter of these checkpoints.
 
     Args:
-        what: see ``Importer``.
+        what: see ``Converter``.
         first: name of a level's first weight ``[width, planes, ...]``, with ``{}`` for the level.
-        moves: see ``Importer``.
+        moves: see ``Converter``.
     """
-    return Importer(
+    return Converter(
         what=what,
-        read=partial(_read, what=what),
+        read=partial(read_tensors, what=what, table="model"),
         settings=partial(_settings, first=first),
         moves=moves,
         ignored=_ignored,
     )
-
-
-def _read(path: Path, what: str) -> Tensors:
-    """Return the tensors of a checkpoint, by their names.
-
-    Raises:
-        ModelError: for a file that is damaged, or something else.
-    """
-    held = read_torch(path, what).get("model")
-    if not isinstance(held, dict):
-        raise ModelError(f'{path}: expected {what}, but it has no table "model"')
-    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
 
 
 def _settings(tensors: Tensors, first: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,16 @@ from ...config import validate
 from ...errors import ConfigError, ModelError
 from ...models import Model, build, config_type
 from ...recipes.reading import ArchitectureChoice, find_architecture, recipes
+from ...storage import sha256_of
 from ..load import save_weights
-from ._registry import Importer, Tensors, importers
+from ._registry import Converter, Tensors, converters
 
 # Names listed in a message; the rest are counted.
 _LISTED = 8
 
 
 @dataclass(frozen=True)
-class Imported:
+class Converted:
     """Weights that were brought in."""
 
     path: Path
@@ -31,7 +32,7 @@ class Imported:
     parameters: int
 
 
-def import_weights(
+def convert_weights(
     source: Path,
     name: str,
     out: Path,
@@ -39,7 +40,7 @@ def import_weights(
     licence: str = "unknown",
     origin: str = "",
     settings: dict[str, Any] | None = None,
-) -> Imported:
+) -> Converted:
     """Write foreign weights as a file of this package's.
 
     Args:
@@ -58,25 +59,25 @@ def import_weights(
         ConfigError: for an unknown recipe.
     """
     recipe = find_architecture(name)
-    importer = importers().get(recipe.architecture)
-    if importer is None:
+    converter = converters().get(recipe.architecture)
+    if converter is None:
         raise ConfigError(
             f"{name}: no foreign weights are known for {recipe.architecture}; "
-            f"there are importers for {', '.join(sorted(importers()))}"
+            f"there are converters for {', '.join(sorted(converters()))}"
         )
-    files = importer.files(source)
+    files = converter.files(source)
     if not all(path.is_file() for path in files):
-        raise ModelError(f"{source}: no such file; expected {importer.what}")
-    theirs = importer.read(source)
-    told = _told(importer, theirs, source)
+        raise ModelError(f"{source}: no such file; expected {converter.what}")
+    theirs = converter.read(source)
+    told = _told(converter, theirs, source)
     wanted = recipe.model | (settings or {})
-    _compare(told, importer, ArchitectureChoice(recipe.architecture, wanted), name, source)
+    _compare(told, converter, ArchitectureChoice(recipe.architecture, wanted), name, source)
     # Of the stems a file may tell the number alone: their names are the recipe's.
     sizes = {
         key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
     }
     model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source))
-    _load(model, importer, theirs, source)
+    _load(model, converter, theirs, source)
     metadata = {"origin": origin or source.name, "origin_sha256": _hash(files)}
     digest = save_weights(
         out,
@@ -87,26 +88,26 @@ def import_weights(
         metadata,
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Imported(out, digest, recipe.architecture, model.stems, parameters)
+    return Converted(out, digest, recipe.architecture, model.stems, parameters)
 
 
-def _told(importer: Importer, theirs: Tensors, source: Path) -> dict[str, Any]:
+def _told(converter: Converter, theirs: Tensors, source: Path) -> dict[str, Any]:
     try:
-        return importer.settings(theirs)
+        return converter.settings(theirs)
     except (KeyError, IndexError, ValueError) as error:
         raise ModelError(
-            f"{source}: not {importer.what}: {error} not found among its {len(theirs)} tensors "
+            f"{source}: not {converter.what}: {error} not found among its {len(theirs)} tensors "
             f"({_some(sorted(theirs))})"
         ) from None
 
 
 def _compare(
-    told: dict[str, Any], importer: Importer, wanted: ArchitectureChoice, name: str, source: Path
+    told: dict[str, Any], converter: Converter, wanted: ArchitectureChoice, name: str, source: Path
 ) -> None:
     """Refuse a file that tells otherwise than the recipe what is no matter of size."""
-    if importer.free is None:
+    if converter.free is None:
         return
-    facts = {key: value for key, value in told.items() if key not in importer.free}
+    facts = {key: value for key, value in told.items() if key not in converter.free}
     here = _facts(wanted)
     faults = [
         f"{key} {value} where {name} has {here[key]}"
@@ -122,7 +123,7 @@ def _compare(
         and facts.items() <= _facts(choice).items()
     ]
     hint = f"; it fits {', '.join(fitting)}" if fitting else ""
-    raise ModelError(f"{source}: {importer.what}, but with {', '.join(faults)}{hint}")
+    raise ModelError(f"{source}: {converter.what}, but with {', '.join(faults)}{hint}")
 
 
 def _facts(choice: ArchitectureChoice) -> dict[str, Any]:
@@ -132,19 +133,19 @@ def _facts(choice: ArchitectureChoice) -> dict[str, Any]:
     return config | {"stems": len(config["stems"])}
 
 
-def _load(model: Model, importer: Importer, theirs: Tensors, source: Path) -> None:
+def _load(model: Model, converter: Converter, theirs: Tensors, source: Path) -> None:
     """Fill a model, strictly: every one of its tensors, from every one of theirs."""
     state = model.state_dict()
-    moves = importer.moves(model)
+    moves = converter.moves(model)
     uncovered = state.keys() - {move.ours for move in moves}
-    if uncovered:  # a mistake in the importer, not in the file
-        raise ValueError(f"the importer leaves out {sorted(uncovered)}")
+    if uncovered:  # a mistake in the converter, not in the file
+        raise ValueError(f"the converter leaves out {sorted(uncovered)}")
     faults = []
     missing = [m.theirs for m in moves if m.theirs not in theirs and not m.optional]
     if missing:
         faults.append(f"missing: {_some(missing)}")
     known = {move.theirs for move in moves}
-    unexpected = [n for n in sorted(theirs) if n not in known and not importer.ignored(n)]
+    unexpected = [n for n in sorted(theirs) if n not in known and not converter.ignored(n)]
     if unexpected:
         faults.append(f"not expected: {_some(unexpected)}")
     for move in moves:
@@ -157,7 +158,7 @@ def _load(model: Model, importer: Importer, theirs: Tensors, source: Path) -> No
         else:
             own.copy_(value)
     if faults:
-        raise ModelError(f"{source}: does not fit {importer.what}: {_some(faults, '; ')}")
+        raise ModelError(f"{source}: does not fit {converter.what}: {_some(faults, '; ')}")
 
 
 def _some(names: list[str], between: str = ", ") -> str:
@@ -170,10 +171,7 @@ def _some(names: list[str], between: str = ", ") -> str:
 
 def _hash(files: list[Path]) -> str:
     """Return the sha256 of a file; of several, that of their names and hashes."""
-    digests = []
-    for path in files:
-        with path.open("rb") as file:
-            digests.append((path.name, file_digest(file, "sha256").hexdigest()))
-    if len(digests) == 1:
-        return digests[0][1]
-    return sha256("".join(f"{digest}  {name}\n" for name, digest in digests).encode()).hexdigest()
+    if len(files) == 1:
+        return sha256_of(files[0])
+    listed = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
+    return sha256(listed.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""One dict of importers: a file for each kind of foreign weights registers itself."""
+"""One dict of converters: a file for each kind of foreign weights registers itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Importer:
+class Converter:
     """How the foreign weights of one architecture are read."""
 
     what: str
@@ -62,20 +62,20 @@ class Importer:
     """Returns the files that ``read`` reads. Raises ModelError where they are not there."""
 
 
-_IMPORTERS: dict[str, Importer] = {}
+_CONVERTERS: dict[str, Converter] = {}
 
 
-def register_importer(architecture: str, importer: Importer) -> None:
-    """File an importer under the architecture that its weights are for."""
-    if architecture in _IMPORTERS:
-        raise ValueError(f"two importers for {architecture!r}")
-    _IMPORTERS[architecture] = importer
+def register_converter(architecture: str, converter: Converter) -> None:
+    """File an converter under the architecture that its weights are for."""
+    if architecture in _CONVERTERS:
+        raise ValueError(f"two converters for {architecture!r}")
+    _CONVERTERS[architecture] = converter
 
 
-def importers() -> Mapping[str, Importer]:
-    """Return every importer by its architecture."""
+def converters() -> Mapping[str, Converter]:
+    """Return every converter by its architecture."""
     package = __package__ or ""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if not module.name.startswith("_"):
             importlib.import_module(f".{module.name}", package)
-    return _IMPORTERS
+    return _CONVERTERS

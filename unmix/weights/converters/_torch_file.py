@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...errors import ModelError
+from ._registry import Tensors
 
 
 def read_torch(path: Path, what: str = "a PyTorch checkpoint") -> dict[str, Any]:
@@ -44,6 +46,24 @@ def read_torch(path: Path, what: str = "a PyTorch checkpoint") -> dict[str, Any]
         kind = type(content).__name__
         raise ModelError(f"{path}: expected {what}, a dict, but it holds a {kind}")
     return content
+
+
+def read_tensors(path: Path, what: str, table: str = "") -> Tensors:
+    """Return the tensors of a file by name; other values are left out.
+
+    Args:
+        path: see ``read_torch``.
+        what: see ``read_torch``.
+        table: key of the dict that holds them, if they are not at the top.
+
+    Raises:
+        ModelError: see ``read_torch``; or the table is missing.
+    """
+    held = read_torch(path, what)
+    tensors = held.get(table) if table else held
+    if not isinstance(tensors, dict):
+        raise ModelError(f'{path}: expected {what}, but it has no table "{table}"')
+    return {str(name): value for name, value in tensors.items() if isinstance(value, Tensor)}
 
 
 class _NumberKind:

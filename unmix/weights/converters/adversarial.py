@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
-from ._separator_scope import SCOPE, ignored
+from ._registry import Converter, Move, Tensors, register_converter
 from ._tensor_bundle import bundle_files, read_bundle
+from ._tensorflow import SCOPE, ignored, numbered
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
@@ -29,8 +29,7 @@ def _moves(model: Model) -> list[Move]:
     for name in model.state_dict():
         _, part, index, kind = name.split(".")
         layer = "conv2d_transpose" if part == "doubling" else "conv2d"
-        number = starts[part] + int(index)
-        theirs = f"{SCOPE}{layer}{f'_{number}' if number else ''}"
+        theirs = numbered(f"{SCOPE}{layer}", starts[part] + int(index))
         if kind == "weight":
             moves.append(Move(name, f"{theirs}/kernel", _channels_first))
         else:
@@ -43,9 +42,9 @@ def _channels_first(kernel: Tensor) -> Tensor:
     return kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel
 
 
-register_importer(
+register_converter(
     "adversarial",
-    Importer(
+    Converter(
         what="a TensorFlow checkpoint of AdversarialAudioSeparation (its .index file)",
         read=read_bundle,
         files=bundle_files,

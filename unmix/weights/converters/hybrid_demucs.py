@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
-from ._torch_file import read_torch
+from ._registry import Converter, Move, Tensors, register_converter
+from ._torch_file import read_tensors
 
 _WHAT = "the weights of torchaudio's Hybrid Demucs (keys like freq_encoder.0.conv.weight)"
 _OURS = "network."
-
-
-def _read(path: Path) -> Tensors:
-    held = read_torch(path, _WHAT)
-    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
@@ -31,6 +24,12 @@ def _moves(model: Model) -> list[Move]:
     return [Move(name, name.removeprefix(_OURS)) for name in model.state_dict()]
 
 
-register_importer(
-    "hybrid-demucs", Importer(what=_WHAT, read=_read, settings=_settings, moves=_moves)
+register_converter(
+    "hybrid-demucs",
+    Converter(
+        what=_WHAT,
+        read=partial(read_tensors, what=_WHAT),
+        settings=_settings,
+        moves=_moves,
+    ),
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...models import Model
-from ._bytesep import Layer, importer, moves
-from ._registry import Move, register_importer
+from ._bytesep import Layer, converter, moves
+from ._registry import Move, register_converter
 
 _WHAT = (
     "a checkpoint of ByteDance's MobileNet_Subbandtime "
@@ -31,4 +31,4 @@ def _moves(model: Model) -> list[Move]:
     return moves(model, _layer)
 
 
-register_importer("mobilenet-subband", importer(_WHAT, _FIRST, _moves))
+register_converter("mobilenet-subband", converter(_WHAT, _FIRST, _moves))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...models import Model
-from ._bytesep import Layer, importer, moves
-from ._registry import Move, register_importer
+from ._bytesep import Layer, converter, moves
+from ._registry import Move, register_converter
 
 _WHAT = "a checkpoint of ByteDance's ResUNet143 (keys like encoder_block1.conv_block1.conv1.weight)"
 _FIRST = "encoder_block{}.conv_block1.conv1.weight"
@@ -30,4 +30,4 @@ def _moves(model: Model) -> list[Move]:
     return moves(model, layer)
 
 
-register_importer("resunet", importer(_WHAT, _FIRST, _moves))
+register_converter("resunet", converter(_WHAT, _FIRST, _moves))

@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
+from ._registry import Converter, Move, Tensors, register_converter
 from ._tensor_bundle import bundle_files, read_bundle
+from ._tensorflow import numbered
 
 _WHAT = "a TensorFlow checkpoint of Spleeter (its folder or .index file)"
 _LEVELS = 6
@@ -28,9 +29,9 @@ _TRAINING = re.compile(r"global_step|.*/Adam(_\d+)?|(.*/)?beta[12]_power(_\d+)?"
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    biases = [tensors[_numbered("conv2d", level) + "/bias"] for level in range(_LEVELS)]
+    biases = [tensors[numbered("conv2d", level) + "/bias"] for level in range(_LEVELS)]
     instruments = 0
-    while _numbered("conv2d", 7 * instruments + _LEVELS) + "/kernel" in tensors:
+    while numbered("conv2d", 7 * instruments + _LEVELS) + "/kernel" in tensors:
         instruments += 1
     return {"widths": [len(bias) for bias in biases], "stems": instruments}
 
@@ -53,7 +54,7 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _convolution(ours: str, kind: str, number: int) -> list[Move]:
-    theirs = _numbered(kind, number)
+    theirs = numbered(kind, number)
     return [
         Move(f"{ours}.weight", f"{theirs}/kernel", _kernel),
         Move(f"{ours}.bias", f"{theirs}/bias"),
@@ -61,16 +62,11 @@ def _convolution(ours: str, kind: str, number: int) -> list[Move]:
 
 
 def _norm(ours: str, number: int) -> list[Move]:
-    theirs = _numbered("batch_normalization", number)
+    theirs = numbered("batch_normalization", number)
     moves = [Move(f"{ours}.{mine}", f"{theirs}/{name}") for mine, name in _NORM.items()]
     # Keras counts no batches.
     moves.append(Move(f"{ours}.num_batches_tracked", f"{theirs}/count", optional=True))
     return moves
-
-
-def _numbered(kind: str, number: int) -> str:
-    """Return a layer's name: the first one has no number."""
-    return f"{kind}_{number}" if number else kind
 
 
 def _kernel(tensor: Tensor) -> Tensor:
@@ -82,9 +78,9 @@ def _kernel(tensor: Tensor) -> Tensor:
     return tensor.permute(3, 2, 1, 0)
 
 
-register_importer(
+register_converter(
     "spleeter",
-    Importer(
+    Converter(
         what=_WHAT,
         read=read_bundle,
         files=bundle_files,

@@ -11,7 +11,7 @@ import torch
 
 from ...errors import ModelError
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
+from ._registry import Converter, Move, Tensors, register_converter
 
 _WHAT = "a Chainer archive of the 16 kHz U-Net (keys like conv1/W and denorm1/gamma)"
 #: Ours and theirs, of what a normalisation holds.
@@ -61,9 +61,9 @@ def _layer(ours: str, convolution: str, norm: str) -> list[Move]:
     return moves
 
 
-register_importer(
+register_converter(
     "unet",
-    Importer(
+    Converter(
         what=_WHAT,
         read=read_chainer,
         settings=_settings,

@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
-from ._separator_scope import SCOPE, ignored
+from ._registry import Converter, Move, Tensors, register_converter
 from ._tensor_bundle import bundle_files, read_bundle
+from ._tensorflow import SCOPE, ignored, numbered
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _convolutions(model: Model) -> Iterator[str]:
 
 
 def _layer(number: int) -> str:
-    return f"{SCOPE}conv1d_{number}" if number else f"{SCOPE}conv1d"
+    return numbered(f"{SCOPE}conv1d", number)
 
 
 def _as_ours(kernel: Tensor) -> Tensor:
@@ -63,9 +63,9 @@ def _as_ours(kernel: Tensor) -> Tensor:
     return kernel.permute(2, 1, 0)
 
 
-register_importer(
+register_converter(
     "wave-unet",
-    Importer(
+    Converter(
         what="a TensorFlow checkpoint of the Wave-U-Net (its .index file or folder)",
         read=read_bundle,
         files=bundle_files,

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...errors import ModelError
 from ...models import Model
 from ...models.wave_unet_strided import low_pass
-from ._registry import Importer, Move, Tensors, register_importer
-from ._torch_file import read_torch
+from ._registry import Converter, Move, Tensors, register_converter
+from ._torch_file import read_tensors
 
 _WHAT = (
     "a checkpoint of Wave-U-Net-Pytorch (a dict with model_state_dict, and in it keys like "
@@ -33,11 +32,9 @@ def read_checkpoint(path: Path) -> Tensors:
     Raises:
         ModelError: for a file that is damaged, unsafe, or something else.
     """
-    weights = read_torch(path, _WHAT).get("model_state_dict")
-    if not isinstance(weights, dict) or not all(map(torch.is_tensor, weights.values())):
-        raise ModelError(f"{path}: expected {_WHAT}, but there is no such dict of tensors in it")
+    weights = read_tensors(path, _WHAT, "model_state_dict")
     # Training on several devices wraps the network, and some checkpoints were saved with the wrap.
-    tensors = {str(name).removeprefix("module."): tensor for name, tensor in weights.items()}
+    tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     if not _stride(_taps(tensors)):
         raise ModelError(
             f"{path}: expected {_WHAT}, with the fixed low-pass filters of that code; those in it "
@@ -101,9 +98,9 @@ def _theirs(path: list[str]) -> str:
     raise ValueError(f"no tensor of theirs is known for {'.'.join(path)}")
 
 
-register_importer(
+register_converter(
     "wave-unet-strided",
-    Importer(
+    Converter(
         what=_WHAT,
         read=read_checkpoint,
         settings=_settings,
