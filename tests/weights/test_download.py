@@ -448,7 +448,7 @@ def test_without_a_network_it_says_how_else_to_come_by_it(publish: Publish) -> N
     publish(_entry(Net(), url=url))
     with pytest.raises(ModelError, match="cannot be reached; check your network") as caught:
         download("spleeter-2stems")
-    said = f"or fetch {url} elsewhere, then `unmix models import FILE --as spleeter-2stems`"
+    said = f"or download {url} elsewhere, then run `unmix models import FILE --as spleeter-2stems`"
     assert str(caught.value).endswith(said)
     assert "\n" not in str(caught.value)
 
@@ -509,7 +509,7 @@ def test_an_interrupted_conversion_does_not_cost_the_download(
 
 def test_models_by_hand_say_what_to_do(net: Net, publish: Publish) -> None:
     publish(_entry(net, by_hand="get it from a shop, then run `unmix models import FILE`"))
-    with pytest.raises(ModelError, match="by itself: get it from a shop, then run") as caught:
+    with pytest.raises(ModelError, match="by hand: get it from a shop, then run") as caught:
         download("spleeter-2stems")
     assert "\n" not in str(caught.value)
     assert net.asked == []
@@ -617,7 +617,7 @@ def test_what_would_fill_the_disk_is_not_unpacked(
     archive.write_bytes(pack(members))
     with monkeypatch.context() as patch:
         patch.setattr("unmix.weights.archive._MOST", 1000)
-        with pytest.raises(ModelError, match=r"model in it has .* GB or more, unpacked; at most"):
+        with pytest.raises(ModelError, match=r"not unpacked: model in it has more than .* GB"):
             unpack(archive, "model", folder)
         patch.setattr("unmix.weights.archive._MOST", 1100)
         unpack(archive, "model", folder)

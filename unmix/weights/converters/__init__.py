@@ -1,4 +1,4 @@
-"""Weights that others trained and published, brought into this package's form."""
+"""Converters of weights that others trained, one file for each kind."""
 
 from ._convert import Converted, convert_weights
 from ._registry import Converter, Move, Tensors, converters, register_converter

@@ -1,4 +1,4 @@
-"""From a foreign file to a file of ours: every tensor accounted for, or refused."""
+"""Conversion of a foreign file: every tensor finds its place, or the file is refused."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ...storage import sha256_of
 from ..load import save_weights
 from ._registry import Converter, Tensors, converters
 
-# Names listed in a message; the rest are counted.
+# Names listed in a message; further ones are counted.
 _LISTED = 8
 
 
 @dataclass(frozen=True)
 class Converted:
-    """Weights that were brought in."""
+    """Weights that were converted."""
 
     path: Path
     """The file that was written."""
@@ -41,28 +41,27 @@ def convert_weights(
     origin: str = "",
     settings: dict[str, Any] | None = None,
 ) -> Converted:
-    """Write foreign weights as a file of this package's.
+    """Convert foreign weights into a safetensors file.
 
     Args:
-        source: the foreign file; of a TensorFlow checkpoint, its folder, ``.index`` or prefix.
-        name: the recipe whose settings the file does not tell (or its architecture, where that
-            has one recipe only).
-        out: the ``.safetensors`` file to write; its folder is made, and it appears whole or not at
-            all.
+        source: the foreign file; for a TensorFlow checkpoint its folder, ``.index`` or prefix.
+        name: recipe with the settings that the file does not tell, or an architecture that has
+            one recipe.
+        out: the ``.safetensors`` file, which appears whole or not at all; its folder is made.
         licence: of the weights.
-        origin: where they come from, such as a URL; the file's name where not given.
-        settings: of the model, over those of the recipe and those that the file tells.
+        origin: source of the weights, such as a URL (default: the file's name).
+        settings: of the model; they override those of the recipe and of the file.
 
     Raises:
-        ModelError: for a file that is missing, damaged, or of something else: saying what was
-            expected, and which tensors are missing or not known.
-        ConfigError: for an unknown recipe.
+        ModelError: the file is missing, damaged or of another kind, or tensors are missing or
+            unknown.
+        ConfigError: there is no such recipe, or no converter for it.
     """
     recipe = find_architecture(name)
     converter = converters().get(recipe.architecture)
     if converter is None:
         raise ConfigError(
-            f"{name}: no foreign weights are known for {recipe.architecture}; "
+            f"{name}: there is no converter for {recipe.architecture}; "
             f"there are converters for {', '.join(sorted(converters()))}"
         )
     files = converter.files(source)
@@ -72,7 +71,7 @@ def convert_weights(
     told = _told(converter, theirs, source)
     wanted = recipe.model | (settings or {})
     _compare(told, converter, ArchitectureChoice(recipe.architecture, wanted), name, source)
-    # Of the stems a file may tell the number alone: their names are the recipe's.
+    # A file may tell only the number of stems; their names are the recipe's.
     sizes = {
         key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
     }
@@ -104,7 +103,7 @@ def _told(converter: Converter, theirs: Tensors, source: Path) -> dict[str, Any]
 def _compare(
     told: dict[str, Any], converter: Converter, wanted: ArchitectureChoice, name: str, source: Path
 ) -> None:
-    """Refuse a file that tells otherwise than the recipe what is no matter of size."""
+    """Refuse a file that contradicts the recipe in a setting that is not free."""
     if converter.free is None:
         return
     facts = {key: value for key, value in told.items() if key not in converter.free}
@@ -127,18 +126,18 @@ def _compare(
 
 
 def _facts(choice: ArchitectureChoice) -> dict[str, Any]:
-    """Return all settings of a model, and of its stems the number."""
+    """Return the settings of a model, with the number of its stems in place of their names."""
     kind = config_type(choice.architecture)
     config = validate(kind, choice.model, choice.architecture).model_dump()
     return config | {"stems": len(config["stems"])}
 
 
 def _load(model: Model, converter: Converter, theirs: Tensors, source: Path) -> None:
-    """Fill a model, strictly: every one of its tensors, from every one of theirs."""
+    """Fill a model strictly: each of its tensors is filled, and each of theirs is used."""
     state = model.state_dict()
     moves = converter.moves(model)
     uncovered = state.keys() - {move.ours for move in moves}
-    if uncovered:  # a mistake in the converter, not in the file
+    if uncovered:  # a bug in the converter, not a fault of the file
         raise ValueError(f"the converter leaves out {sorted(uncovered)}")
     faults = []
     missing = [m.theirs for m in moves if m.theirs not in theirs and not m.optional]
@@ -162,15 +161,15 @@ def _load(model: Model, converter: Converter, theirs: Tensors, source: Path) -> 
 
 
 def _some(names: list[str], between: str = ", ") -> str:
-    """Return the first few names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     more = len(names) - _LISTED
     listed = between.join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-    # The names are a stranger's, and terminals obey some characters.
+    # Names from a foreign file may hold characters that control terminals.
     return "".join(letter if letter.isprintable() else "?" for letter in listed)
 
 
 def _hash(files: list[Path]) -> str:
-    """Return the sha256 of a file; of several, that of their names and hashes."""
+    """Return the sha256 of a file, or for several that of the list ``sha256sum`` prints."""
     if len(files) == 1:
         return sha256_of(files[0])
     listed = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)

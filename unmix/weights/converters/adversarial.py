@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints of the adversarial separator's own code; its critics are left behind."""
+"""Converter of AdversarialAudioSeparation's TensorFlow checkpoints; critics are left out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _settings(tensors: Tensors) -> dict[str, Any]:
 
 def _moves(model: Model) -> list[Move]:
     depth = sum(".doubling." in name and name.endswith("weight") for name in model.state_dict())
-    # Theirs are numbered in the order of use: down, up, and the stems' last layers.
+    # Their layers are numbered in the order of use: encoder, decoder, then the stems' last ones.
     starts = {"encoder": 0, "decoder": depth + 1, "heads": 2 * depth + 1, "doubling": 0}
     moves = []
     for name in model.state_dict():
@@ -38,7 +38,7 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _channels_first(kernel: Tensor) -> Tensor:
-    """Turn a kernel [F, T, in, out] around; a transposed convolution's is [F, T, out, in]."""
+    """Turn ``[F, T, in, out]`` (transposed: ``[F, T, out, in]``) into torch's order."""
     return kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel
 
 

@@ -1,4 +1,4 @@
-"""The Hybrid Demucs weights that ``torchaudio.pipelines`` publishes: a file of plain tensors."""
+"""Converter of the Hybrid Demucs weights of ``torchaudio.pipelines``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ _OURS = "network."
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    # Two frequency levels fewer are a window four times as short; the embedding has a row per bin
-    # after the first level, which strides by four.
+    # The embedding has a row per bin after the first level, which strides by four.
     bins = 4 * len(tensors["freq_emb.embedding.weight"])
     return {"width": len(tensors["freq_encoder.0.conv.weight"]), "n_fft": 2 * bins}
 

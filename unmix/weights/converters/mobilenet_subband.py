@@ -1,4 +1,4 @@
-"""ByteDance's MobileNet_Subbandtime checkpoints: files that ``torch.save`` wrote."""
+"""Converter of ByteDance's MobileNet_Subbandtime checkpoints, which are torch files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _layer(place: Layer, levels: int) -> str:
     }[place.part]
     if place.name == "shortcut":
         return f"{stack}.shortcut"
-    # Normalisation, activation, convolution, three times: a, b, c.
+    # Normalisation, activation, convolution: three times, named a, b, c.
     turn, kind = divmod(int(place.name), 3)
     return f"{stack}.{'conv' if kind else 'bn'}{place.block + 1}{'abc'[turn]}"
 

@@ -1,7 +1,7 @@
-"""Spleeter's published weights: the TensorFlow checkpoints of its forms for 2, 4 and 5 stems.
+"""Converter of Spleeter's TensorFlow checkpoints for 2, 4 and 5 stems.
 
-Keras numbers the layers of all instruments through, in the order of the stems: with six levels the
-convolutions of the third stem begin at ``conv2d_14``.
+Keras numbers the layers across all stems, in their order: with six levels the convolutions of the
+third stem begin at ``conv2d_14``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NORM = {
     "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
-# What fine-tuning leaves beside the weights, and the count of steps.
+# Left by training beside the weights.
 _TRAINING = re.compile(r"global_step|.*/Adam(_\d+)?|(.*/)?beta[12]_power(_\d+)?")
 
 
@@ -40,7 +40,7 @@ def _moves(model: Model) -> list[Move]:
     moves = []
     for stem in range(len(model.stems)):
         ours = f"networks.{stem}"
-        # Seven convolutions, six transposed ones and twelve normalisations for each instrument.
+        # Each stem has seven convolutions, six transposed ones and twelve normalisations.
         first, first_up, first_norm = 7 * stem, 6 * stem, 12 * stem
         for level in range(_LEVELS):
             moves += _convolution(f"{ours}.encoder.{level}.conv", "conv2d", first + level)
@@ -64,16 +64,15 @@ def _convolution(ours: str, kind: str, number: int) -> list[Move]:
 def _norm(ours: str, number: int) -> list[Move]:
     theirs = numbered("batch_normalization", number)
     moves = [Move(f"{ours}.{mine}", f"{theirs}/{name}") for mine, name in _NORM.items()]
-    # Keras counts no batches.
+    # Keras does not count batches.
     moves.append(Move(f"{ours}.num_batches_tracked", f"{theirs}/count", optional=True))
     return moves
 
 
 def _kernel(tensor: Tensor) -> Tensor:
-    """Return a kernel [time, frequency, a, b] as [b, a, frequency, time].
+    """Turn ``[time, frequency, a, b]`` into ``[b, a, frequency, time]``.
 
-    Of a convolution a goes in and b comes out, of a transposed one the other way round; so it is in
-    torch's order too, in both.
+    A convolution maps a to b, a transposed one b to a, in Keras and torch alike.
     """
     return tensor.permute(3, 2, 1, 0)
 

@@ -1,7 +1,7 @@
-"""TensorFlow checkpoints of the Wave-U-Net, as its authors' code writes them.
+"""Converter of the Wave-U-Net's TensorFlow checkpoints, as its authors' code writes them.
 
-Their networks are in the scope ``separator``: convolutions numbered from the top of the encoder to
-the layers of the stems. Beside them lie the step and what the optimizer remembers.
+The network is in the scope ``separator``: convolutions numbered from the first layer of the encoder
+to those of the stems. The step and the optimizer's variables are ignored.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ._tensorflow import SCOPE, ignored, numbered
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    """Return what the shapes tell. They do not tell the sample rate, nor whether zeros surround."""
+    """Return what the shapes tell: neither the sample rate nor whether the input is padded."""
     first = tensors[f"{_layer(0)}/kernel"]  # [taps, C, width]
     size, audio_channels, width = first.shape
     widths: list[int] = []
     while (kernel := tensors.get(f"{_layer(len(widths))}/kernel")) is not None:
         widths.append(kernel.shape[-1])
-    depth = widths.index(max(widths))  # the bottleneck, the widest, follows the encoder
+    depth = widths.index(max(widths))  # the bottleneck is the widest, and follows the encoder
     return {
         "width": width,
         "depth": depth,
@@ -48,7 +48,7 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _convolutions(model: Model) -> Iterator[str]:
-    """Yield the names of our convolutions in the order of theirs."""
+    """Yield the names of our convolutions in their order."""
     names = [name.removesuffix(".bias") for name in model.state_dict() if name.endswith(".bias")]
     for part in ("encoder", "bottleneck", "decoder", "outputs"):
         yield from (name for name in names if name.split(".")[0] == part)
@@ -59,7 +59,7 @@ def _layer(number: int) -> str:
 
 
 def _as_ours(kernel: Tensor) -> Tensor:
-    """Return a kernel [taps, in, out] as [out, in, taps]."""
+    """Turn ``[taps, in, out]`` into ``[out, in, taps]``."""
     return kernel.permute(2, 1, 0)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of Wave-U-Net-Pytorch, the strided Wave-U-Net of its authors: one torch file."""
+"""Converter of Wave-U-Net-Pytorch's checkpoints, which are torch files."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _WHAT = (
     "waveunets.vocals.output_conv.weight)"
 )
 _TAPS = ("upconv.filter", "downconv.filter")
-# Strides whose low-pass filters are looked for.
+# Strides whose low-pass filters are recognised.
 _STRIDES = range(2, 17)
-#: Ours and theirs, of what a convolution with its normalisation holds.
+#: Our and their names in a convolution with its normalisation.
 _CONVOLUTION = {"0": "filter", "1": "norm"}
 
 
 def read_checkpoint(path: Path) -> Tensors:
-    """Return the network's tensors; the optimizer's and the state of training are left behind.
+    """Return the tensors of the network, without the state of training.
 
     Raises:
-        ModelError: for a file that is damaged, unsafe, or something else.
+        ModelError: the file is damaged, unsafe or of another kind.
     """
     weights = read_tensors(path, _WHAT, "model_state_dict")
-    # Training on several devices wraps the network, and some checkpoints were saved with the wrap.
+    # Training on several devices wraps the network in a "module".
     tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     if not _stride(_taps(tensors)):
         raise ModelError(
-            f"{path}: expected {_WHAT}, with the fixed low-pass filters of that code; those in it "
-            "are missing or others"
+            f"{path}: expected {_WHAT}, with the fixed low-pass filters of that code; they are "
+            "missing or different"
         )
     return tensors
 
@@ -48,7 +48,7 @@ def _taps(tensors: Tensors) -> list[Tensor]:
 
 
 def _stride(filters: Iterable[Tensor]) -> int:
-    """Return the stride that all filters are made for, or 0."""
+    """Return the stride that all filters fit, or 0."""
     held = [taps for taps in filters if taps.ndim == 3 and taps.shape[-1] == len(low_pass(2))]
     for stride in _STRIDES if held else ():
         expected = low_pass(stride)
@@ -85,7 +85,7 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _theirs(path: list[str]) -> str:
-    """Return their name of a tensor within one network, from the parts of ours."""
+    """Return their name of a tensor in one network, from the parts of ours."""
     match path:
         case ["output", kind]:
             return f"output_conv.{kind}"
@@ -95,7 +95,7 @@ def _theirs(path: list[str]) -> str:
             blocks = {"encoder": "downsampling_blocks", "decoder": "upsampling_blocks"}[side]
             convolutions = {"before": "pre_shortcut_convs", "after": "post_shortcut_convs"}[place]
             return f"{blocks}.{level}.{convolutions}.0.{_CONVOLUTION[part]}.{kind}"
-    raise ValueError(f"no tensor of theirs is known for {'.'.join(path)}")
+    raise ValueError(f"no name is known for {'.'.join(path)}")
 
 
 register_converter(
