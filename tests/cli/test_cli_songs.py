@@ -166,14 +166,14 @@ def test_two_songs_of_a_run_never_share_files(
     make_song(folder / "a.flac", seconds=0.1)
     outcome = unmix("separate", "music/a.wav", "a.flac", flag)
     assert outcome.code == 1
-    assert "result of music/a.wav; name it otherwise with --template" in outcome.errors[0]
+    assert "result of music/a.wav; choose other names with --template" in outcome.errors[0]
     assert probe("separated/a/vocals.wav").length == 8820
     karaoke = unmix("karaoke", "music/a.wav", "a.flac", "--format", "wav", "-o", "out", flag)
     assert karaoke.code == 1
-    assert "write it elsewhere with --out" in karaoke.errors[0]
+    assert "choose another folder with --out" in karaoke.errors[0]
 
 
-def test_two_backing_tracks_of_a_run_never_share_a_file(
+def test_two_karaoke_versions_of_a_run_never_share_a_file(
     unmix: Unmix, folder: Path, make_song: MakeSong
 ) -> None:
     """Two endings of one format give one name."""
@@ -181,7 +181,7 @@ def test_two_backing_tracks_of_a_run_never_share_a_file(
     make_song(folder / "b.aiff", seconds=0.1).rename(folder / "a.aif")
     outcome = unmix("karaoke", "a.aiff", "a.aif", "--overwrite")
     assert (outcome.code, outcome.out) == (1, "a (karaoke).aiff\n")
-    assert "result of a.aiff; write it elsewhere with --out" in outcome.errors[0]
+    assert "result of a.aiff; choose another folder with --out" in outcome.errors[0]
     assert probe("a (karaoke).aiff").length == 8820
 
 
@@ -362,7 +362,7 @@ def test_karaoke(unmix: Unmix, folder: Path) -> None:
     outcome = unmix("karaoke", "music", "--guide", "-18")
     assert outcome.code == 0
     assert outcome.out.splitlines() == ["music/a (karaoke).wav", "music/b (karaoke).flac"]
-    # A folder's backing tracks of an earlier run are no songs.
+    # Karaoke versions of an earlier run are not songs.
     again = json.loads(unmix("karaoke", "music", "-r", "--skip-existing", "--json").out)
     assert [song["source"] for song in again["songs"]] == [
         "music/a.wav",

@@ -9,13 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from writing import separate_file
 
 from unmix.audio import AudioWriter, OutputFormat, probe, read_audio, read_excerpt
 from unmix.audio.tags import read_tags
 from unmix.audio.video import replace_sound
 from unmix.errors import AudioError, ConfigError, UnmixError
 from unmix.songs.render import StemSeparator
-from unmix.songs.separate import SeparatedFile, choose_stems, separate_file, stem_paths
+from unmix.songs.separate import SeparatedFile, StemOptions, StemPlan, plan_stems
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
@@ -211,10 +212,24 @@ def test_a_file_in_place_of_the_folder_is_one_sentence(
     assert tree(tmp_path) == before
 
 
-def test_stems_are_chosen_by_name(splitter: StemSeparator) -> None:
-    assert choose_stems(splitter, "all") == ("vocals", "accompaniment")
-    assert choose_stems(splitter, "vocals") == ("vocals",)
-    assert choose_stems(splitter, ["accompaniment", "accompaniment"]) == ("accompaniment",)
+def _plan(separator: StemSeparator, song: Path | str, **options: object) -> StemPlan:
+    return plan_stems(separator, song, "out", StemOptions(**options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stems", "names"),
+    [
+        ("all", ("vocals", "accompaniment")),
+        ("vocals", ("vocals",)),
+        (["accompaniment", "accompaniment"], ("accompaniment",)),
+    ],
+)
+def test_stems_are_chosen_by_name(
+    splitter: StemSeparator, stems: str | list[str], names: tuple[str, ...]
+) -> None:
+    plan = _plan(splitter, "song.wav", stems=stems)
+    assert plan.names == names
+    assert plan.paths == {name: Path(f"out/song/{name}.wav") for name in names}
 
 
 def test_the_listener_hears_the_song_at_its_own_level(
@@ -258,12 +273,15 @@ def test_tags_and_cover_travel_and_name_the_stems(
     assert copied.pictures == tags.pictures != ()
 
 
-def test_a_song_without_tags_is_named_by_its_file(make_song: MakeSong, tmp_path: Path) -> None:
+def test_a_song_without_tags_is_named_by_its_file(
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path
+) -> None:
     song = make_song(tmp_path / "my song.wav")
     template = "{artist} - {title}/{album}/{track} {stem}"
-    assert stem_paths(song, "out", stems=["vocals"], template=template) == {
-        "vocals": Path("out/Unknown artist - my song/Unknown album/00 vocals.wav")
-    }
+    plan = _plan(splitter, song, stems="vocals", template=template)
+    folder = Path("out/Unknown artist - my song/Unknown album")
+    assert plan.paths == {"vocals": folder / "00 vocals.wav"}
+    assert plan.path("spectrograms", "png") == folder / "00 spectrograms.png"
 
 
 @pytest.mark.parametrize(

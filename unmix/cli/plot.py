@@ -1,4 +1,4 @@
-"""``unmix plot``: a song becomes a picture of its separation."""
+"""``unmix plot``: draw a picture of a song's separation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plot(
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
     model: options.ModelOption = "default",
-    quality: options.QualityOption = options.Quality.BALANCED,
+    quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     json: options.JsonOption = False,
     debug: options.DebugOption = False,
