@@ -207,6 +207,6 @@ def _folder_made(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         for place in reversed(made):
-            with suppress(OSError):  # somebody else has put something there meanwhile
+            with suppress(OSError):  # not empty: another process uses it
                 place.rmdir()
         raise

@@ -191,7 +191,7 @@ def test_a_name_that_is_too_long_is_one_line(unmix: Unmix, folder: Path) -> None
     assert outcome.code == 1
     assert outcome.errors == [
         f"error: {names[0]}: cannot be read: File name too long",
-        f"error: {names[1]} matches no file",
+        f"error: {names[1]} matches no files",
     ]
     assert len(outcome.out.splitlines()) == 2
 
@@ -298,7 +298,7 @@ def test_a_fault_in_one_song_is_one_line_and_the_rest_is_done(
     outcome = unmix("separate", "music/a.wav", "missing.wav")
     assert outcome.code == 1
     assert outcome.errors == [
-        "error: music/a.wav: ZeroDivisionError: oh no (a fault of unmix; --debug shows where)",
+        "error: music/a.wav: ZeroDivisionError: oh no (a bug in unmix; --debug shows where)",
         "error: missing.wav does not exist: check the name",
     ]
     told = unmix("separate", "music/a.wav", "--debug")
@@ -314,7 +314,7 @@ def test_an_interrupt_leaves_what_is_whole_and_nothing_else(
         monkeypatch.setattr("unmix.songs.separator.Separator", lambda *_, s=stopped, **__: s)
         outcome = unmix("separate", "music", "--recursive", "-o", f"out{arguments}", *arguments)
         assert outcome.code == 130
-        assert outcome.err.splitlines()[-1] == "Interrupted: no unfinished file is left."
+        assert outcome.err.splitlines()[-1] == "Interrupted: no unfinished files are left."
         assert _stems(folder / f"out{arguments}") == {"a/vocals.wav", "a/accompaniment.wav"}
         assert not list(folder.rglob(".unmix-*"))
     document = json.loads(outcome.out)

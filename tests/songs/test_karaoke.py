@@ -13,7 +13,7 @@ from unmix.audio import AudioInfo, probe, read_audio
 from unmix.audio.tags import read_tags
 from unmix.audio.video import has_picture
 from unmix.errors import AudioError, Cancelled, ConfigError, UnmixError
-from unmix.songs.karaoke import KaraokeOptions, plan_karaoke
+from unmix.songs.karaoke import KaraokeOptions, karaoke, plan_karaoke
 from unmix.songs.render import StemSeparator
 
 Samples = NDArray[np.float32]
@@ -38,6 +38,23 @@ def test_the_guide_leaves_the_singer_in_at_its_level(
     assert (done.source, done.guide, done.video, done.skipped) == (song, guide, False, False)
     mixture, _ = read_audio(song)
     np.testing.assert_allclose(read_audio(done.path)[0], level * mixture, atol=1.01 * LSB)
+
+
+def test_options_of_the_public_function_reach_the_file(
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, str]] = []
+
+    def make(model: str, **options: str) -> StemSeparator:
+        made.append({"model": model, **options})
+        return splitter
+
+    monkeypatch.setattr("unmix.songs.separator.Separator", make)
+    song = make_song(tmp_path / "song.wav", seconds=0.1)
+    done = karaoke(song, tmp_path, model="a", quality="fast", device="cpu", guide=-6, format="flac")
+    assert made == [{"model": "a", "quality": "fast", "device": "cpu"}]
+    assert (done.path, done.guide) == (tmp_path / "song (karaoke).flac", -6)
+    assert karaoke(song, tmp_path, format="flac", existing="skip").skipped
 
 
 @pytest.mark.parametrize("guide", [0.1, 12, float("inf"), float("nan")])

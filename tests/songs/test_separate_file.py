@@ -1,6 +1,7 @@
 """A song file in, a file per stem out: the contract on length, sum, level, tags, and failure."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from unmix.audio.video import replace_sound
 from unmix.errors import AudioError, ConfigError, UnmixError
 from unmix.songs.render import StemSeparator
 from unmix.songs.separate import SeparatedFile, StemOptions, StemPlan, plan_stems
+from unmix.songs.separator import Separator
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
@@ -371,10 +373,9 @@ def test_the_contract_holds_for_random_songs(
 @pytest.fixture(
     scope="module", params=["untrained", pytest.param("default", marks=pytest.mark.slow)]
 )
-def separator(request: pytest.FixtureRequest) -> StemSeparator:
+def separator(request: pytest.FixtureRequest) -> Separator:
     """A real separator: with a small, untrained model, and with the one that ships."""
     from unmix.models import build
-    from unmix.songs.separator import Separator
 
     if request.param == "default":
         return Separator(device="cpu")
@@ -417,10 +418,32 @@ def test_real_songs_in_any_container(
 
 
 def test_the_excerpt_through_a_real_model(
-    separator: StemSeparator, excerpt: Path, tmp_path: Path
+    separator: Separator, excerpt: Path, tmp_path: Path
 ) -> None:
-    done = separate_file(separator, excerpt, tmp_path, format="flac")
+    done = separator.separate_file(excerpt, tmp_path, format="flac")
     mixture, rate = read_audio(excerpt)
     assert (done.sample_rate, done.channels, done.samples) == (rate, *mixture.shape)
     np.testing.assert_allclose(_sum(done), done.gain * mixture, atol=1.01 * LSB)
     assert all(np.square(read_audio(path)[0]).mean() > 1e-6 for path in done.stems.values())
+
+
+def test_options_of_the_public_method_reach_the_files(
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path
+) -> None:
+    song = make_song(tmp_path / "song.wav", seconds=0.1)
+    fractions: list[float] = []
+    call = partial(Separator.separate_file, splitter, song, tmp_path)  # type: ignore[arg-type]
+    done = call(
+        stems="vocals",
+        format="flac",
+        bit_depth=24,
+        template="{name} ({stem})",
+        strict=True,
+        progress=fractions.append,
+    )
+    assert done.stems == {"vocals": tmp_path / "song (vocals).flac"}
+    assert probe(done.stems["vocals"]).bit_depth == 24
+    assert fractions[-1] == 1
+    assert call(stems="vocals", format="flac", template="{name} ({stem})", existing="skip").skipped
+    mp3 = call(stems="all", format="mp3", bitrate="128k")
+    assert [probe(path).bitrate for path in mp3.stems.values()] == [128_000] * 2

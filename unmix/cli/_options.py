@@ -64,9 +64,7 @@ SongsArgument = Annotated[
     list[str],
     typer.Argument(metavar="SONG...", help="Audio or video files, folders, or patterns."),
 ]
-RecursiveOption = Annotated[
-    bool, typer.Option("--recursive", "-r", help="Search folders inside folders, too.")
-]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders, too.")]
 BitDepthOption = Annotated[
     BitDepth | None,
     typer.Option(
@@ -103,7 +101,7 @@ ModelOption = Annotated[
 ]
 QualityOption = Annotated[
     QualityName,
-    typer.Option("--quality", "-q", help="Better is slower.", rich_help_panel=_SEPARATION),
+    typer.Option("--quality", "-q", help="Higher quality is slower.", rich_help_panel=_SEPARATION),
 ]
 DeviceOption = Annotated[
     str,
@@ -120,7 +118,7 @@ ChunkOption = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0.1,
-        help="Length of audio the model sees at once.",
+        help="Length of audio that the model sees at once.",
         show_default="the model's own",
         rich_help_panel=_FINE,
     ),

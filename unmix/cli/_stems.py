@@ -1,4 +1,4 @@
-"""What ``unmix separate`` does with each song; imported when the first one is due."""
+"""What ``unmix separate`` does with each song; imported only when there is one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StemWriter:
 
     def work(self, song: Song, progress: Progress) -> Done:
         """Separate a song, and draw it if asked to."""
-        # What lay in a folder's folder does so again.
+        # Subfolders are kept.
         plan = plan_stems(self.separator, song.path, self.out / song.folder, self.options)
         self.claims.add(song.path, plan.paths.values(), _REMEDY)
         if self.plot:

@@ -66,7 +66,7 @@ def karaoke(
     json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write songs without their vocals, as "NAME (karaoke).EXT" beside them.
+    """Write karaoke versions of songs beside them, as "NAME (karaoke).EXT".
 
     Format, tags and cover stay those of the song. A video in mp4, mov, mkv or webm keeps its
     picture, unless --format is given.

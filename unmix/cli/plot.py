@@ -14,14 +14,14 @@ from ._inputs import Song, find_songs
 
 
 def plot(
-    song: Annotated[str, typer.Argument(metavar="SONG", help="A file with sound in it.")],
+    song: Annotated[str, typer.Argument(metavar="SONG", help="An audio or video file.")],
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
             metavar="PNG",
-            help="The picture.",
+            help="File to write.",
             show_default='"NAME (spectrograms).png"',
             rich_help_panel=options.FILES,
         ),
