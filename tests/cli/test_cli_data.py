@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from unmix.cli.data import Layout
+from unmix.cli.data import LayoutName
 from unmix.data.folders import Format
 
 Unmix = Callable[..., Any]
@@ -29,7 +29,7 @@ def songs(tmp_path: Path) -> Path:
 
 
 def test_layouts_are_those_of_the_rooms() -> None:
-    assert tuple(Layout) == get_args(Format)
+    assert tuple(LayoutName) == get_args(Format)
 
 
 @pytest.mark.parametrize("verb", ["", "list", "pack", "verify"])

@@ -123,7 +123,7 @@ def test_a_recipe_and_a_folder_become_a_model_with_logs(
     assert list((out / "tensorboard").glob("events.*"))
     shorter = unmix("train", recipe, *options, "--resume", "--steps", 10)
     assert shorter.code == 1
-    assert "of another recipe: train.steps (fewer than the 20 done" in shorter.errors[0]
+    assert "with another recipe: train.steps (fewer than the 20 done" in shorter.errors[0]
     again = unmix("train", recipe, *options, "--resume", "--steps", 30)
     assert again.code == 0, again.err
     with (out / "log.csv").open() as log:

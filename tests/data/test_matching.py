@@ -17,7 +17,7 @@ from unmix.data import CorpusConfig, MatchConfig, MixingConfig, RandomMixtures, 
 from unmix.data import tempo_key_cache as room
 from unmix.data.drawing import Drawing
 from unmix.data.matching import Repertoire, Wanted
-from unmix.data.tempo_key import Key, Music
+from unmix.data.tempo_key import Key, TempoKey
 from unmix.errors import ConfigError
 
 RATE = 8000
@@ -25,16 +25,16 @@ C, A_MINOR, C_MINOR = Key(tonic=0, minor=False), Key(tonic=9, minor=True), Key(t
 G, F_SHARP = Key(tonic=7, minor=False), Key(tonic=6, minor=False)
 #: What is heard of tracks, by name.
 MUSIC = {
-    "a": Music(tempo=100, key=C),
-    "b": Music(tempo=103, key=C),
-    "c": Music(tempo=51, key=C),
-    "d": Music(tempo=196, key=A_MINOR),
-    "e": Music(tempo=101, key=F_SHARP),
-    "f": Music(tempo=120, key=C),
-    "g": Music(tempo=140, key=F_SHARP),
-    "long": Music(tempo=100, key=C),
-    "voice in c": Music(key=C),
-    "voice": Music(),
+    "a": TempoKey(tempo=100, key=C),
+    "b": TempoKey(tempo=103, key=C),
+    "c": TempoKey(tempo=51, key=C),
+    "d": TempoKey(tempo=196, key=A_MINOR),
+    "e": TempoKey(tempo=101, key=F_SHARP),
+    "f": TempoKey(tempo=120, key=C),
+    "g": TempoKey(tempo=140, key=F_SHARP),
+    "long": TempoKey(tempo=100, key=C),
+    "voice in c": TempoKey(key=C),
+    "voice": TempoKey(),
 }
 
 
@@ -66,7 +66,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(room, "listen", lambda track: MUSIC[track.name])
+    monkeypatch.setattr(room, "estimate_tempo_key", lambda track: MUSIC[track.name])
     return tmp_path
 
 
@@ -259,7 +259,7 @@ def test_an_item_is_that_of_its_index_in_any_process(make: Make, data: Path) -> 
 def test_nobody_listens_where_nothing_is_matched(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "listen", lambda *_: pytest.fail("listened"))
+    monkeypatch.setattr(room, "estimate_tempo_key", lambda *_: pytest.fail("listened"))
     make({"songs": "ab"}, match=MatchConfig())[0]
 
 
@@ -267,8 +267,12 @@ def test_voices_are_left_alone_where_only_tempo_is_matched(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    listen = room.listen
-    monkeypatch.setattr(room, "listen", lambda track: names.append(track.name) or listen(track))
+    estimate_tempo_key = room.estimate_tempo_key
+    monkeypatch.setattr(
+        room,
+        "estimate_tempo_key",
+        lambda track: names.append(track.name) or estimate_tempo_key(track),
+    )
     weights = {"voices": {"vocals": 1.0}, "songs": {"accompaniment": 1.0}}
     make({"voices": ["voice"], "songs": "ab"}, weights=weights, match=MatchConfig(tempo=0.1))
     assert names == ["a", "b"]
@@ -277,26 +281,26 @@ def test_voices_are_left_alone_where_only_tempo_is_matched(
 @pytest.mark.parametrize(
     ("config", "other", "distance"),
     [
-        (MatchConfig(tempo=0.05), Music(tempo=105), 0),
-        (MatchConfig(tempo=0.05), Music(tempo=210), 0),
-        (MatchConfig(tempo=0.05), Music(tempo=100 / 1.05 / 4), 0),
-        (MatchConfig(tempo=0.0), Music(tempo=200), 0),
-        (MatchConfig(tempo=0.0), Music(tempo=100 * 2**0.5), 5),
-        (MatchConfig(tempo=0.05), Music(tempo=106), 10 * np.log2(106 / 105)),
-        (MatchConfig(key="same"), Music(tempo=106, key=C), 0),
-        (MatchConfig(key="same"), Music(key=A_MINOR), 1),
-        (MatchConfig(key="relative"), Music(key=A_MINOR), 0),
-        (MatchConfig(key="same"), Music(key=G), 1),
-        (MatchConfig(key="relative"), Music(key=C_MINOR), 3),
-        (MatchConfig(key="same"), Music(key=C_MINOR), 4),
-        (MatchConfig(key="relative"), Music(key=F_SHARP), 6),
-        (MatchConfig(tempo=0.0, key="same"), Music(tempo=100 * 2**0.5, key=G), 6),
-        (MatchConfig(tempo=0.0, key="same"), Music(), 0),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=105), 0),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=210), 0),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=100 / 1.05 / 4), 0),
+        (MatchConfig(tempo=0.0), TempoKey(tempo=200), 0),
+        (MatchConfig(tempo=0.0), TempoKey(tempo=100 * 2**0.5), 5),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=106), 10 * np.log2(106 / 105)),
+        (MatchConfig(key="same"), TempoKey(tempo=106, key=C), 0),
+        (MatchConfig(key="same"), TempoKey(key=A_MINOR), 1),
+        (MatchConfig(key="relative"), TempoKey(key=A_MINOR), 0),
+        (MatchConfig(key="same"), TempoKey(key=G), 1),
+        (MatchConfig(key="relative"), TempoKey(key=C_MINOR), 3),
+        (MatchConfig(key="same"), TempoKey(key=C_MINOR), 4),
+        (MatchConfig(key="relative"), TempoKey(key=F_SHARP), 6),
+        (MatchConfig(tempo=0.0, key="same"), TempoKey(tempo=100 * 2**0.5, key=G), 6),
+        (MatchConfig(tempo=0.0, key="same"), TempoKey(), 0),
     ],
 )
-def test_distances(config: MatchConfig, other: Music, distance: float) -> None:
+def test_distances(config: MatchConfig, other: TempoKey, distance: float) -> None:
     """From a song of 100 beats a minute in C; they are the same the other way."""
-    one, two = Track("one", {}, Music(tempo=100, key=C)), Track("two", {}, other)
+    one, two = Track("one", {}, TempoKey(tempo=100, key=C)), Track("two", {}, other)
     for wanting, wanted in ((one, two), (two, one)):
         asked = Wanted.by(wanting, config)
         assert asked is not None

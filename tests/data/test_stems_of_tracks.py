@@ -54,7 +54,7 @@ def test_rows_are_the_stems_and_the_rest(
     songs_folder: Path, stems: tuple[str, ...], rows: list[str], mixing: dict[str, float]
 ) -> None:
     items = _items(songs_folder, stems, **mixing)
-    assert items.rows == (stems if len(stems) == len(rows) else (*stems, "rest"))
+    assert items.rows == (stems if len(stems) == len(rows) else (*stems, "residual"))
     for index in range(4):
         references = items[index]["references"]
         assert references.shape == (len(rows), 2, 4000)

@@ -20,12 +20,12 @@ from unmix.training.batches import batches
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, SemiSupervisedConfig, TrainConfig, read_recipe
 from unmix.training.distributed import make_fabric
-from unmix.training.dry_run import rehearse
+from unmix.training.dry_run import dry_run
 from unmix.training.loop import train
 from unmix.training.optimisation import learning_rate_factor
 from unmix.training.run import Run
 from unmix.training.semisupervised import critic_loss, supervised_loss
-from unmix.training.setup import prepare
+from unmix.training.setup import set_up
 from unmix.training.validation import TrackValidator
 from unmix.weights.load import load_model
 
@@ -86,7 +86,7 @@ def _differ(a: dict[str, Tensor], b: dict[str, Tensor]) -> set[str]:
 
 def test_separator_and_critics_learn(make_semi: MakeRun, log: Log) -> None:
     run, heard = make_semi(train={"accumulate": 2, "validate_every": 10}), log()
-    before = prepare(run, make_fabric("cpu", "32-true"))
+    before = set_up(run, make_fabric("cpu", "32-true"))
     assert isinstance(before.objective, Adversary)
     last = train(run, heard, TrackValidator([run.data / "songs"]))
     assert len(heard.losses) == 10
@@ -104,7 +104,7 @@ def test_separator_and_critics_learn(make_semi: MakeRun, log: Log) -> None:
 def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
     """Of a separator that stands still meanwhile."""
     run = make_semi(critic_learning_rate=1e-3, critic_steps=30)
-    trainee = prepare(run, make_fabric("cpu", "32-true"))
+    trainee = set_up(run, make_fabric("cpu", "32-true"))
     adversary = trainee.objective
     assert isinstance(adversary, Adversary)
     batch = next(adversary._batches(5))
@@ -133,7 +133,7 @@ def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
 def test_the_separators_loss_is_the_sum_of_its_terms(make_semi: MakeRun) -> None:
     """Of paired items the supervised one, of the unpaired mixtures the two others."""
     run = make_semi(alpha=0.5, beta=0.25, critic_steps=1)
-    trainee = prepare(run, make_fabric("cpu", "32-true"))
+    trainee = set_up(run, make_fabric("cpu", "32-true"))
     adversary, model = trainee.objective, trainee.state.model
     assert isinstance(adversary, Adversary)
     adversary.train_critics(trainee.network, 0)
@@ -284,9 +284,9 @@ def test_the_mixture_alone_is_drawn_where_there_are_no_critics(
     assert all(more > less for more, less in zip(heard.losses[:1], plain.losses[:1], strict=True))
 
 
-def test_a_rehearsal_counts_the_critics(make_semi: MakeRun, log: Log) -> None:
+def test_a_dry_run_counts_the_critics(make_semi: MakeRun, log: Log) -> None:
     run = make_semi(train={"steps": 1})
-    found = rehearse(replace(run, workers=2))
+    found = dry_run(replace(run, workers=2))
     written = train(run, log())
     critics = load_checkpoint(written)["critics"]
     assert found.checkpoint_bytes > 3 * 4 * sum(value.numel() for value in critics.values())
@@ -323,7 +323,7 @@ def test_items_follow_from_seed_and_index(make_semi: MakeRun) -> None:
     fabric = make_fabric("cpu", "32-true")
 
     def stream(seed: int) -> Any:
-        trainee = prepare(make_semi(train={"seed": seed}), fabric)
+        trainee = set_up(make_semi(train={"seed": seed}), fabric)
         assert isinstance(trainee.objective, Adversary)
         return trainee.objective._open()
 

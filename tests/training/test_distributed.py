@@ -11,7 +11,7 @@ from torch import nn
 
 from unmix.training.batches import items_of
 from unmix.training.checkpoint import load_checkpoint
-from unmix.training.distributed import launched, leads, make_fabric, with_joint_norms
+from unmix.training.distributed import is_main_process, launched, make_fabric, with_joint_norms
 from unmix.training.loop import train
 from unmix.training.run import Run
 
@@ -25,11 +25,12 @@ import json, os, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
 from unmix.training.config import Recipe
-from unmix.training.distributed import leads
+from unmix.training.distributed import is_main_process
 from unmix.training.loop import Run, train
 
 class Log:
-    heard = {"losses": [], "rates": [], "scores": [], "saved": 0, "validated": 0, "leads": leads()}
+    heard = {"losses": [], "rates": [], "scores": [], "saved": 0, "validated": 0}
+    heard["leads"] = is_main_process()
     def step(self, step, loss, learning_rate, items_per_second):
         self.heard["losses"].append(loss)
         self.heard["rates"].append(learning_rate)
@@ -59,12 +60,12 @@ def test_processes_share_out_the_items_of_a_step(make_run: MakeRun) -> None:
 
 
 def test_a_process_alone_leads(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert leads()
+    assert is_main_process()
     assert not launched()
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     for rank in range(2):
         monkeypatch.setenv("RANK", str(rank))
-        assert leads() == (rank == 0)
+        assert is_main_process() == (rank == 0)
 
 
 def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:

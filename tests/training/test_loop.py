@@ -115,8 +115,8 @@ def test_weights_of_stems_that_are_not_there_are_refused(make_run: MakeRun, log:
     with pytest.raises(ConfigError, match=r"names piano; choose from vocals, accompaniment$"):
         train(make_run(loss={"stem_weights": {"piano": 2}}), log())
     both = {"stems": ["accompaniment", "vocals"]}
-    with pytest.raises(ConfigError, match=r"names rest; choose from accompaniment, vocals$"):
-        train(make_run(model=both, loss={"stem_weights": {"rest": 2}}), log())
+    with pytest.raises(ConfigError, match=r"names residual; choose from accompaniment, vocals$"):
+        train(make_run(model=both, loss={"stem_weights": {"residual": 2}}), log())
     unheard = {"accompaniment": False, "stem_weights": {"accompaniment": 2}}
     with pytest.raises(ConfigError, match=r"names accompaniment; choose from vocals$"):
         train(make_run(loss=unheard), log())
@@ -279,7 +279,7 @@ def test_a_checkpoint_of_another_recipe_is_a_sentence(make_run: MakeRun, log: Lo
     run = make_run(steps=1)
     last = train(run, log())
     wider = make_run(model={"width": 8}, resume=True)
-    with pytest.raises(UnmixError, match=r"of another recipe: model\.width differs; .* --init .*"):
+    with pytest.raises(UnmixError, match=r"with another recipe: model\.width differs; .* --init .*"):
         train(wider, log())
     state = load_checkpoint(last)
     del state["skipped"]

@@ -1,4 +1,4 @@
-"""A loss that is no number ends a run with a report, or is left out and counted."""
+"""A loss that is no number ends a run with a save_report, or is left out and counted."""
 
 import math
 from collections.abc import Callable

@@ -14,7 +14,7 @@ from unmix.training.checkpoint import load_checkpoint
 from unmix.training.distributed import make_fabric
 from unmix.training.loop import train
 from unmix.training.run import Run
-from unmix.training.setup import prepare
+from unmix.training.setup import set_up
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
@@ -29,7 +29,7 @@ def test_the_network_computes_in_the_precision_that_is_asked_for(
     """From inputs that keep 32 bits: a model may return the mixture minus its estimates."""
     run = make_run(architecture=architecture, precision=precision)
     fabric = make_fabric("cpu", run.train.precision)
-    trainee = prepare(run, fabric)
+    trainee = set_up(run, fabric)
     seen = []
     layer = next(m for m in trainee.state.model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d))
     layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))

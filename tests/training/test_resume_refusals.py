@@ -44,7 +44,7 @@ def test_another_recipe_is_refused(
     with pytest.raises(KeyboardInterrupt):
         train(make_run(**{"steps": 20} | before), log(stop_at=6), _falling)
     held = make_run().last.read_bytes()
-    with pytest.raises(UnmixError, match=f"is of another recipe: {keys}; go on with its own"):
+    with pytest.raises(UnmixError, match=f"was trained with another recipe: {keys}; resume with that recipe"):
         train(make_run(resume=True, **{"steps": 20} | now), log(), _falling)
     assert make_run().last.read_bytes() == held
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 
 
-class Layout(StrEnum):
+class LayoutName(StrEnum):
     """How the tracks of a corpus lie in folders."""
 
     AUTO = "auto"
@@ -35,7 +35,7 @@ class Layout(StrEnum):
 
 
 _Source = Annotated[Path, typer.Argument(metavar="SRC", help="Folder of tracks.")]
-_Format = Annotated[Layout, typer.Option(metavar="NAME", help=f"{', '.join(Layout)}.")]
+_Format = Annotated[LayoutName, typer.Option(metavar="NAME", help=f"{', '.join(LayoutName)}.")]
 _Single = Annotated[
     str | None,
     typer.Option(metavar="STEM", help="Every file is a track of this one stem."),
@@ -57,7 +57,7 @@ def data() -> None:
 
 def list_(
     source: _Source,
-    format: _Format = Layout.AUTO,  # noqa: A002  (the option's name)
+    format: _Format = LayoutName.AUTO,  # noqa: A002  (the option's name)
     single: _Single = None,
     include: _Include = None,
     exclude: _Exclude = None,
@@ -92,7 +92,7 @@ def list_(
 def pack(
     source: _Source,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
-    format: _Format = Layout.AUTO,  # noqa: A002  (the option's name)
+    format: _Format = LayoutName.AUTO,  # noqa: A002  (the option's name)
     single: _Single = None,
     include: _Include = None,
     exclude: _Exclude = None,
@@ -144,7 +144,7 @@ def verify(
 
 def _read(
     source: Path,
-    layout: Layout,
+    layout: LayoutName,
     single: str | None,
     include: list[str] | None,
     exclude: list[str] | None,

@@ -84,27 +84,31 @@ def train(
         init=init,
     )
     if dry_run:
-        _rehearse(run)
+        _dry_run(run)
     else:
         _train(run, tensorboard)
 
 
 def _train(run: Run, tensorboard: bool) -> None:
     """Train, and show how it goes; where there are several processes, the first one shows."""
-    from ..training.distributed import leads
-    from ..training.logs import CsvLog, Several
+    from ..training.distributed import is_main_process
+    from ..training.logs import CsvLog, Listeners
     from ..training.loop import train as run_training
     from ..training.tensorboard import TensorBoardLog
 
     console = notes()
-    console.quiet = not leads()
+    console.quiet = not is_main_process()
     validator = _validator(run)
-    board = TensorBoardLog(run.out / "tensorboard", validator) if tensorboard and leads() else None
+    board = (
+        TensorBoardLog(run.out / "tensorboard", validator)
+        if tensorboard and is_main_process()
+        else None
+    )
     validate = board if board and validator else validator
     try:
         with _Display(console, run.train.steps) as display:
             told: list[Listener] = [display, CsvLog(run.out), *([board] if board else [])]
-            last = run_training(run, Several(told), validate)
+            last = run_training(run, Listeners(told), validate)
     except (KeyboardInterrupt, SystemExit) as stop:
         there = f"--resume goes on from {run.last}" if run.last.exists() else "nothing to --resume"
         console.print(f"Interrupted: {there}.")
@@ -129,11 +133,11 @@ def _validator(run: Run) -> TrackValidator | None:
     return TrackValidator([run.data / folder for folder in run.train.validation], stems)
 
 
-def _rehearse(run: Run) -> None:
+def _dry_run(run: Run) -> None:
     """Print what a run would take."""
-    from ..training.dry_run import rehearse, run_seconds
+    from ..training.dry_run import dry_run, run_seconds
 
-    found = rehearse(run)
+    found = dry_run(run)
     config, mib = run.train, 2**20
     items = config.batch_size * config.accumulate
     where = f"in each of {run.workers} processes" if run.workers > 1 else "in one process"

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..errors import AudioError
 from .folders import Skipped
-from .tracks import SILENCE, StemFile, Track
+from .tracks import SILENCE, StemFile, Track, TrackProgress
 
 
 def check(
-    tracks: Sequence[Track], progress: Callable[[float, str], object] = lambda fraction, comes: None
+    tracks: Sequence[Track], progress: TrackProgress = lambda fraction, comes: None
 ) -> Iterator[Skipped]:
     """Yield the stems that do not decode to their end, and those in which nothing sounds.
 
     Args:
         tracks: what to decode.
-        progress: is told the fraction that is done, and the name of the track that comes.
+        progress: see ``TrackProgress``.
     """
     total, seconds = sum(track.seconds for track in tracks), 0.0
     for track in tracks:

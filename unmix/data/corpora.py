@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from ..stems import ORDER
 from .folders import Contents, Format, Skipped, read_folder
 from .matching import Repertoire, Wanted
-from .tempo_key_cache import with_music
+from .tempo_key_cache import with_tempo_key
 from .tracks import MIXTURE, Track
 
 #: Names of files that are stems in every corpus.
@@ -101,9 +101,9 @@ class Corpus:
         """What is left out, as its header cannot be read."""
         return self.contents.skipped
 
-    def listened_to(self, *, voices: bool) -> Corpus:
-        """Return the corpus with tempo and key of its tracks; see ``with_music``."""
-        tracks = with_music(self.tracks, voices=voices)
+    def with_tempo_key(self, *, voices: bool) -> Corpus:
+        """Return the corpus with tempo and key of its tracks; see ``with_tempo_key``."""
+        tracks = with_tempo_key(self.tracks, voices=voices)
         return replace(self, contents=replace(self.contents, tracks=tracks))
 
     def draw(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..errors import AudioError, UnmixError
 from ..stems import in_order
-from .layouts import LAYOUTS, STEM_MP4, Found, Listing, Source, recognise
+from .layouts import LAYOUTS, STEM_MP4, FolderListing, Found, Source, recognise
 from .musdb import expand
 from .packed import INDEX, open_packed
 from .tracks import StemFile, Track
@@ -117,7 +117,7 @@ def _single(root: Path, stem: str, exclude: Sequence[str]) -> Found:
 def _by_layout(
     root: Path, stems: Sequence[str], name: str, exclude: Sequence[str]
 ) -> tuple[str, Found]:
-    listing = Listing(root, _audio_files(root, exclude), stems, asked=name != "auto")
+    listing = FolderListing(root, _audio_files(root, exclude), stems, asked=name != "auto")
     if name == "auto":
         return recognise(listing)
     found = LAYOUTS[name].find(listing)

@@ -39,7 +39,7 @@ class Source(NamedTuple):
 Found = dict[str, dict[str, Source]]
 
 
-class Listing(NamedTuple):
+class FolderListing(NamedTuple):
     """The audio files below a folder."""
 
     root: Path
@@ -56,11 +56,11 @@ class Layout:
     """One way in which the tracks of a corpus lie in folders."""
 
     about: str
-    find: Callable[[Listing], Found]
+    find: Callable[[FolderListing], Found]
     """Returns the tracks of this layout, none where there is no such thing."""
 
 
-def _stems(listing: Listing) -> Found:
+def _stems(listing: FolderListing) -> Found:
     claimed = {source.path for stems in _dsd100(listing).values() for source in stems.values()}
     found: Found = {}
     for path in listing.paths:
@@ -69,7 +69,7 @@ def _stems(listing: Listing) -> Found:
     return found
 
 
-def _musdb18(listing: Listing) -> Found:
+def _musdb18(listing: FolderListing) -> Found:
     return {
         str(path).removesuffix(STEM_MP4): {
             stem: Source(listing.root / path, stream=index) for index, stem in enumerate(STREAMS)
@@ -79,7 +79,7 @@ def _musdb18(listing: Listing) -> Found:
     }
 
 
-def _ccmixter(listing: Listing) -> Found:
+def _ccmixter(listing: FolderListing) -> Found:
     found: Found = {}
     for path in listing.paths:
         if path.stem in _CCMIXTER:
@@ -88,7 +88,7 @@ def _ccmixter(listing: Listing) -> Found:
     return {name: track for name, track in found.items() if {VOCALS, ACCOMPANIMENT} & set(track)}
 
 
-def _dsd100(listing: Listing) -> Found:
+def _dsd100(listing: FolderListing) -> Found:
     found: Found = {}
     halves = set()
     for path in listing.paths:
@@ -102,8 +102,8 @@ def _dsd100(listing: Listing) -> Found:
     return found if len(halves) == 2 else {}
 
 
-def _clips(name: re.Pattern[str]) -> Callable[[Listing], Found]:
-    def find(listing: Listing) -> Found:
+def _clips(name: re.Pattern[str]) -> Callable[[FolderListing], Found]:
+    def find(listing: FolderListing) -> Found:
         return {
             str(path.with_suffix("")): {
                 ACCOMPANIMENT: Source(listing.root / path, channel=0),
@@ -127,7 +127,7 @@ LAYOUTS: Mapping[str, Layout] = {
 }
 
 
-def recognise(listing: Listing) -> tuple[str, Found]:
+def recognise(listing: FolderListing) -> tuple[str, Found]:
     """Return the one layout that the files below a folder have, and its tracks.
 
     Raises:

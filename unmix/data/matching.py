@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..config import Settings
-from .tempo_key import Music
+from .tempo_key import TempoKey
 from .tracks import Track
 
 # Of tracks none of which fits: a step on the circle of fifths is as far as 7 % of tempo.
@@ -54,21 +54,25 @@ class Wanted:
     config: MatchConfig
     track: Track
     """No partner of itself, unless there is no other."""
-    music: Music
+    tempo_key: TempoKey
     """What partners are to fit."""
 
     @classmethod
     def by(cls, track: Track, config: MatchConfig) -> Wanted | None:
         """Return what a track wants of its partners; None where any will do."""
-        return cls(config, track, track.music) if config.on else None
+        return cls(config, track, track.tempo_key) if config.on else None
 
     def beside(self, partner: Track) -> Wanted:
         """Return what is wanted of those who join a track and its partner."""
-        return replace(self, music=self.music.filled_in(partner.music))
+        return replace(self, tempo_key=self.tempo_key.filled_in(partner.tempo_key))
 
     def of(self, stem: str) -> Wanted:
         """Return what is wanted where only one stem is taken: drums go with every key."""
-        return replace(self, music=Music(tempo=self.music.tempo)) if stem == _DRUMS else self
+        return (
+            replace(self, tempo_key=TempoKey(tempo=self.tempo_key.tempo))
+            if stem == _DRUMS
+            else self
+        )
 
 
 class Repertoire:
@@ -76,19 +80,19 @@ class Repertoire:
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         self._tracks = tracks
-        music = [track.music for track in tracks]
-        self._tempo = np.log2([m.tempo or np.nan for m in music])
-        self._signature = np.array([m.key.signature if m.key else np.nan for m in music])
-        self._minor = np.array([m.key.minor if m.key else np.nan for m in music])
+        known = [track.tempo_key for track in tracks]
+        self._tempo = np.log2([m.tempo or np.nan for m in known])
+        self._signature = np.array([m.key.signature if m.key else np.nan for m in known])
+        self._minor = np.array([m.key.minor if m.key else np.nan for m in known])
 
     def distances(self, wanted: Wanted) -> NDArray[np.float64]:
         """Return how far each track is from what is wanted: 0 where it fits."""
         distances = np.zeros(len(self._tracks))
-        if wanted.config.tempo is not None and wanted.music.tempo:
-            away = np.abs(self._tempo - np.log2(wanted.music.tempo)) % 1
+        if wanted.config.tempo is not None and wanted.tempo_key.tempo:
+            away = np.abs(self._tempo - np.log2(wanted.tempo_key.tempo)) % 1
             away = np.minimum(away, 1 - away) - np.log2(1 + wanted.config.tempo)
             distances += _STEPS_OF_AN_OCTAVE * np.nan_to_num(np.where(away > _ROUNDING, away, 0))
-        if wanted.config.key and (key := wanted.music.key):
+        if wanted.config.key and (key := wanted.tempo_key.key):
             steps = np.abs(self._signature - key.signature)
             steps = np.minimum(steps, 12 - steps)
             steps += (self._minor != key.minor) & (wanted.config.key == "same")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +22,7 @@ from pydantic import Field, ValidationError
 from .._types import Samples
 from ..config import Settings
 from ..errors import UnmixError
+from ..storage import sha256_of
 from .tracks import StemFile, Track
 
 INDEX = "unmix-pack.json"
@@ -163,16 +163,10 @@ def verify_packed(root: Path) -> Iterator[tuple[str, str | None]]:
             yield name, f"{path}: missing"
         elif (size := path.stat().st_size) != entry.size:
             yield name, f"{path}: damaged: expected {entry.size} bytes, found {size}"
-        elif (digest := sha256(path)) != entry.sha256:
+        elif (digest := sha256_of(path)) != entry.sha256:
             yield name, f"{path}: damaged: expected the sha256 {entry.sha256}, found {digest}"
         else:
             yield name, _outside(index, name, entry.size)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _check_sizes(root: Path, index: PackIndex) -> None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from hashlib import sha256 as hash_of
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import AudioError, UnmixError
+from ..storage import sha256_of
 from .folders import Contents
 from .packed import (
     INDEX,
@@ -27,18 +28,14 @@ from .packed import (
     StemEntry,
     packed_stem,
     read_index,
-    sha256,
 )
-from .tracks import SILENCE, StemFile, Track
+from .tracks import SILENCE, StemFile, Track, TrackProgress
 
 #: A shard that has grown to so many bytes is closed after the track that it is at.
 SHARD_SIZE = 256 * 2**20
 _LARGEST = 32767
 #: What was asked for, and what is done of it: only while the packing goes on.
 _PLAN, _STATE = "plan.json", "state.json"
-
-#: Is told the fraction that is done, and what comes next.
-Progress = Callable[[float, str], object]
 
 
 def pack(
@@ -48,7 +45,7 @@ def pack(
     strict: bool = False,
     verify: bool = False,
     shard_size: int = SHARD_SIZE,
-    progress: Progress = lambda fraction, comes: None,
+    progress: TrackProgress = lambda fraction, comes: None,
 ) -> PackIndex:
     """Pack a corpus; interrupted, the same call goes on from there.
 
@@ -61,7 +58,7 @@ def pack(
         strict: whether a stem that does not decode is an error.
         verify: whether to read everything again and compare it with the source.
         shard_size: bytes after which a shard is closed.
-        progress: see ``Progress``.
+        progress: see ``TrackProgress``.
 
     Returns:
         The index of the packed corpus.
@@ -105,7 +102,7 @@ def pack(
     return whole
 
 
-def _from(progress: Progress, done: float, total: float, seconds: float, comes: str) -> None:
+def _from(progress: TrackProgress, done: float, total: float, seconds: float, comes: str) -> None:
     """Tell how much is done in all, after some seconds of a shard."""
     progress(done + seconds / total, comes)
 
@@ -141,7 +138,7 @@ def _plan(contents: Contents, strict: bool) -> str:
         for track in contents.tracks
         for stem, file in track.stems.items()
     ]
-    return hash_of(json.dumps([strict, files]).encode()).hexdigest()
+    return sha256(json.dumps([strict, files]).encode()).hexdigest()
 
 
 def _add_shard(
@@ -151,7 +148,7 @@ def _add_shard(
     *,
     strict: bool,
     shard_size: int,
-    progress: Progress,
+    progress: TrackProgress,
 ) -> PackIndex:
     """Write tracks into one more shard until it is large enough; return the index with it."""
     name = f"shard-{len(index.shards):05d}.i16"
@@ -176,7 +173,7 @@ def _add_shard(
         shard.flush()
         os.fsync(shard.fileno())
         size = shard.tell()
-    shards = {**index.shards, name: ShardEntry(size=size, sha256=sha256(folder / name))}
+    shards = {**index.shards, name: ShardEntry(size=size, sha256=sha256_of(folder / name))}
     index = PackIndex(shards=shards, tracks=tracks, skipped=tuple(skipped))
     _write_whole(folder / _STATE, index.model_dump_json())
     return index
@@ -221,14 +218,16 @@ def _append(shard: BinaryIO, file: StemFile, scale: float) -> tuple[int, float, 
     return length + missing, low, high
 
 
-def _compare(folder: Path, index: PackIndex, tracks: Sequence[Track], progress: Progress) -> None:
+def _compare(
+    folder: Path, index: PackIndex, tracks: Sequence[Track], progress: TrackProgress
+) -> None:
     """Read everything again: shards by their hashes, stems against their source.
 
     Raises:
         UnmixError: where a sample is further away than rounding takes it.
     """
     for name, entry in index.shards.items():
-        if sha256(folder / name) != entry.sha256:
+        if sha256_of(folder / name) != entry.sha256:
             raise UnmixError(f"{folder / name} does not read as it was written: check the disk")
     total, seconds = sum(track.seconds for track in tracks), 0.0
     for track in tracks:

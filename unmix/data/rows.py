@@ -12,8 +12,8 @@ from ..errors import ConfigError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 from .tracks import MIXTURE, Term, Track, mix
 
-#: What the row is called that holds all that no stem of the model holds.
-REST = "rest"
+#: Name of the row that holds whatever no stem of the model holds.
+RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of an item: a model's stems in its order, and the rest of the mixture if any."""
+    """The rows of an item: a model's stems in its order, and the residual of the mixture if any."""
 
     stems: tuple[str, ...]
-    backing: tuple[Part, ...]
+    accompaniment: tuple[Part, ...]
     """What plays with the vocals, in parts that together are the accompaniment."""
 
     @classmethod
@@ -60,25 +60,28 @@ class Rows:
             raise ConfigError(f"the accompaniment holds the other stems of {listed}: name one kind")
         if not instruments:
             return cls(tuple(stems), (Part(ACCOMPANIMENT),))
-        backing = tuple(Part(name) for name in instruments)
+        accompaniment = tuple(Part(name) for name in instruments)
         if not set(INSTRUMENTS) <= set(instruments):
-            backing = (*backing, Part(ACCOMPANIMENT, without=instruments))
-        return cls(tuple(stems), backing)
+            accompaniment = (*accompaniment, Part(ACCOMPANIMENT, without=instruments))
+        return cls(tuple(stems), accompaniment)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The name of every row."""
-        return self.stems if self._covered else (*self.stems, REST)
+        return self.stems if self._covered else (*self.stems, RESIDUAL)
 
     @property
     def _covered(self) -> bool:
         """Whether the stems are the whole mixture."""
-        return VOCALS in self.stems and all(part.stem in self.stems for part in self.backing)
+        return VOCALS in self.stems and all(part.stem in self.stems for part in self.accompaniment)
 
-    def stack(self, vocals: Samples, backing: Sequence[Samples]) -> Samples:
-        """Return ``[S, C, N]`` of vocals and the parts of the backing, all ``[C, N]``."""
+    def stack(self, vocals: Samples, accompaniment: Sequence[Samples]) -> Samples:
+        """Return ``[S, C, N]`` of vocals and the parts of the accompaniment, all ``[C, N]``."""
         have = {VOCALS: vocals}
-        have |= {str(part): samples for part, samples in zip(self.backing, backing, strict=True)}
+        have |= {
+            str(part): samples
+            for part, samples in zip(self.accompaniment, accompaniment, strict=True)
+        }
         rows = [have.pop(stem) for stem in self.stems]
         if have:
             rows.append(mix(have.values()))

@@ -100,16 +100,18 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         reader = ExcerptReader(sample_rate, channels, length)
         self._drawing = Drawing(reader, seed, config.speed, config.swap_channels)
         if config.match.on and config.coherent < 1:
-            corpora = [_listened_to(corpus, config.match) for corpus in corpora]
-        backing, by_duration = self._rows.backing, config.by_duration
+            corpora = [_with_tempo_key(corpus, config.match) for corpus in corpora]
+        accompaniment, by_duration = self._rows.accompaniment, config.by_duration
         self._vocals = CorpusDraw(corpora, lambda c: c.vocals, [Part(VOCALS)], by_duration)
-        self._backing = CorpusDraw(corpora, lambda c: c.accompaniment, backing, by_duration)
+        self._accompaniment = CorpusDraw(
+            corpora, lambda c: c.accompaniment, accompaniment, by_duration
+        )
         self._coherent = CorpusDraw(
-            corpora, lambda c: c.coherent, [Part(VOCALS), *backing], by_duration
+            corpora, lambda c: c.coherent, [Part(VOCALS), *accompaniment], by_duration
         )
         if self._coherent.empty and config.coherent:
             raise ConfigError("mixing.coherent is above 0, but no corpus has a weight `coherent`")
-        if (self._vocals.empty or self._backing.empty) and config.coherent < 1:
+        if (self._vocals.empty or self._accompaniment.empty) and config.coherent < 1:
             raise ConfigError("no corpus has a weight for `vocals`, or none for `accompaniment`")
 
     @property
@@ -126,23 +128,23 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
 
     def _item(self, random: Generator) -> dict[str, Tensor]:
         song = random.random() < self._config.coherent
-        vocals, backing, band = self._song(random) if song else self._pair(random)
+        vocals, accompaniment, band = self._song(random) if song else self._pair(random)
         draw = random.random()
         if draw < self._config.without_vocals:
             vocals = np.zeros_like(vocals)
         elif draw > 1 - self._config.without_accompaniment:
-            backing = [np.zeros_like(samples) for samples in backing]
+            accompaniment = [np.zeros_like(samples) for samples in accompaniment]
         return {
-            "references": torch.from_numpy(self._rows.stack(vocals, backing)),
+            "references": torch.from_numpy(self._rows.stack(vocals, accompaniment)),
             "band": torch.tensor(band, dtype=torch.float32),
         }
 
     def _song(self, random: Generator) -> tuple[Samples, list[Samples], float]:
         """Return all stems of one song at one time, as they were mixed."""
         corpus, track = self._coherent(random)
-        parts = [Part(VOCALS), *self._rows.backing]
-        (vocals, *backing), band = self._drawing.read(corpus, track, parts, random)
-        return vocals, backing, band
+        parts = [Part(VOCALS), *self._rows.accompaniment]
+        (vocals, *accompaniment), band = self._drawing.read(corpus, track, parts, random)
+        return vocals, accompaniment, band
 
     def _pair(self, random: Generator) -> tuple[Samples, list[Samples], float]:
         """Return vocals and accompaniment that never met, at a random level."""
@@ -154,12 +156,12 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
             second, other, narrower = self._second(random, vocals, wanted, speed)
             vocals, band = vocals + second, min(band, narrower)
             wanted = wanted.beside(other) if wanted else None
-        backing, narrower = self._draw_backing(random, wanted, speed)
+        accompaniment, narrower = self._draw_accompaniment(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
-        whole = mix(backing)
+        whole = mix(accompaniment)
         if is_silence(whole):  # there is nothing to be loud against
-            return vocals, backing, min(narrower, band)
-        return _levelled(vocals, level, whole), backing, min(narrower, band)
+            return vocals, accompaniment, min(narrower, band)
+        return _levelled(vocals, level, whole), accompaniment, min(narrower, band)
 
     def _second(
         self, random: Generator, vocals: Samples, wanted: Wanted | None, speed: float | None
@@ -170,38 +172,40 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         level = random.uniform(*self._config.second_level)
         return _levelled(second, level, vocals), track, band
 
-    def _draw_backing(
+    def _draw_accompaniment(
         self, random: Generator, wanted: Wanted | None, speed: float | None
     ) -> tuple[list[Samples], float]:
         """Return the accompaniment in parts, maybe with a second one in it, the Hz it holds."""
         share = self._config.second_accompaniment
-        backing, band, track = self._one_backing(random, wanted, speed)
+        accompaniment, band, track = self._draw_one_accompaniment(random, wanted, speed)
         if not share or random.random() >= share:
-            return backing, band
+            return accompaniment, band
         joined = wanted.beside(track) if wanted else None
-        second, narrower, _ = self._one_backing(random, joined, speed)
+        second, narrower, _ = self._draw_one_accompaniment(random, joined, speed)
         level = random.uniform(*self._config.second_level)
-        whole = mix(backing)
+        whole = mix(accompaniment)
         if is_silence(whole):
             return second, narrower
         gain = _gain_to(level, mix(second), whole)
-        added = [part + other * gain for part, other in zip(backing, second, strict=True)]
+        added = [part + other * gain for part, other in zip(accompaniment, second, strict=True)]
         return added, min(band, narrower)
 
-    def _one_backing(
+    def _draw_one_accompaniment(
         self, random: Generator, wanted: Wanted | None, speed: float | None
     ) -> tuple[list[Samples], float, Track]:
         """Return the accompaniment in parts: of one song, or every file of another song.
 
         After it come the Hz that it holds, and the track that was drawn first.
         """
-        corpus, track = self._backing(random, wanted)
-        files = [part.files(track) for part in self._rows.backing]
+        corpus, track = self._accompaniment(random, wanted)
+        files = [part.files(track) for part in self._rows.accompaniment]
         apart = all(files) and sum(map(len, files)) > 1
         if not apart or random.random() >= self._config.remix:
-            return *self._drawing.read(corpus, track, self._rows.backing, random, speed), track
+            return *self._drawing.read(
+                corpus, track, self._rows.accompaniment, random, speed
+            ), track
         joined = wanted.beside(track) if wanted else None
-        backing, bands = [], []
+        accompaniment, bands = [], []
         for names in files:
             parts = []
             for name in names:
@@ -214,15 +218,15 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
                 (samples,), band = self._drawing.read(corpus, other, [Part(name)], random, speed)
                 parts.append(samples * np.float32(_gain(random.uniform(-4.0, 4.0))))
                 bands.append(band)
-            backing.append(mix(parts))
-        return backing, min(bands), track
+            accompaniment.append(mix(parts))
+        return accompaniment, min(bands), track
 
 
-def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
+def _with_tempo_key(corpus: Corpus, match: MatchConfig) -> Corpus:
     """Return a corpus with tempo and key of its tracks, where pairs are made of them."""
     if not corpus.config.vocals and not corpus.config.accompaniment:
         return corpus
-    return corpus.listened_to(voices=match.key is not None)
+    return corpus.with_tempo_key(voices=match.key is not None)
 
 
 def _levelled(samples: Samples, level: float, against: Samples) -> Samples:

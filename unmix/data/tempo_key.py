@@ -1,4 +1,4 @@
-"""Music: the tempo and the key of a recording, as far as they can be heard.
+"""The tempo and the key of a recording, as far as they can be heard.
 
 Beats are tracked as in Ellis, "Beat Tracking by Dynamic Programming" (Journal of New Music
 Research, 2007). The key is the one whose profile correlates best with how strongly the twelve pitch
@@ -51,19 +51,19 @@ class Key(Settings):
         return 7 * (self.tonic + 3 * self.minor) % 12
 
 
-class Music(Settings):
+class TempoKey(Settings):
     """What is known of a recording; None is what is not."""
 
     tempo: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Beats a minute. What is heard as the beat may be half or double of what is written."""
     key: Key | None = None
 
-    def filled_in(self, other: Music) -> Music:
+    def filled_in(self, other: TempoKey) -> TempoKey:
         """Return this, and what of the other one is not known of this."""
-        return Music(tempo=self.tempo or other.tempo, key=self.key or other.key)
+        return TempoKey(tempo=self.tempo or other.tempo, key=self.key or other.key)
 
 
-UNKNOWN = Music()
+UNKNOWN = TempoKey()
 
 
 def estimate_tempo(samples: NDArray[np.float32], sample_rate: int) -> float | None:

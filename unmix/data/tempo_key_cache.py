@@ -26,7 +26,7 @@ from ..config import Settings
 from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, VOCALS, in_order
 from ..storage import cache_folder
-from .tempo_key import Music, estimate_key, estimate_tempo
+from .tempo_key import TempoKey, estimate_key, estimate_tempo
 from .tracks import MIXTURE, StemFile, Term, Track, mix, signed
 
 # What is listened to: one channel at this rate in Hz, and so many seconds of the middle of a track.
@@ -39,45 +39,45 @@ _NAME = "music.jsonl"
 _log = logging.getLogger(__name__)
 
 
-def with_music(tracks: Sequence[Track], *, voices: bool) -> tuple[Track, ...]:
+def with_tempo_key(tracks: Sequence[Track], *, voices: bool) -> tuple[Track, ...]:
     """Return the tracks with their tempo and key, where these can be told.
 
     A track that cannot be read is returned as it is: who draws it says what is wrong with it.
 
     Args:
         tracks: all of a corpus.
-        voices: whether to listen to tracks that are a voice alone too.
+        voices: whether to estimate_tempo_key to tracks that are a voice alone too.
     """
-    remembered = Remembered(cache_folder() / _NAME)
+    cache = TempoKeyCache(cache_folder() / _NAME)
     wanted = {n: t for n, t in enumerate(tracks) if voices or set(t.stems) != {VOCALS}}
     sources = {number: _identity(track) for number, track in wanted.items()}
-    unknown = sum(source not in remembered for source in sources.values())
+    unknown = sum(source not in cache for source in sources.values())
     if unknown:
         _log.warning("estimating tempo and key of %d tracks, once: about a second each", unknown)
-    heard = {number: remembered.get(sources[number], track) for number, track in wanted.items()}
+    found = {number: cache.get(sources[number], track) for number, track in wanted.items()}
     return tuple(
-        replace(track, music=heard[number]) if number in heard else track
+        replace(track, tempo_key=found[number]) if number in found else track
         for number, track in enumerate(tracks)
     )
 
 
-def listen(track: Track) -> Music:
+def estimate_tempo_key(track: Track) -> TempoKey:
     """Return the tempo and key of a track.
 
     Raises:
         AudioError: for a file that cannot be read.
     """
-    names, terms = _heard(track)
+    names, terms = _analysed(track)
     length = min(_SECONDS * _RATE, terms[0].file.length_at(_RATE))
     start = (terms[0].file.length_at(_RATE) - length) // 2
     samples = mix(signed(term.file.read(start, length, _RATE, 1), term.sign) for term in terms)[0]
-    return Music(
+    return TempoKey(
         tempo=None if names == {VOCALS} else estimate_tempo(samples, _RATE),
         key=estimate_key(samples, _RATE),
     )
 
 
-def _heard(track: Track) -> tuple[set[str], tuple[Term, ...]]:
+def _analysed(track: Track) -> tuple[set[str], tuple[Term, ...]]:
     """Return what of a track is listened to, and the files that sum to it."""
     for stem in (ACCOMPANIMENT, MIXTURE):
         if terms := track.terms(stem):
@@ -91,10 +91,10 @@ class _Line(Settings):
 
     source: str
     """Hash of what was listened to."""
-    music: Music
+    music: TempoKey
 
 
-class Remembered:
+class TempoKeyCache:
     """What is known of tracks from earlier runs.
 
     Args:
@@ -104,7 +104,7 @@ class Remembered:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writable = True
-        self._known: dict[str, Music] = {}
+        self._known: dict[str, TempoKey] = {}
         damaged = False
         for text in _lines(path):
             try:
@@ -119,15 +119,15 @@ class Remembered:
     def __contains__(self, source: str) -> bool:
         return source in self._known
 
-    def get(self, source: str, track: Track) -> Music:
+    def get(self, source: str, track: Track) -> TempoKey:
         """Return the music of a track; it is listened to where it is not known."""
         if source not in self._known:
             try:
-                music = listen(track)
+                found = estimate_tempo_key(track)
             except AudioError:
-                return Music()  # not remembered: the file may be whole again the next time
-            self._known[source] = music
-            self._write(_encoded(source, music), whole=False)
+                return TempoKey()  # not remembered: the file may be whole again the next time
+            self._known[source] = found
+            self._write(_encoded(source, found), whole=False)
         return self._known[source]
 
     def _write(self, lines: bytes, *, whole: bool) -> None:
@@ -155,13 +155,13 @@ def _lines(path: Path) -> list[bytes]:
         return []
 
 
-def _encoded(source: str, music: Music) -> bytes:
-    return _Line(source=source, music=music).model_dump_json().encode() + b"\n"
+def _encoded(source: str, tempo_key: TempoKey) -> bytes:
+    return _Line(source=source, music=tempo_key).model_dump_json().encode() + b"\n"
 
 
 def _identity(track: Track) -> str:
     """Return a hash of the files that are listened to: their places, sizes and times of change."""
-    names, terms = _heard(track)
+    names, terms = _analysed(track)
     files = [(*_described(term.file), term.sign) for term in terms]
     told = json.dumps([_VERSION, sorted(names), files], default=str)
     return sha256(told.encode()).hexdigest()

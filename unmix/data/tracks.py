@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +14,11 @@ from .._types import Samples
 from ..audio import open_audio, probe, read_excerpt, resample
 from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
-from .tempo_key import UNKNOWN, Music
+from .tempo_key import UNKNOWN, TempoKey
 
 MIXTURE = "mixture"
+#: Called with the fraction that is done, in [0, 1], and the name of the track that comes next.
+TrackProgress = Callable[[float, str], object]
 #: A file that never gets louder is silent: what an encoder makes of zeros stays far below.
 SILENCE = 1e-4
 
@@ -146,8 +148,8 @@ class Track:
 
     name: str
     stems: dict[str, StemFile]
-    music: Music = UNKNOWN
-    """Its tempo and key, where somebody has listened."""
+    tempo_key: TempoKey = UNKNOWN
+    """Its tempo and key, if they have been estimated."""
 
     @property
     def seconds(self) -> float:
@@ -191,13 +193,13 @@ class Track:
         parts = self.parts(stem)
         if parts and all(name in parts for name in without):
             return tuple(Term(self.stems[name], 1) for name in parts if name not in without)
-        whole = tuple(Term(self.stems[name], 1) for name in parts) or self._remainder(stem)
-        rest = [self.stems.get(name) for name in without]
-        if not whole or None in rest:
+        whole = tuple(Term(self.stems[name], 1) for name in parts) or self._residual_terms(stem)
+        removed = [self.stems.get(name) for name in without]
+        if not whole or None in removed:
             return ()
-        return (*whole, *(Term(file, -1) for file in rest if file))
+        return (*whole, *(Term(file, -1) for file in removed if file))
 
-    def _remainder(self, stem: str) -> tuple[Term, ...]:
+    def _residual_terms(self, stem: str) -> tuple[Term, ...]:
         """Return a stem without a file as what the others leave of a sum that has one."""
         if stem == ACCOMPANIMENT:
             return self._left_of(MIXTURE, (VOCALS,))

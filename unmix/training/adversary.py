@@ -21,7 +21,7 @@ from ..models.adversarial import Critic
 from ..stems import ACCOMPANIMENT, VOCALS
 from .batches import open_corpora, seed_from
 from .config import LossConfig, SemiSupervisedConfig
-from .interrupts import obey_quietly
+from .interrupts import exit_quietly_on_signals
 from .losses import band_weight
 from .nonfinite import fault
 from .run import Run
@@ -224,7 +224,7 @@ class Adversary:
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # as in ``batches``
             multiprocessing_context="spawn" if run.workers else None,
-            worker_init_fn=obey_quietly,
+            worker_init_fn=exit_quietly_on_signals,
         )
         for batch in loader:
             yield {stem: part.to(device, non_blocking=True) for stem, part in batch.items()}

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from ..data import Corpus, CorpusConfig, RandomMixtures, open_corpus
 from ..models import Model
 from .config import TrainConfig
-from .distributed import leads
-from .interrupts import obey_quietly
+from .distributed import is_main_process
+from .interrupts import exit_quietly_on_signals
 from .run import Run
 
 _log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def batches(
         generator=torch.Generator(),
         # Forked workers would inherit torch's threads and locks.
         multiprocessing_context="spawn" if run.workers else None,
-        worker_init_fn=obey_quietly,
+        worker_init_fn=exit_quietly_on_signals,
     )
     for items, item in zip(keys(), loader, strict=True):
         references, band = item["references"], item["band"]
@@ -110,7 +110,7 @@ def open_corpora(
     """Open corpora of a run; its first process names every file that is left out, once."""
     opened = [open_corpus(corpus, run.data, stems) for corpus in corpora]
     reasons = (skipped.reason for corpus in opened for skipped in corpus.skipped)
-    if leads():
+    if is_main_process():
         for reason in dict.fromkeys(reasons):
             _log.warning("%s; left out", reason)
     return opened

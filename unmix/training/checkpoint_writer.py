@@ -9,7 +9,7 @@ from .run import Listener, Run
 from .setup import Trainee
 
 
-class Keeper:
+class CheckpointWriter:
     """Writes a run's checkpoints, in the first process alone; the run's time begins with it.
 
     Args:
@@ -30,19 +30,19 @@ class Keeper:
         """Steps per second."""
         return (self._state.step - self._first) / (time.monotonic() - self._began)
 
-    def keep_last(self, *, now: bool) -> None:
+    def save_last(self, *, now: bool) -> None:
         """Write the last checkpoint if it is late, or wanted now; without a new step, never."""
         late = time.monotonic() - self._saved > 60 * self._run.train.checkpoint_minutes
         if self._write_last(now or late):
             self._listener.saved(self._run.last)
             self._saved = time.monotonic()
 
-    def keep_best(self) -> None:
+    def save_best(self) -> None:
         """Write the best checkpoint."""
         if self._writes:
             save_checkpoint(self._run.best, self._state.dump(self._run.recipe))
 
-    def rescue(self) -> None:
+    def save_interrupted(self) -> None:
         """Write the last checkpoint of a run that is interrupted, unless amid a step."""
         self._write_last(self._state.whole)
 

@@ -37,7 +37,7 @@ class LossConfig(Settings):
     with the rest of the references too: with the accompaniment, for a model of vocals."""
     stem_weights: dict[str, float] = Field(default_factory=dict)
     """Weights of stems by name, 1 where not given. What remains goes by what it is: the
-    accompaniment of a model of vocals, the vocals of one of instruments, else ``rest``."""
+    accompaniment of a model of vocals, the vocals of one of instruments, else ``residual``."""
 
     @model_validator(mode="after")
     def _has_terms(self) -> Self:

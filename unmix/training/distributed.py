@@ -20,7 +20,7 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import nn
 
 from ..devices import choose_device
-from .precision import PrecisionChoice, choose_precision, precision_plugin
+from .precision import PrecisionChoice, fabric_precision, precision_plugin
 
 # The others wait for the first while it validates on whole tracks.
 _PATIENCE = timedelta(hours=6)
@@ -31,7 +31,7 @@ def launched() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the first of all."""
     return not launched() or int(os.environ["RANK"]) == 0
 
@@ -43,7 +43,7 @@ def make_fabric(device: str, precision: PrecisionChoice) -> Fabric:
         device: kind of it; every process takes one of its machine's.
         precision: as in ``TrainConfig``.
     """
-    plugin = precision_plugin(choose_precision(precision, device), choose_device(device).type)
+    plugin = precision_plugin(fabric_precision(precision, device), choose_device(device).type)
     processes: dict[str, Any] = {"devices": 1}
     if launched():
         here = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -68,7 +68,7 @@ def with_joint_norms(model: nn.Module, fabric: Fabric) -> nn.Module:
     return model
 
 
-def part() -> None:
+def leave_group() -> None:
     """End the talk between processes, once all are done; a process that just left could crash."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()

@@ -11,11 +11,11 @@ import torch
 from .batches import batches
 from .distributed import make_fabric
 from .run import Run
-from .setup import prepare
+from .setup import set_up
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class DryRun:
     """What a run would take."""
 
     architecture: str
@@ -38,7 +38,7 @@ class Rehearsal:
     """Of the first step."""
 
 
-def rehearse(run: Run, steps: int = 2) -> Rehearsal:
+def dry_run(run: Run, steps: int = 2) -> DryRun:
     """Do a few steps of a run, one more than are measured; write nothing.
 
     Args:
@@ -49,7 +49,7 @@ def rehearse(run: Run, steps: int = 2) -> Rehearsal:
     torch.set_flush_denormal(True)
     fabric = make_fabric(run.device, config.precision)
     alone = replace(run, workers=0, train=config.model_copy(update={"steps": steps + 1}))
-    trainee = prepare(alone, fabric)
+    trainee = set_up(alone, fabric)
     stream = batches(alone, trainee.state.model, fabric.device)
     loading, stepping, losses = [], [], []
     for _ in range(steps + 1):
@@ -62,7 +62,7 @@ def rehearse(run: Run, steps: int = 2) -> Rehearsal:
         _wait(fabric.device)
         stepping.append(time.perf_counter() - loaded)
         loading.append((loaded - began) / (config.batch_size * config.accumulate))
-    return Rehearsal(
+    return DryRun(
         architecture=run.recipe.architecture,
         stems=trainee.state.model.stems,
         device=str(fabric.device),
@@ -76,7 +76,7 @@ def rehearse(run: Run, steps: int = 2) -> Rehearsal:
     )
 
 
-def run_seconds(rehearsal: Rehearsal, run: Run) -> float:
+def run_seconds(rehearsal: DryRun, run: Run) -> float:
     """Return how long all steps of a run would take: the slower of steps and loading counts.
 
     Validation and checkpoints come on top.

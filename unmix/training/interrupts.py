@@ -17,7 +17,7 @@ _ENDING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Put off what a signal does until this is left; a process that it simply kills, it kills.
 
     Signals come to the main thread alone: in another there is nothing to put off.
@@ -38,7 +38,7 @@ def uninterrupted() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-def obey_quietly(worker: int) -> None:
+def exit_quietly_on_signals(worker: int) -> None:
     """Let a process that reads end without a word at a signal, which may be for all of a run's.
 
     The run gets it too, and saves what it has; a reader that was killed would break it off amid.

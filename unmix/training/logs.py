@@ -83,7 +83,7 @@ class CsvLog:
         part.replace(path)
 
 
-class Several:
+class Listeners:
     """Listeners that are told one after another."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:

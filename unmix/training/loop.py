@@ -10,13 +10,13 @@ import torch
 
 from ..errors import ConfigError, UnmixError
 from .batches import Batch, batches
-from .checkpoint_writer import Keeper
-from .distributed import make_fabric, part
-from .nonfinite import report
-from .optimisation import leave_out
-from .resume import take_up
+from .checkpoint_writer import CheckpointWriter
+from .distributed import leave_group, make_fabric
+from .nonfinite import save_report
+from .optimisation import discard_gradients
+from .resume import resume
 from .run import Listener, Run, Validator
-from .setup import Trainee, prepare
+from .setup import Trainee, set_up
 
 __all__ = ["Listener", "Run", "Validator", "train"]
 
@@ -44,8 +44,8 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
         raise ConfigError("patience and the schedule `plateau` need tracks in train.validation")
     torch.set_flush_denormal(True)  # silent passages make a step several times slower otherwise
     fabric = make_fabric(run.device, config.precision)
-    trainee = prepare(run, fabric)
-    take_up(run, trainee)
+    trainee = set_up(run, fabric)
+    resume(run, trainee)
     state, leads = trainee.state, fabric.is_global_zero
     stream = batches(
         run,
@@ -56,25 +56,25 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
         processes=fabric.world_size,
     )
     items = config.batch_size * config.accumulate * fabric.world_size
-    keeper = Keeper(run, trainee, listener)
+    writer = CheckpointWriter(run, trainee, listener)
     try:
         while True:
             if validate and _due(trainee):
-                keeper.keep_last(now=state.step == config.steps)  # whatever comes of scoring
-                scores = _score(trainee, validate, keeper)
+                writer.save_last(now=state.step == config.steps)  # whatever comes of scoring
+                scores = _score(trainee, validate, writer)
                 if leads:
                     listener.validated(state.step, scores)
             done = state.finished(config)
-            keeper.keep_last(now=done)
+            writer.save_last(now=done)
             if done:
-                part()
+                leave_group()
                 return run.last
             learning_rate = state.learning_rate
             loss = _step(run, trainee, [next(stream) for _ in range(config.accumulate)])
             if leads:
-                listener.step(state.step, loss, learning_rate, keeper.rate * items)
+                listener.step(state.step, loss, learning_rate, writer.rate * items)
     except (KeyboardInterrupt, SystemExit):  # the second is what a signal may raise
-        keeper.rescue()
+        writer.save_interrupted()
         raise
 
 
@@ -88,11 +88,11 @@ def _step(run: Run, trainee: Trainee, parts: list[Batch]) -> float:
                 trainee.optimizer.step()
             return loss
         unpaired, rank = bool(run.train.semi_supervised), fabric.global_rank
-        sentence = report(run.out, wrong, state.step + 1, parts, rank, unpaired=unpaired)
+        sentence = save_report(run.out, wrong, state.step + 1, parts, rank, unpaired=unpaired)
         if state.skipped_in_a_row >= run.train.skips:
             raise UnmixError(sentence)
         state.whole = False
-        leave_out(fabric, trainee.optimizer)
+        discard_gradients(fabric, trainee.optimizer)
         state.skip(buffers)
         return math.nan
 
@@ -104,7 +104,7 @@ def _due(trainee: Trainee) -> bool:
     return 0 < step != trainee.state.validated and regular
 
 
-def _score(trainee: Trainee, validate: Validator, keeper: Keeper) -> dict[str, float]:
+def _score(trainee: Trainee, validate: Validator, writer: CheckpointWriter) -> dict[str, float]:
     """Score the averaged weights, in the first process, and keep them if they are the best."""
     scores: dict[str, float] = {}
     if trainee.fabric.is_global_zero:
@@ -113,6 +113,6 @@ def _score(trainee: Trainee, validate: Validator, keeper: Keeper) -> dict[str, f
     scores = trainee.fabric.broadcast(scores)
     mean = float(np.mean(list(scores.values())))
     if trainee.state.improves(mean):
-        keeper.keep_best()  # before anything holds that they are: an interruption loses nothing
+        writer.save_best()  # before anything holds that they are: an interruption loses nothing
     trainee.state.judge(mean)
     return scores

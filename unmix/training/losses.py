@@ -69,13 +69,13 @@ class Sound:
             frames = self.stft(samples)
         return frames
 
-    def with_rest_of(self, mixture: Sound) -> Self:
+    def with_residual_of(self, mixture: Sound) -> Self:
         """Return these stems, on axis 1, and what remains of the mixture ``[B, C, ...]``."""
         samples, frames = self._given
         if samples is not None:
-            samples = _with_rest(samples, mixture.samples)
+            samples = _with_residual(samples, mixture.samples)
         if frames is not None:
-            frames = _with_rest(frames, mixture.frames)
+            frames = _with_residual(frames, mixture.frames)
         return type(self)(self.stft, samples, frames, self._length)
 
     def within(self, band: Tensor | None) -> Sound:
@@ -91,7 +91,7 @@ class _Error:
 
     Args:
         estimates: of the stems.
-        references: their own first, then perhaps the rest of the mixture.
+        references: their own first, then perhaps the residual of the mixture.
         band: ``[B, F]``, or None for all.
     """
 
@@ -126,33 +126,41 @@ def separation_loss(
 
     Args:
         estimates: of the stems, axes B, S, C first.
-        references: likewise; or one stem more: the rest of the mixture, which is compared with the
+        references: likewise, optionally followed by the residual, which is compared with the
             mixture minus all estimates.
-        mixture: axes B, C first; the sum of the references where these have the rest.
+        mixture: axes B, C first; the sum of the references if these include the residual.
         band: ``[B, F]``, 1 for the bins that the references know, 0 above; None where they know
             all.
         config: weights of the terms.
         weights: of the references' stems, ``[S]``; all 1 where not given.
     """
-    rest = references.stems == estimates.stems + 1
+    has_residual = references.stems == estimates.stems + 1
     error = _Error(estimates, references, band)
     loss = references.samples.new_zeros(())
     if config.magnitude or config.complex:
         level = _level(mixture.frames, config)
     if config.magnitude:
-        distances = _magnitude_distances(estimates, references, mixture if rest else None, band)
+        distances = _magnitude_distances(
+            estimates, references, mixture if has_residual else None, band
+        )
         loss = loss + config.magnitude * _mean(distances, level, weights)
     if config.complex:
-        distances = _distances(error.frames, 1, rest)
+        distances = _distances(error.frames, 1, has_residual)
         loss = loss + config.complex * _mean(distances, level, weights)
     if config.waveform:
-        distances, level = _distances(error.samples, 1, rest), _level(mixture.samples, config)
+        distances, level = (
+            _distances(error.samples, 1, has_residual),
+            _level(mixture.samples, config),
+        )
         loss = loss + config.waveform * _mean(distances, level, weights)
     if config.waveform_squared:
-        distances, level = _distances(error.samples, 2, rest), _power(mixture.samples, config)
+        distances, level = (
+            _distances(error.samples, 2, has_residual),
+            _power(mixture.samples, config),
+        )
         loss = loss + config.waveform_squared * _mean(distances, level, weights)
     if config.multi_resolution:
-        whole = estimates.with_rest_of(mixture) if rest else estimates
+        whole = estimates.with_residual_of(mixture) if has_residual else estimates
         distances = multi_resolution(
             whole.within(band).samples,
             references.within(band).samples,
@@ -200,21 +208,21 @@ def band_weight(band: Tensor, stft: STFT, sample_rate: int) -> Tensor:
     return (frequencies <= band.unsqueeze(1)).float()
 
 
-def _with_rest(stems: Tensor, mixture: Tensor) -> Tensor:
-    return torch.cat([stems, _rest(stems, mixture)], 1)
+def _with_residual(stems: Tensor, mixture: Tensor) -> Tensor:
+    return torch.cat([stems, _residual(stems, mixture)], 1)
 
 
-def _rest(stems: Tensor, mixture: Tensor) -> Tensor:
+def _residual(stems: Tensor, mixture: Tensor) -> Tensor:
     return mixture.unsqueeze(1) - stems.sum(1, keepdim=True)
 
 
 def _magnitude_distances(
     estimates: Sound, references: Sound, mixture: Sound | None, band: Tensor | None
 ) -> Tensor:
-    """Return the mean distances of magnitudes ``[B, S]``; of the rest of the mixture too."""
+    """Return the mean distances of magnitudes ``[B, S]``; of the residual of the mixture too."""
     found = [estimates.frames]
     if mixture is not None:
-        found.append(_rest(estimates.frames, mixture.frames))
+        found.append(_residual(estimates.frames, mixture.frames))
     wanted = references.frames.split([part.shape[1] for part in found], 1)
     distances = [
         _means(_weighted((magnitude(a) - magnitude(b)).abs(), band))
@@ -223,15 +231,15 @@ def _magnitude_distances(
     return torch.cat(distances, 1)
 
 
-def _distances(error: Tensor, power: int, rest: bool) -> Tensor:
+def _distances(error: Tensor, power: int, has_residual: bool) -> Tensor:
     """Return means ``[B, S]`` of absolute errors, or of their squares, of real or complex stems.
 
-    The error of the rest is the sum of the stems', but for its sign: of one stem, the same. So it
-    is where mixture and references are what ``separation_loss`` wants, and the sums agree.
+    The residual's error is minus the sum of the stems' errors, because references and residual sum
+    to the mixture; with one stem the two distances are equal.
     """
-    errors = [error, error.sum(1, keepdim=True)] if rest and error.shape[1] > 1 else [error]
+    errors = [error, error.sum(1, keepdim=True)] if has_residual and error.shape[1] > 1 else [error]
     distances = [_means(magnitude(each) if power == 1 else each.square()) for each in errors]
-    if rest and len(errors) == 1:
+    if has_residual and len(errors) == 1:
         distances.append(distances[0])
     return torch.cat(distances, 1)
 

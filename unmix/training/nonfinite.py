@@ -27,7 +27,7 @@ def fault(loss: float, norm: float, scaled: bool) -> str | None:
     return None
 
 
-def report(
+def save_report(
     folder: Path,
     fault: str,
     step: int,

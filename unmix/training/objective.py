@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data.rows import Rows
+from ..data.rows import RESIDUAL, Rows
 from ..errors import ConfigError
 from ..frontends import STFT
 from ..models import Model, SpectrogramModel
@@ -17,8 +17,6 @@ from .losses import Sound, band_weight, separation_loss
 
 # Samples of the windows under which the loss sees a model that has no frames of its own.
 _JUDGED_N_FFT = 2048
-#: What remains of a mixture, where it has no better name.
-REST = "rest"
 
 
 class Estimator(nn.Module):
@@ -83,13 +81,13 @@ class Objective:
         return separation_loss(estimates, Sound(stft, wanted), whole, weight, self._config, weights)
 
 
-def rest_of(stems: tuple[str, ...]) -> str:
+def residual_name(stems: tuple[str, ...]) -> str:
     """Return what to call the rest of a mixture that some stems are taken out of."""
     if stems == (VOCALS,):
         return ACCOMPANIMENT
     if set(stems) in ({ACCOMPANIMENT}, set(INSTRUMENTS)):
         return VOCALS
-    return REST
+    return RESIDUAL
 
 
 def _stem_weights(
@@ -98,7 +96,7 @@ def _stem_weights(
     """Return the weights of the stems, then that of the rest if it counts; None if all are 1."""
     names = stems
     if config.accompaniment and len(Rows.of(stems).names) > len(stems):
-        names = (*stems, rest_of(stems))
+        names = (*stems, residual_name(stems))
     unknown = config.stem_weights.keys() - set(names)
     if unknown:
         raise ConfigError(

@@ -105,7 +105,7 @@ def scales_losses(fabric: Fabric) -> bool:
     return getattr(fabric.strategy.precision, "scaler", None) is not None
 
 
-def leave_out(fabric: Fabric, optimizer: Any) -> None:
+def discard_gradients(fabric: Fabric, optimizer: Any) -> None:
     """Forget gradients that are no numbers; a loss scaler learns of them."""
     if scales_losses(fabric):
         scaler: torch.amp.GradScaler = fabric.strategy.precision.scaler  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 PrecisionChoice = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
-def choose_precision(asked: PrecisionChoice, device: str) -> FabricPrecision:
+def fabric_precision(asked: PrecisionChoice, device: str) -> FabricPrecision:
     """Return lightning.fabric's name; ``auto`` is bfloat16 where the device is fast in it."""
     if asked != "auto":
         return asked

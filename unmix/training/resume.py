@@ -18,7 +18,7 @@ from .run import Run
 from .setup import Trainee
 
 
-def take_up(run: Run, trainee: Trainee) -> None:
+def resume(run: Run, trainee: Trainee) -> None:
     """Go on where the last run stopped, if that is wanted; else refuse to write over it.
 
     Raises:
@@ -26,7 +26,7 @@ def take_up(run: Run, trainee: Trainee) -> None:
             the folder of the run cannot be one.
     """
     if run.resume:
-        _resume(run, trainee)
+        _restore(run, trainee)
     elif run.last.exists():
         raise UnmixError(f"{run.last} exists: add --resume to go on, or name another --out")
     for folder in (run.out, *run.out.parents):
@@ -34,15 +34,15 @@ def take_up(run: Run, trainee: Trainee) -> None:
             raise UnmixError(f"{run.out} cannot be the folder of a run: {folder} is a file")
 
 
-def _resume(run: Run, trainee: Trainee) -> None:
+def _restore(run: Run, trainee: Trainee) -> None:
     held = load_checkpoint(run.last)
     try:
-        unlike = _unlike(run, held)
-        if unlike:
+        differences = _differences(run, held)
+        if differences:
             raise UnmixError(
-                f"{run.last} is of another recipe: {', '.join(unlike)} "
-                f"differ{'s' if len(unlike) == 1 else ''}; go on with its own, or name another "
-                f"--out, where a model of the same settings may start with --init {run.last}"
+                f"{run.last} was trained with another recipe: {', '.join(differences)} "
+                f"differ{'s' if len(differences) == 1 else ''}; resume with that recipe, or start "
+                f"a new run with another --out and --init {run.last}"
             )
         trainee.state.load(held)
     except (KeyError, ValueError, RuntimeError) as error:
@@ -56,7 +56,7 @@ def _resume(run: Run, trainee: Trainee) -> None:
         torch.manual_seed(seed_from(run.train.seed, trainee.state.step, rank))
 
 
-def _unlike(run: Run, held: Mapping[str, Any]) -> list[str]:
+def _differences(run: Run, held: Mapping[str, Any]) -> list[str]:
     """Return the keys with which the steps that a checkpoint holds would have been others.
 
     Both recipes are compared as they are validated: keys that are given their default value, or
@@ -67,7 +67,7 @@ def _unlike(run: Run, held: Mapping[str, Any]) -> list[str]:
     if earlier.architecture != run.recipe.architecture:
         return ["architecture"]
     before, now = training_of(earlier, where), run.train
-    free = _free(before, now, held)
+    free = _changeable(before, now, held)
     train = [key for key in _differing(_plain(before), _plain(now)) if key not in free]
     if "steps" in train:
         done = held["step"]
@@ -77,7 +77,7 @@ def _unlike(run: Run, held: Mapping[str, Any]) -> list[str]:
     return [f"model.{key}" for key in model] + [f"train.{key}" for key in train]
 
 
-def _free(before: TrainConfig, now: TrainConfig, held: Mapping[str, Any]) -> set[str]:
+def _changeable(before: TrainConfig, now: TrainConfig, held: Mapping[str, Any]) -> set[str]:
     """Return the keys of [train] that may differ: no step that is done follows from them."""
     free = {"checkpoint_minutes", "patience", "grow"}
     if now.schedule.kind != "plateau":  # which falls by scores

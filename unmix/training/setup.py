@@ -18,10 +18,10 @@ from .augment import augment, band_after
 from .average import MovingAverage
 from .batches import Batch, seed_from
 from .config import TrainConfig
-from .distributed import leads, with_joint_norms
+from .distributed import is_main_process, with_joint_norms
 from .growing import grow
 from .nonfinite import fault
-from .objective import Estimator, Objective, rest_of
+from .objective import Estimator, Objective, residual_name
 from .optimisation import Schedule, build_optimizer, limit_gradients, scales_losses
 from .run import Run
 from .state import State
@@ -74,7 +74,7 @@ class Trainee:
         """
         model, config = self.state.model, self.config
         generator = torch.Generator().manual_seed(seed_from(config.seed, batch.items[0]))
-        names = (*model.stems, rest_of(model.stems))[: batch.references.shape[1]]
+        names = (*model.stems, residual_name(model.stems))[: batch.references.shape[1]]
         return replace(
             batch,
             references=augment(
@@ -84,14 +84,14 @@ class Trainee:
         )
 
 
-def prepare(run: Run, fabric: Fabric) -> Trainee:
+def set_up(run: Run, fabric: Fabric) -> Trainee:
     """Return a model before its first step, with everything around it."""
     config = run.train
     fabric.seed_everything(config.seed, verbose=False)
     model = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
     if run.init:
         _start_from(run.init, model, growing=config.grow)
-    elif not run.resume and leads():
+    elif not run.resume and is_main_process():
         _warn_of_random(config)
     with_joint_norms(model, fabric)
     model.to(memory_format=torch.channels_last).to(fabric.device)

@@ -15,7 +15,7 @@ from .._version import __version__
 from ..models import Model
 from .average import MovingAverage
 from .config import Recipe, TrainConfig
-from .interrupts import uninterrupted
+from .interrupts import defer_signals
 from .optimisation import Schedule
 
 
@@ -78,7 +78,7 @@ class State:
 
         Signals wait; whatever else ends it leaves a state that is not whole, and must not be saved.
         """
-        with uninterrupted():
+        with defer_signals():
             self.whole = False
             yield
             self.average.update(self.model)

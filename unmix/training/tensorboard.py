@@ -19,7 +19,7 @@ from ..errors import UnmixError
 from ..frontends import STFT
 from ..models import Model
 from ..separation.separator import RecordingSeparator
-from .validation import Example, TrackValidator
+from .validation import TrackValidator, ValidationExample
 
 # Steps between two points of a curve.
 _EVERY = 10
@@ -50,7 +50,7 @@ class TensorBoardLog:
         self._folder = folder
         self._validator = validator
         self._writer: Any = None
-        self._shown: tuple[Model, Example, dict[str, NDArray[np.float32]]] | None = None
+        self._shown: tuple[Model, ValidationExample, dict[str, NDArray[np.float32]]] | None = None
 
     def __call__(self, model: Model) -> dict[str, float]:
         """Return the scores that the validator gives, and separate an excerpt to show."""
@@ -86,7 +86,7 @@ class TensorBoardLog:
         for name, samples in sounds.items():
             writer.add_audio(name, torch.from_numpy(samples.mean(0, keepdims=True)), step, rate)
         for stem, reference in example.references.items():
-            figure = spectrograms(example.mixture, estimates[stem], reference)
+            figure = spectrogram_figure(example.mixture, estimates[stem], reference)
             writer.add_figure(f"spectrograms/{stem}", figure, step)
 
     def saved(self, path: Path) -> None:
@@ -109,7 +109,7 @@ class TensorBoardLog:
         return self._writer
 
 
-def spectrograms(
+def spectrogram_figure(
     mixture: NDArray[np.float32], estimate: NDArray[np.float32], reference: NDArray[np.float32]
 ) -> Figure:
     """Return a picture of the mixture, the mask, the estimate and the reference, ``[C, N]`` each.

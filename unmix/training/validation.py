@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Example:
+class ValidationExample:
     """A recording with what was mixed, at a model's rate."""
 
     mixture: Samples
@@ -72,7 +72,7 @@ class TrackValidator:
             )
         return {stem: float(np.mean(values)) for stem, values in scores.items()}
 
-    def example(self, model: Model) -> Example:
+    def example(self, model: Model) -> ValidationExample:
         """Return the excerpt of the first track where the model's first stem is loudest."""
         whole = next(self._of_each(lambda track: _read(track, model, model.stems)))
         stem = next(iter(whole.references.values()), whole.mixture)
@@ -80,7 +80,7 @@ class TrackValidator:
         energy = np.concatenate([[0.0], np.cumsum(np.square(stem, dtype=np.float64).sum(0))])
         start = int(np.argmax(energy[span:] - energy[: len(energy) - span]))
         cut = slice(start, start + span)
-        return Example(
+        return ValidationExample(
             whole.mixture[:, cut],
             {name: samples[:, cut] for name, samples in whole.references.items()},
         )
@@ -115,7 +115,7 @@ def _scores(separator: RecordingSeparator, track: Track) -> dict[str, float]:
     return {stem: value for stem, value in scores.items() if np.isfinite(value)}
 
 
-def _read(track: Track, model: Model, stems: Sequence[str]) -> Example:
+def _read(track: Track, model: Model, stems: Sequence[str]) -> ValidationExample:
     """Return a whole track: the sum of its stems where it has them, else its mixture."""
     rate, channels = model.sample_rate, model.audio_channels
     length = next(iter(track.stems.values())).length_at(rate)
@@ -124,7 +124,7 @@ def _read(track: Track, model: Model, stems: Sequence[str]) -> Example:
     references = {
         stem: track.read(stem, 0, length, rate, channels) for stem in stems if track.terms(stem)
     }
-    return Example(mixture, references)
+    return ValidationExample(mixture, references)
 
 
 def _summed(track: Track) -> tuple[str, ...]:

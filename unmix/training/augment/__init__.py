@@ -16,16 +16,16 @@ from torch import Tensor
 from ...errors import ConfigError
 from ...stems import VOCALS
 from .chance import Chance
-from .codec import degrade
+from .codec import simulate_codec
 from .config import AugmentConfig, Effect
 from .doubling import double
 from .dynamics import compress, limit, saturate
 from .filters import equalise, limit_band
 from .gain import change_gain, invert, swap_channels
 from .mixing import blend, remix
-from .reverb import reverberate
+from .reverb import add_reverb
 from .speed_pitch import change_pitch, change_speed
-from .stereo import change_image
+from .stereo import change_stereo
 
 __all__ = ["AugmentConfig", "augment", "band_after"]
 
@@ -117,8 +117,8 @@ def _sound(config: AugmentConfig, stems: tuple[str, ...]) -> Iterator[_Step]:
     yield _Step(saturate, config.saturation, every)
     yield _Step(compress, voice.compression, voices)
     yield _Step(double, voice.doubling, voices)
-    yield _Step(reverberate, voice.reverb, voices)
-    yield _Step(change_image, config.image, every)
+    yield _Step(add_reverb, voice.reverb, voices)
+    yield _Step(change_stereo, config.image, every)
     yield _Step(change_gain, config.gain, every)
 
 
@@ -127,7 +127,7 @@ def _delivery(config: AugmentConfig, stems: tuple[str, ...]) -> Iterator[_Step]:
     every = range(len(stems))
     yield _Step(limit, config.delivery.limiter, every)
     yield _Step(limit_band, config.delivery.band, every)
-    yield _Step(degrade, config.delivery.codec, every)
+    yield _Step(simulate_codec, config.delivery.codec, every)
 
 
 def _changed(references: Tensor, step: _Step, sample_rate: int, chance: Chance) -> Tensor:

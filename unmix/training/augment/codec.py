@@ -15,7 +15,9 @@ _N_FFT = 1024
 _BAND = 8
 
 
-def degrade(samples: Tensor, config: CodecConfig, sample_rate: int, chance: Chance) -> Tensor:
+def simulate_codec(
+    samples: Tensor, config: CodecConfig, sample_rate: int, chance: Chance
+) -> Tensor:
     """Return items ``[K, S, C, N]`` as if their mixture had been through a lossy codec.
 
     What the codec does to a bin of the mixture is a factor, from 0 to 2; all stems have it alike,

@@ -68,7 +68,7 @@ class BlendConfig(Effect):
     """Gain of the second; in the paper both are as they are."""
 
 
-class ImageConfig(Effect):
+class StereoConfig(Effect):
     """The stereo image of each stem, of two channels only.
 
     Each is at the level that it had, unless narrowing takes more than 12 dB of it.
@@ -81,7 +81,7 @@ class ImageConfig(Effect):
     """How much louder left becomes than right."""
 
 
-class PlaybackConfig(Effect):
+class SpeedConfig(Effect):
     """An item as if a tape ran faster or slower: tempo, pitch and formants together."""
 
     speed: PositiveRange = (0.94, 1.06)
@@ -183,13 +183,13 @@ class AugmentConfig(Settings):
     remix: Effect = Effect()
     """The items trade stems with each other."""
     blend: BlendConfig = BlendConfig()
-    playback: PlaybackConfig = PlaybackConfig()
+    playback: SpeedConfig = SpeedConfig()
     pitch: PitchConfig = PitchConfig()
     equaliser: LevelConfig = LevelConfig()
     """A smooth curve of gains over frequency, drawn for each stem."""
     saturation: SaturationConfig = SaturationConfig()
     voice: VoiceConfig = VoiceConfig()
-    image: ImageConfig = ImageConfig()
+    image: StereoConfig = StereoConfig()
     gain: LevelConfig = LevelConfig()
     channels: ChannelsConfig = ChannelsConfig()
     delivery: DeliveryConfig = DeliveryConfig()

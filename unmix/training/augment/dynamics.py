@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .chance import Chance
 from .config import CompressionConfig, LimiterConfig, SaturationConfig
-from .gain import LEAST, at_level_of, level
+from .gain import LEAST, level, match_level
 
 # Seconds: gains are computed for blocks of a sound, and drawn as lines from one to the next.
 _BLOCK = 0.001
@@ -37,14 +37,14 @@ def compress(
     above = above - _decibels(level(samples).square()) - threshold
     reduction = (1 - 1 / ratio) * _KNEE * F.softplus(above / _KNEE)
     gain = lines(10 ** (-reduction / 20), block, samples.shape[-1])
-    return at_level_of(samples * gain, samples)
+    return match_level(samples * gain, samples)
 
 
 def saturate(samples: Tensor, config: SaturationConfig, sample_rate: int, chance: Chance) -> Tensor:
     """Return stems ``[K, S, C, N]`` through ``tanh``, as loud as they were."""
     drive = chance.gain(config.drive, *samples.shape[:2], 1, 1)
     bent = torch.tanh(samples * (drive / level(samples).clamp(min=LEAST)))
-    return at_level_of(bent, samples)
+    return match_level(bent, samples)
 
 
 def limit(samples: Tensor, config: LimiterConfig, sample_rate: int, chance: Chance) -> Tensor:

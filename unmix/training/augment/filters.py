@@ -40,10 +40,10 @@ def equalise(samples: Tensor, config: LevelConfig, sample_rate: int, chance: Cha
 def limit_band(samples: Tensor, config: BandConfig, sample_rate: int, chance: Chance) -> Tensor:
     """Return items ``[K, S, C, N]`` without what is above a frequency, all stems alike."""
     cutoff = chance.ratio(config.cutoff, len(samples), 1, 1, 1)
-    return filtered(samples, lambda frequencies: low_pass(frequencies, cutoff), sample_rate)
+    return filtered(samples, lambda frequencies: low_pass_gains(frequencies, cutoff), sample_rate)
 
 
-def low_pass(frequencies: Tensor, cutoff: Tensor) -> Tensor:
+def low_pass_gains(frequencies: Tensor, cutoff: Tensor) -> Tensor:
     """Return gains that are 1 up to a cutoff, and 0 from a little above it."""
     beyond = ((frequencies / cutoff - 1) / _SLOPE).clamp(0, 1)
     return 0.5 + 0.5 * torch.cos(torch.pi * beyond)

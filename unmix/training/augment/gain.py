@@ -18,7 +18,7 @@ def level(samples: Tensor) -> Tensor:
     return samples.square().mean((-2, -1), keepdim=True).sqrt()
 
 
-def at_level_of(samples: Tensor, model: Tensor, most: float = math.inf) -> Tensor:
+def match_level(samples: Tensor, model: Tensor, most: float = math.inf) -> Tensor:
     """Return stems as loud as those of ``model``, by a gain of ``most`` at most; silent ones as
     they are.
     """

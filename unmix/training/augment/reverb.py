@@ -17,7 +17,7 @@ _PREDELAY = (0.005, 0.03)
 _DAMPING = (2000.0, 8000.0)
 
 
-def reverberate(samples: Tensor, config: ReverbConfig, sample_rate: int, chance: Chance) -> Tensor:
+def add_reverb(samples: Tensor, config: ReverbConfig, sample_rate: int, chance: Chance) -> Tensor:
     """Return voices ``[K, S, C, N]`` in rooms: each sound and, at a level, what follows it."""
     length = samples.shape[-1]
     shape = (*samples.shape[:2], 1, 1)

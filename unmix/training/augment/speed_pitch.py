@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ...frontends import STFT
 from .chance import Chance
-from .config import PitchConfig, PlaybackConfig
+from .config import PitchConfig, SpeedConfig
 
 # Seconds over which the end of an excerpt is faded into its start.
 _FADE = 0.01
@@ -20,14 +20,12 @@ _FADE = 0.01
 _FRAME = 0.04
 
 
-def change_speed(
-    samples: Tensor, config: PlaybackConfig, sample_rate: int, chance: Chance
-) -> Tensor:
+def change_speed(samples: Tensor, config: SpeedConfig, sample_rate: int, chance: Chance) -> Tensor:
     """Return items ``[K, S, C, N]`` at another speed, pitch and formants going with it."""
     speeds = chance.ratio(config.speed, len(samples)).tolist()
     fade = round(_FADE * sample_rate)
     played = [
-        played_at(item, speed, fade, samples.shape[-1])
+        play_at_speed(item, speed, fade, samples.shape[-1])
         for item, speed in zip(samples, speeds, strict=True)
     ]
     return torch.stack(played)
@@ -44,12 +42,12 @@ def change_pitch(samples: Tensor, config: PitchConfig, sample_rate: int, chance:
     for item, rise, tempo in zip(samples, semitones, tempi, strict=True):
         # In longer time at the same pitch, then faster: what is left of both is the pitch.
         pitch = 2 ** (rise / 12)
-        longer = stretched(item, tempo / pitch, stft)
-        changed.append(played_at(longer, pitch, fade, samples.shape[-1]))
+        longer = time_stretch(item, tempo / pitch, stft)
+        changed.append(play_at_speed(longer, pitch, fade, samples.shape[-1]))
     return torch.stack(changed)
 
 
-def played_at(samples: Tensor, speed: float, fade: int, length: int) -> Tensor:
+def play_at_speed(samples: Tensor, speed: float, fade: int, length: int) -> Tensor:
     """Return ``[..., length]`` samples of a loop of samples ``[..., N]`` that runs at a speed."""
     loop = _looped(samples, min(fade, samples.shape[-1] // 4))
     once = _resampled(loop, max(1, round(loop.shape[-1] / speed)))
@@ -57,7 +55,7 @@ def played_at(samples: Tensor, speed: float, fade: int, length: int) -> Tensor:
     return once.repeat(*[1] * (once.ndim - 1), times)[..., :length]
 
 
-def stretched(samples: Tensor, rate: float, stft: STFT) -> Tensor:
+def time_stretch(samples: Tensor, rate: float, stft: STFT) -> Tensor:
     """Return samples ``[..., C, N]`` in N / ``rate`` samples, at the pitch that they had.
 
     A phase vocoder (Flanagan and Golden 1966): frames are set further apart, and what a bin's phase

@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from .chance import Chance
-from .config import ImageConfig
-from .gain import at_level_of
+from .config import StereoConfig
+from .gain import match_level
 
 # Gain that makes up for what narrowing takes, at the most, 12 dB: what left and right have with
 # opposite polarity is all but gone in mono, and what is left of it is no stem to be heard.
 _MOST_GAIN = 4.0
 
 
-def change_image(samples: Tensor, config: ImageConfig, sample_rate: int, chance: Chance) -> Tensor:
+def change_stereo(
+    samples: Tensor, config: StereoConfig, sample_rate: int, chance: Chance
+) -> Tensor:
     """Return stems ``[K, S, 2, N]``, narrower or wider, and moved.
 
     Each is as loud as before, where that takes 12 dB or less.
@@ -27,4 +29,4 @@ def change_image(samples: Tensor, config: ImageConfig, sample_rate: int, chance:
     middle, side = (left + right) / 2, (left - right) / 2 * chance.uniform(config.width, *shape)
     gain = chance.gain(config.balance, *shape).sqrt()
     changed = torch.stack([(middle + side) * gain, (middle - side) / gain], 2)
-    return at_level_of(changed, samples, _MOST_GAIN)
+    return match_level(changed, samples, _MOST_GAIN)
