@@ -142,7 +142,7 @@ def test_an_interrupt_says_how_to_go_on(
         (["list", "none"], "no such folder of tracks"),
         (["list", "."], "holds no track"),
         (["list", ".", "--format", "dsd100"], "holds no track of the layout dsd100"),
-        (["list", ".", "--format", "dsd100", "--single", "vocals"], "leaves nothing for `format`"),
+        (["list", ".", "--format", "dsd100", "--single", "vocals"], "`single` and `format` cannot"),
         (["verify", "."], "cannot be read"),
         (["pack", ".", "out"], "holds no track"),
     ],

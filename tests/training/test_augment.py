@@ -185,7 +185,7 @@ def test_bands_follow_what_may_become_of_them() -> None:
     ("table", "fault"),
     [
         ({"gain": {"share": 1.5}}, "gain.share"),
-        ({"gain": {"decibels": [6, -6]}}, "lower end of a range comes first"),
+        ({"gain": {"decibels": [6, -6]}}, "a range starts with its lower end"),
         ({"playback": {"speed": [0, 1]}}, "above 0"),
         ({"image": {"width": [-1, 1]}}, "not lie below 0"),
         ({"reverb": {"share": 1}}, "unknown key; choose from remix"),

@@ -29,17 +29,18 @@ _ROUNDING = 1e-9
 
 
 class MatchConfig(Settings):
-    """How alike songs are whose stems meet in an item; without either setting, any songs meet.
+    """Which songs may be mixed with each other; by default, any.
 
-    Tracks are compared as they are on disk, with those of which the vocals are drawn; a track is no
-    partner of itself. What is not known of a track fits everything: the tempo of a voice alone,
-    say. Where no track fits, those that come nearest are drawn from.
+    Every track is compared with the track of the vocals, as they are on disk, and is never paired
+    with itself. An unknown tempo or key, such as the tempo of a voice alone, matches everything. If
+    no track matches, the nearest ones are used.
     """
 
     tempo: float | None = Field(default=None, ge=0, lt=0.4)
-    """Largest relative difference of tempo; half and double of a tempo count as the same."""
+    """Largest relative difference of tempo; half and double tempo count as equal. Default: any."""
     key: Literal["same", "relative"] | None = None
-    """``same``: tonic and mode; ``relative``: a relative major or minor goes with it as well."""
+    """``same``: equal tonic and mode; ``relative``: the relative major or minor matches too.
+    Default: any."""
 
     @property
     def on(self) -> bool:

@@ -35,34 +35,35 @@ _FLOOR = 1e-4
 
 
 class MixingConfig(Settings):
-    """How an excerpt is mixed. Shares are of items; levels are of root mean squares, in dB."""
+    """How excerpts are mixed into items. Shares are probabilities; levels are RMS levels in dB."""
 
     coherent: float = Field(default=0.15, ge=0, le=1)
-    """Share of songs taken as they are."""
+    """Share of items that are an excerpt of one song, unchanged."""
     without_vocals: float = Field(default=0.1, ge=0, le=1)
-    """Share of items whose vocals are silent."""
+    """Share of items with silent vocals."""
     without_accompaniment: float = Field(default=0.02, ge=0, le=1)
-    """Share of items whose accompaniment is silent."""
+    """Share of items with a silent accompaniment."""
     second_singer: float = Field(default=0.0, ge=0, le=1)
-    """Share of vocals, drawn on their own, that another excerpt is added to, from any corpus: the
-    mix-audio augmentation of Kong et al. (ISMIR 2021), of voices alone."""
+    """Share of mixed items whose vocals are two excerpts added together, from any corpora: the
+    mix-audio augmentation of Kong et al. (ISMIR 2021), for vocals only."""
     second_accompaniment: float = Field(default=0.0, ge=0, le=1)
-    """Likewise the share of accompaniments that another one is added to."""
+    """Share of mixed items whose accompaniment is two accompaniments added together."""
     second_level: tuple[float, float] = (-12.0, 0.0)
-    """Range of the level of what is added, against the first."""
+    """Range of the level of the second singer or accompaniment, relative to the first."""
     remix: float = Field(default=1.0, ge=0, le=1)
-    """Share of accompaniments whose instruments come from different songs, where they are apart."""
+    """Share of accompaniments with instruments from different songs, if the corpus has them as
+    separate stems."""
     vocals_level: tuple[float, float] = (-10.0, 4.0)
-    """Range of the vocals' level against the accompaniment's."""
+    """Range of the level of the vocals, relative to the accompaniment."""
     speed: float = Field(default=0.0, ge=0, lt=0.5)
-    """Largest relative change of playing speed, which moves pitch and formants with it. Each
-    excerpt has its own; where songs are matched, all of an item have one, and still match."""
+    """Largest relative change of playing speed; pitch and formants change with it. Each excerpt has
+    its own speed, except with ``match``, where all excerpts of an item share one."""
     swap_channels: float = Field(default=0.5, ge=0, le=1)
-    """Share of excerpts whose left and right are each other's."""
+    """Share of excerpts with left and right swapped."""
     by_duration: bool = False
-    """Whether a track is drawn as often as it is long; else as often as any other of its corpus."""
+    """Whether tracks are drawn in proportion to their length; otherwise all are equally likely."""
     match: MatchConfig = MatchConfig()
-    """How alike songs are whose stems meet in an item."""
+    """Which songs may be mixed with each other, by tempo and key."""
 
 
 class RandomMixtures(Dataset[dict[str, Tensor]]):
@@ -110,9 +111,14 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
             corpora, lambda c: c.coherent, [Part(VOCALS), *accompaniment], by_duration
         )
         if self._coherent.empty and config.coherent:
-            raise ConfigError("mixing.coherent is above 0, but no corpus has a weight `coherent`")
+            raise ConfigError(
+                "mixing.coherent is above 0, but no corpus has a weight `coherent`: add one, or set "
+                "mixing.coherent to 0"
+            )
         if (self._vocals.empty or self._accompaniment.empty) and config.coherent < 1:
-            raise ConfigError("no corpus has a weight for `vocals`, or none for `accompaniment`")
+            raise ConfigError(
+                "no corpus has a weight `vocals`, or none has a weight `accompaniment`"
+            )
 
     @property
     def rows(self) -> tuple[str, ...]:
