@@ -178,7 +178,7 @@ def test_a_run_below_a_file_is_one_line(unmix: Unmix, recipe: Path, tmp_path: Pa
     options = ("--data", tmp_path / "data", "--workers", 0, "--device", "cpu")
     outcome = unmix("train", recipe, *options, "-o", recipe / "run")
     assert (outcome.code, len(outcome.err.splitlines())) == (1, 1)
-    assert "is not a folder" in outcome.errors[0]
+    assert "the folder cannot be created" in outcome.errors[0]
 
 
 @pytest.mark.slow

@@ -247,7 +247,7 @@ def test_a_file_shorter_than_the_excerpt_is_placed_in_silence(corpora_folder: Pa
 @pytest.mark.parametrize(
     ("corpora", "message"),
     [
-        ([SINGERS, SONGS | {"accompaniment": 0.0}], "none for `accompaniment`"),
+        ([SINGERS, SONGS | {"accompaniment": 0.0}], "none has a weight `accompaniment`"),
         ([SONGS | {"coherent": 0.0}], "coherent"),
         ([SONGS, SINGERS | {"accompaniment": 1.0}], "singers: no track has accompaniment"),
     ],

@@ -170,7 +170,7 @@ def test_unpaired_excerpts_are_swapped_as_often_as_is_asked_for(
 def test_unpaired_excerpts_need_a_corpus_and_a_stem(songs_folder: Path) -> None:
     corpora = [open_corpus(CorpusConfig(path="songs", vocals=1.0), songs_folder)]
     form = {"sample_rate": RATE, "channels": 1, "length": 100, "seed": 0, "items": 1}
-    with pytest.raises(ConfigError, match="no corpus has a weight for `mixture`"):
+    with pytest.raises(ConfigError, match="no corpus has a weight `mixture`"):
         UnpairedExcerpts(corpora, "mixture", **form)
-    with pytest.raises(ConfigError, match="'drums' is not drawn alone; choose from vocals"):
+    with pytest.raises(ConfigError, match="'drums' is not an unpaired stem; choose from vocals"):
         UnpairedExcerpts(corpora, "drums", **form)

@@ -344,11 +344,11 @@ def test_items_follow_from_seed_and_index(make_semi: MakeRun) -> None:
 @pytest.mark.parametrize(
     ("changes", "own", "sentence"),
     [
-        ({"architecture": "unet"}, {}, "`unet` has no log magnitudes"),
-        ({"model": MODEL | {"stems": ["vocals"]}}, {}, "needs the stems"),
-        ({}, {"train": {"loss": {"magnitude": 2}}}, r"leave out the table \[train.loss\]"),
+        ({"architecture": "unet"}, {}, "`unet` does not estimate log magnitudes"),
+        ({"model": MODEL | {"stems": ["vocals"]}}, {}, "the model needs the stems"),
+        ({}, {"train": {"loss": {"magnitude": 2}}}, r"remove the table \[train.loss\]"),
         ({}, {"corpora": [UNPAIRED[0] | {"band": 3000}]}, "unpaired/voices ends at 3000 Hz"),
-        ({}, {"corpora": UNPAIRED[:2]}, "no corpus has a weight for `mixture`"),
+        ({}, {"corpora": UNPAIRED[:2]}, "no corpus has a weight `mixture`"),
     ],
 )
 def test_what_cannot_be_trained_so_is_refused(

@@ -134,8 +134,8 @@ def test_what_is_done_to_voices_leaves_the_rest_alone(name: str) -> None:
     augmented = _augmented(references, EACH[name])
     assert torch.equal(augmented[:, 1:], references[:, 1:])
     assert not torch.equal(augmented[:, 0], references[:, 0])
-    with pytest.raises(ConfigError, match="needs the stem vocals; there is drums, rest"):
-        augment(references[:, :2], ("drums", "rest"), RATE, _config(EACH[name]), _seed())
+    with pytest.raises(ConfigError, match="needs the stem vocals; the stems are drums, residual"):
+        augment(references[:, :2], ("drums", "residual"), RATE, _config(EACH[name]), _seed())
 
 
 def test_a_share_of_the_items_is_changed_and_the_others_stay_as_they_are() -> None:
@@ -232,5 +232,5 @@ def test_a_run_of_a_model_without_vocals_knows_what_the_rest_is(
 ) -> None:
     settings = {"augment": {"voice": {"doubling": {"share": 1}}}, "steps": 2}
     train(make_run("backing", model={"stems": ["accompaniment"]}, **settings), log())
-    with pytest.raises(ConfigError, match="needs the stem vocals; there is drums, rest"):
+    with pytest.raises(ConfigError, match="needs the stem vocals; the stems are drums, residual"):
         train(make_run("drums", model={"stems": ["drums"]}, **settings), log())

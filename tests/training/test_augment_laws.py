@@ -26,7 +26,7 @@ from unmix.training.augment.config import (
     SpeedConfig,
     StereoConfig,
 )
-from unmix.training.augment.doubling import delayed, double, pan
+from unmix.training.augment.doubling import add_doubling, delayed, pan
 from unmix.training.augment.dynamics import compress, limit, saturate
 from unmix.training.augment.filters import equalise, limit_band
 from unmix.training.augment.gain import change_gain, invert, level, swap_channels
@@ -304,12 +304,12 @@ def test_doubling_adds_late_copies_that_are_hardly_out_of_tune(chance: Chance) -
     click = torch.zeros(1, 1, 2, RATE)
     click[..., 1000] = 1
     config = DoublingConfig(voices=3, delay=(0.02, 0.03), detune=(5, 5))
-    added = (double(click, config, RATE, chance) - click).abs().amax((0, 1, 2)).nonzero()
+    added = (add_doubling(click, config, RATE, chance) - click).abs().amax((0, 1, 2)).nonzero()
     assert int(added.min()) >= 1000 + 0.02 * RATE
     assert int(added.max()) <= 1000 + 0.035 * RATE + 2 * RATE * (2 ** (5 / 1200) - 1)
     one = DoublingConfig(voices=1, detune=(20, 20), decibels=(0, 0))
     sine = _sine(1000)
-    copy = (double(sine, one, RATE, chance) - sine)[0, 0, 0, 1000:]
+    copy = (add_doubling(sine, one, RATE, chance) - sine)[0, 0, 0, 1000:]
     assert abs(1200 * math.log2(_frequency(copy) / 1000)) < 20
 
 

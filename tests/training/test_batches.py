@@ -55,7 +55,7 @@ def test_files_that_cannot_be_opened_are_named_once(
         train(replace(run, data=tmp_path), log())
     (record,) = caplog.records
     assert str(damaged) in record.getMessage()
-    assert record.getMessage().endswith("; left out")
+    assert record.getMessage().endswith("; skipped")
 
 
 def test_one_process_of_several_names_them(

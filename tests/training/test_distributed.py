@@ -11,7 +11,7 @@ from torch import nn
 
 from unmix.training.batches import items_of
 from unmix.training.checkpoint import load_checkpoint
-from unmix.training.distributed import is_main_process, launched, make_fabric, with_joint_norms
+from unmix.training.distributed import is_main_process, launched, make_fabric, with_synced_norms
 from unmix.training.loop import train
 from unmix.training.run import Run
 
@@ -77,9 +77,9 @@ def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> N
 
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     names = list(model.state_dict())
-    with_joint_norms(model, make_fabric("cpu", "32-true"))
+    with_synced_norms(model, make_fabric("cpu", "32-true"))
     assert type(model[1]) is nn.BatchNorm2d
-    with_joint_norms(model, Cuda())  # type: ignore[arg-type]
+    with_synced_norms(model, Cuda())  # type: ignore[arg-type]
     assert type(model[1]) is nn.SyncBatchNorm
     assert list(model.state_dict()) == names
 

@@ -17,9 +17,7 @@ MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
 
 
-def test_a_dry_run_tells_what_the_run_then_has(
-    make_run: MakeRun, log: Log, tmp_path: Path
-) -> None:
+def test_a_dry_run_tells_what_the_run_then_has(make_run: MakeRun, log: Log, tmp_path: Path) -> None:
     run, heard = make_run(steps=1, accumulate=2, model={"width": 32, "depth": 3}), log()
     found = dry_run(run)
     assert list(tmp_path.iterdir()) == []

@@ -60,7 +60,7 @@ def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UnmixError, match=r"scores\.csv: cannot write the log"):
         CsvLog(tmp_path / "file" / "run").validated(10, {"vocals": 1.0})
     pytest.importorskip("tensorboard")
-    with pytest.raises(UnmixError, match="board: cannot write curves"):
+    with pytest.raises(UnmixError, match="board: cannot write the TensorBoard log"):
         TensorBoardLog(tmp_path / "file" / "board").step(10, 1.0, 1e-3, 1.0)
 
 

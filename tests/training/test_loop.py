@@ -63,7 +63,7 @@ def test_a_share_of_the_weights_it_starts_from_is_in_what_it_leaves(
         if value.is_floating_point():
             torch.testing.assert_close(kept[name], value.lerp(start[name], 0.4))
     train(make_run("random", steps=1, start_share=0.4), log())
-    assert "start_share keeps some of the first weights" in caplog.text
+    assert "start_share keeps a share of the initial weights" in caplog.text
 
 
 @pytest.mark.parametrize("stems", [["vocals"], ["accompaniment", "vocals"]])
@@ -223,7 +223,9 @@ def test_a_checkpoint_is_whole_or_the_old_one(
 def test_a_run_below_a_file_is_refused_at_once(make_run: MakeRun, log: Log, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     heard = log()
-    with pytest.raises(UnmixError, match=r"cannot be the folder of a run: .*file is a file$"):
+    with pytest.raises(
+        UnmixError, match=r"the folder cannot be created, because .*file is a file$"
+    ):
         train(make_run("file/run"), heard)
     assert heard.losses == []
     with pytest.raises(UnmixError, match="cannot write the checkpoint"):
@@ -264,7 +266,7 @@ def test_a_run_can_start_from_another_models_weights(make_run: MakeRun, log: Log
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(after[name], value, atol=1e-6, rtol=0)
     wider = make_run("third", model={"width": 8}, init=str(trained), **still)
-    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .* with --init"):
+    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .*; give --init"):
         train(wider, log())
 
 
@@ -279,12 +281,14 @@ def test_a_checkpoint_of_another_recipe_is_a_sentence(make_run: MakeRun, log: Lo
     run = make_run(steps=1)
     last = train(run, log())
     wider = make_run(model={"width": 8}, resume=True)
-    with pytest.raises(UnmixError, match=r"with another recipe: model\.width differs; .* --init .*"):
+    with pytest.raises(
+        UnmixError, match=r"with another recipe: model\.width differs; .* --init .*"
+    ):
         train(wider, log())
     state = load_checkpoint(last)
     del state["skipped"]
     save_checkpoint(last, state)
-    with pytest.raises(UnmixError, match=r"of another recipe or version .* --init .*last\.ckpt"):
+    with pytest.raises(UnmixError, match=r"from another recipe or version .* --init .*last\.ckpt"):
         train(replace(run, resume=True), log())
 
 

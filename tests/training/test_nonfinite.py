@@ -1,4 +1,4 @@
-"""A loss that is no number ends a run with a save_report, or is left out and counted."""
+"""A loss that is no number ends a run with a report, or is skipped and counted."""
 
 import math
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_a_damaged_item_ends_the_run_and_is_kept(
 
 def test_weights_that_run_away_end_the_run(make_run: MakeRun, log: Log) -> None:
     run = make_run(learning_rate=1e30, warmup=0)
-    with pytest.raises(UnmixError, match=r"is (nan|inf) at step \d+: all samples are numbers; low"):
+    with pytest.raises(UnmixError, match=r"is (nan|inf) at step \d+: all samples are finite; low"):
         train(run, log())
 
 

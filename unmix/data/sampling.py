@@ -112,8 +112,8 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         )
         if self._coherent.empty and config.coherent:
             raise ConfigError(
-                "mixing.coherent is above 0, but no corpus has a weight `coherent`: add one, or set "
-                "mixing.coherent to 0"
+                "mixing.coherent is above 0, but no corpus has a weight `coherent`: "
+                "add one, or set mixing.coherent to 0"
             )
         if (self._vocals.empty or self._accompaniment.empty) and config.coherent < 1:
             raise ConfigError(

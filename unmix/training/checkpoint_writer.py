@@ -1,4 +1,4 @@
-"""Which checkpoints a run keeps, and when: the last one, every few minutes, and the best one."""
+"""Writes the checkpoints of a run: the last one every few minutes, and the best one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .setup import Trainee
 
 
 class CheckpointWriter:
-    """Writes a run's checkpoints, in the first process alone; the run's time begins with it.
+    """Writes the checkpoints of a run, in the main process only; also measures its speed.
 
     Args:
-        run: what is trained, and where its checkpoints are.
-        trainee: what goes into them.
-        listener: is told of the last one, whenever it is written on the way.
+        run: the run, which names the files.
+        trainee: the model in training, whose state is written.
+        listener: called when the last checkpoint has been written.
     """
 
     def __init__(self, run: Run, trainee: Trainee, listener: Listener) -> None:
@@ -31,7 +31,7 @@ class CheckpointWriter:
         return (self._state.step - self._first) / (time.monotonic() - self._began)
 
     def save_last(self, *, now: bool) -> None:
-        """Write the last checkpoint if it is late, or wanted now; without a new step, never."""
+        """Write the last checkpoint if it is due, or ``now``; never without a new step."""
         late = time.monotonic() - self._saved > 60 * self._run.train.checkpoint_minutes
         if self._write_last(now or late):
             self._listener.saved(self._run.last)
@@ -43,7 +43,7 @@ class CheckpointWriter:
             save_checkpoint(self._run.best, self._state.dump(self._run.recipe))
 
     def save_interrupted(self) -> None:
-        """Write the last checkpoint of a run that is interrupted, unless amid a step."""
+        """Write the last checkpoint of an interrupted run, unless it is inside a step."""
         self._write_last(self._state.whole)
 
     def _write_last(self, wanted: bool) -> bool:

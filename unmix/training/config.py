@@ -157,8 +157,8 @@ class TrainConfig(OptimisationConfig):
     validate_every: int = Field(default=500, gt=0)
     """Steps between two validations."""
     validation: tuple[str, ...] = ()
-    """Folders of validation tracks, relative to the data folder. The best checkpoint has the highest
-    mean SDR on them."""
+    """Folders of validation tracks, relative to the data folder; the checkpoint with the highest
+    mean SDR on them is the best."""
     patience: int = Field(default=0, ge=0)
     """Validations without a better score before the run ends early; 0: never."""
     loss: LossConfig = LossConfig()

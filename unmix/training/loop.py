@@ -1,4 +1,4 @@
-"""The training loop: draw, mix, mask, compare, step. One page, to be read from top to bottom."""
+"""The training loop, on one page, to be read from top to bottom."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ __all__ = ["Listener", "Run", "Validator", "train"]
 
 
 def train(run: Run, listener: Listener, validate: Validator | None = None) -> Path:
-    """Train a recipe from its first step, or from the last checkpoint, to the end.
+    """Train a recipe to its end, from the first step or from the last checkpoint.
 
-    Where torchrun has started several processes, each of them calls this; the first one alone
-    validates, writes, and tells the listener.
+    Under torchrun every process calls this function; only the main process validates, writes
+    files and calls the listener.
 
     Args:
-        run: what to train, from what, to where.
-        listener: is told of every step, score and checkpoint.
-        validate: scores the averaged weights every ``validate_every`` steps; the best are kept.
+        run: what to train.
+        listener: called after every step, validation and checkpoint.
+        validate: scores the averaged weights every ``validate_every`` steps; the checkpoint with
+            the best score is kept.
 
     Returns:
-        The last checkpoint.
+        Path of the last checkpoint.
 
     Raises:
-        UnmixError: for a recipe, corpus or checkpoint that cannot be used, or a loss that is no
-            number.
+        UnmixError: a recipe, corpus or checkpoint cannot be used, or a loss is not finite.
     """
     config = run.train
     if config.needs_scores and validate is None:
-        raise ConfigError("patience and the schedule `plateau` need tracks in train.validation")
-    torch.set_flush_denormal(True)  # silent passages make a step several times slower otherwise
+        raise ConfigError(
+            "train.patience and the schedule `plateau` need folders in train.validation"
+        )
+    torch.set_flush_denormal(True)  # denormals in silence slow steps several times
     fabric = make_fabric(run.device, config.precision)
     trainee = set_up(run, fabric)
     resume(run, trainee)
@@ -60,7 +62,7 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
     try:
         while True:
             if validate and _due(trainee):
-                writer.save_last(now=state.step == config.steps)  # whatever comes of scoring
+                writer.save_last(now=state.step == config.steps)  # in case validation fails
                 scores = _score(trainee, validate, writer)
                 if leads:
                     listener.validated(state.step, scores)
@@ -73,13 +75,13 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
             loss = _step(run, trainee, [next(stream) for _ in range(config.accumulate)])
             if leads:
                 listener.step(state.step, loss, learning_rate, writer.rate * items)
-    except (KeyboardInterrupt, SystemExit):  # the second is what a signal may raise
+    except (KeyboardInterrupt, SystemExit):  # a signal may raise the latter
         writer.save_interrupted()
         raise
 
 
 def _step(run: Run, trainee: Trainee, parts: list[Batch]) -> float:
-    """Do a step, or leave it out where its loss is no number; return the loss."""
+    """Do one step and return its loss, or NaN if it was skipped because it is not finite."""
     state, fabric = trainee.state, trainee.fabric
     with state.attempting() as buffers:
         loss, wrong = trainee.gradients(parts)
@@ -98,14 +100,14 @@ def _step(run: Run, trainee: Trainee, parts: list[Batch]) -> float:
 
 
 def _due(trainee: Trainee) -> bool:
-    """Whether the model is to be scored now: in time, at the end, or where that was cut."""
+    """Whether to validate now: regularly, at the end, and after an interrupted validation."""
     step, config = trainee.state.step, trainee.config
     regular = step % config.validate_every == 0 or step == config.steps
     return 0 < step != trainee.state.validated and regular
 
 
 def _score(trainee: Trainee, validate: Validator, writer: CheckpointWriter) -> dict[str, float]:
-    """Score the averaged weights, in the first process, and keep them if they are the best."""
+    """Score the averaged weights in the main process, and save them if they are the best."""
     scores: dict[str, float] = {}
     if trainee.fabric.is_global_zero:
         with trainee.state.averaged() as model:
@@ -113,6 +115,6 @@ def _score(trainee: Trainee, validate: Validator, writer: CheckpointWriter) -> d
     scores = trainee.fabric.broadcast(scores)
     mean = float(np.mean(list(scores.values())))
     if trainee.state.improves(mean):
-        writer.save_best()  # before anything holds that they are: an interruption loses nothing
+        writer.save_best()  # before the state says so: an interruption loses nothing
     trainee.state.judge(mean)
     return scores
