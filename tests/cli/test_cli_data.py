@@ -108,7 +108,7 @@ def test_pack_list_verify(unmix: Unmix, songs: Path, tmp_path: Path) -> None:
     shard.write_bytes(bytes(shard.stat().st_size))
     outcome = unmix("data", "verify", packed)
     assert (outcome.code, outcome.out) == (1, "")
-    assert "expected the sha256" in outcome.errors[0]
+    assert "expected SHA-256" in outcome.errors[0]
 
 
 def test_pack_warns_of_what_it_leaves_out(unmix: Unmix, songs: Path, tmp_path: Path) -> None:

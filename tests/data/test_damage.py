@@ -65,7 +65,7 @@ def test_another_excerpt_takes_its_place(
     # Said once, though met many times.
     (record,) = caplog.records
     assert str(path) in record.getMessage()
-    assert record.getMessage().endswith("; another excerpt takes its place")
+    assert record.getMessage().endswith("; using another excerpt")
     # Who asks in another order, or for few items only, gets the same.
     for index in (59, 7, 31):
         assert torch.equal(again[index]["references"], after[index])

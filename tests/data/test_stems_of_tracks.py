@@ -1,4 +1,4 @@
-"""Items for models of any stems: rows in the model's order, and the rest of the mixture."""
+"""Items for models of any stems: rows in the model's order, and the residual of the mixture."""
 
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def test_silence_is_asked_for_in_all_rows(songs_folder: Path) -> None:
         ((), "different parts"),
         (("vocals", "vocals"), "different parts"),
         (("mixture",), "different parts"),
-        (("accompaniment", "drums"), "holds the other stems"),
+        (("accompaniment", "drums"), "includes the other stems"),
         (("vocals", "piano"), "songs: no track has piano"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Checking: every file of a corpus decoded to its end, the only way to know that it does."""
+"""Checking a corpus: decode every file to its end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .tracks import SILENCE, StemFile, Track, TrackProgress
 
 
 def check(
-    tracks: Sequence[Track], progress: TrackProgress = lambda fraction, comes: None
+    tracks: Sequence[Track], progress: TrackProgress = lambda fraction, track: None
 ) -> Iterator[Skipped]:
-    """Yield the stems that do not decode to their end, and those in which nothing sounds.
+    """Yield the stems that do not decode to their end, and those that are silent.
 
     Args:
-        tracks: what to decode.
+        tracks: the tracks to decode.
         progress: see ``TrackProgress``.
     """
     total, seconds = sum(track.seconds for track in tracks), 0.0
@@ -36,4 +36,4 @@ def _fault(file: StemFile) -> str | None:
             loudest = max(loudest, float(np.abs(block).max(initial=0)))
     except AudioError as error:
         return str(error)
-    return f"{file.path} is silent from beginning to end" if loudest < SILENCE else None
+    return f"{file.path} is silent throughout" if loudest < SILENCE else None

@@ -1,9 +1,8 @@
-"""Matching: which songs go together, by tempo and key.
+"""Matching: choose songs to mix by tempo and key.
 
-Mixtures of songs that have nothing to do with each other teach a network well; Jeon et al., "Why
-does music source separation benefit from cacophony?" (arXiv 2402.18407, 2024), ask how that comes,
-and what beat and tonality change. Here tracks are chosen by both: nothing is stretched or
-transposed, and beats are not aligned.
+Networks learn well from mixtures of unrelated songs; Jeon et al., "Why does music source separation
+benefit from cacophony?" (arXiv 2402.18407, 2024), study why, and what beat and tonality add. Here
+tracks are only chosen by both; they are not stretched, transposed or aligned.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from ..config import Settings
 from .tempo_key import TempoKey
 from .tracks import Track
 
-# Of tracks none of which fits: a step on the circle of fifths is as far as 7 % of tempo.
+# Unit of distance: a step on the circle of fifths counts as much as 7 % of tempo.
 _STEPS_OF_AN_OCTAVE = 10
-# The stem that has no key.
+# The stem without a key.
 _DRUMS = "drums"
-# Octaves that two equal differences of tempo may be apart.
+# Tolerance of tempo differences in octaves, for rounding.
 _ROUNDING = 1e-9
 
 
@@ -44,31 +43,31 @@ class MatchConfig(Settings):
 
     @property
     def on(self) -> bool:
-        """Whether there is anything to match."""
+        """Whether tempo or key has to match."""
         return self.tempo is not None or self.key is not None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of the partners of a track."""
+    """What a track wants of its partners."""
 
     config: MatchConfig
     track: Track
-    """No partner of itself, unless there is no other."""
+    """The track, which is its own partner only if there is no other."""
     tempo_key: TempoKey
-    """What partners are to fit."""
+    """Tempo and key to match."""
 
     @classmethod
     def by(cls, track: Track, config: MatchConfig) -> Wanted | None:
-        """Return what a track wants of its partners; None where any will do."""
+        """Return what a track wants of its partners; None if any will do."""
         return cls(config, track, track.tempo_key) if config.on else None
 
     def beside(self, partner: Track) -> Wanted:
-        """Return what is wanted of those who join a track and its partner."""
+        """Return what is wanted of further partners, next to a first one."""
         return replace(self, tempo_key=self.tempo_key.filled_in(partner.tempo_key))
 
     def of(self, stem: str) -> Wanted:
-        """Return what is wanted where only one stem is taken: drums go with every key."""
+        """Return what is wanted of a single stem; drums match every key."""
         return (
             replace(self, tempo_key=TempoKey(tempo=self.tempo_key.tempo))
             if stem == _DRUMS
@@ -77,7 +76,7 @@ class Wanted:
 
 
 class Repertoire:
-    """What is known of tracks, in arrays: all of them are compared whenever one is drawn."""
+    """Tempo and key of tracks in arrays, since all are compared for each draw."""
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         self._tracks = tracks
@@ -87,7 +86,7 @@ class Repertoire:
         self._minor = np.array([m.key.minor if m.key else np.nan for m in known])
 
     def distances(self, wanted: Wanted) -> NDArray[np.float64]:
-        """Return how far each track is from what is wanted: 0 where it fits."""
+        """Return the distance of each track from what is wanted; 0: it matches."""
         distances = np.zeros(len(self._tracks))
         if wanted.config.tempo is not None and wanted.tempo_key.tempo:
             away = np.abs(self._tempo - np.log2(wanted.tempo_key.tempo)) % 1
@@ -98,7 +97,7 @@ class Repertoire:
             steps = np.minimum(steps, 12 - steps)
             steps += (self._minor != key.minor) & (wanted.config.key == "same")
             distances += np.nan_to_num(steps)
-        # Equal, not identical: the folder of a track may be a corpus for vocals, and another one.
+        # Equal, not identical: one folder may be used as two corpora.
         name = wanted.track.name
         own = [track.name == name and track == wanted.track for track in self._tracks]
         distances[own] = np.inf

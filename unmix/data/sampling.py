@@ -1,11 +1,10 @@
-"""Random mixtures: an endless, seeded stream of excerpts whose every item depends on its index
-alone.
+"""Random mixtures: a seeded stream of items, each of which depends on its index alone.
 
-An item draws vocals and accompaniment from different songs more often than not: the network then
-sees far more mixtures than there are songs, and cannot learn a song by heart. The idea is as old as
-Uhlich et al., "Improving music source separation based on deep neural networks through data
-augmentation and network blending" (ICASSP 2017). Excerpts are read from disk when they are asked
-for, so a corpus of any size trains in the same memory.
+Most items mix vocals and accompaniment of different songs, so that the network sees far more
+mixtures than there are songs and cannot memorise one. The idea is from Uhlich et al., "Improving
+music source separation based on deep neural networks through data augmentation and network
+blending" (ICASSP 2017). Excerpts are read from disk on demand, so memory does not grow with the
+corpus.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from .matching import MatchConfig, Wanted
 from .rows import Part, Rows
 from .tracks import Track, is_silence, mix
 
-# Added to levels before they are divided: silence is not brought up to the level of music.
+# Added to levels before dividing, so that silence is not amplified to the level of music.
 _FLOOR = 1e-4
 
 
@@ -67,20 +66,22 @@ class MixingConfig(Settings):
 
 
 class RandomMixtures(Dataset[dict[str, Tensor]]):
-    """Items ``{"references": [S, C, N], "band": []}``: stems, and Hz up to which they hold.
+    """Items ``{"references": [S, C, N], "band": []}``: stems, and their bandwidth in Hz.
 
-    The rows are the stems in their order; where these are not the whole mixture, one more row is
-    all the rest of it.
+    The rows S are the stems, followed by the residual if the stems are not the whole mixture.
 
     Args:
-        corpora: what to draw from.
+        corpora: corpora to draw from.
         config: how to mix.
-        sample_rate: Hz, of the items.
-        channels: C.
-        length: N, samples.
-        seed: another one gives another stream.
+        sample_rate: sample rate of the items in Hz.
+        channels: audio channels C.
+        length: samples per channel N.
+        seed: seed of the stream.
         items: nominal length of the stream.
-        stems: those of the model.
+        stems: stems of the model.
+
+    Raises:
+        ConfigError: the stems or the weights of the corpora do not allow such mixtures.
     """
 
     def __init__(
@@ -122,14 +123,14 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """The names of the rows of ``references``."""
+        """Names of the rows of ``references``."""
         return self._rows.names
 
     def __len__(self) -> int:
         return self._items
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return item ``index``: the same one whoever asks, in whatever order."""
+        """Return item ``index``, which depends on the seed and the index alone."""
         return self._drawing.item(index, self._item)
 
     def _item(self, random: Generator) -> dict[str, Tensor]:
@@ -146,14 +147,14 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         }
 
     def _song(self, random: Generator) -> tuple[Samples, list[Samples], float]:
-        """Return all stems of one song at one time, as they were mixed."""
+        """Return an excerpt of one song, and its bandwidth."""
         corpus, track = self._coherent(random)
         parts = [Part(VOCALS), *self._rows.accompaniment]
         (vocals, *accompaniment), band = self._drawing.read(corpus, track, parts, random)
         return vocals, accompaniment, band
 
     def _pair(self, random: Generator) -> tuple[Samples, list[Samples], float]:
-        """Return vocals and accompaniment that never met, at a random level."""
+        """Return vocals and accompaniment of different songs, and their bandwidth."""
         corpus, track = self._vocals(random)
         wanted = Wanted.by(track, self._config.match)
         speed = self._drawing.draw_speed(random) if wanted else None
@@ -165,14 +166,14 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         accompaniment, narrower = self._draw_accompaniment(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
         whole = mix(accompaniment)
-        if is_silence(whole):  # there is nothing to be loud against
+        if is_silence(whole):
             return vocals, accompaniment, min(narrower, band)
         return _levelled(vocals, level, whole), accompaniment, min(narrower, band)
 
     def _second(
         self, random: Generator, vocals: Samples, wanted: Wanted | None, speed: float | None
     ) -> tuple[Samples, Track, float]:
-        """Return vocals at a random level against those given, their track, the Hz they hold."""
+        """Return vocals at a random level relative to ``vocals``, their track and bandwidth."""
         corpus, track = self._vocals(random, wanted)
         (second,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
         level = random.uniform(*self._config.second_level)
@@ -181,7 +182,7 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
     def _draw_accompaniment(
         self, random: Generator, wanted: Wanted | None, speed: float | None
     ) -> tuple[list[Samples], float]:
-        """Return the accompaniment in parts, maybe with a second one in it, the Hz it holds."""
+        """Return the parts of an accompaniment, maybe two added together, and the bandwidth."""
         share = self._config.second_accompaniment
         accompaniment, band, track = self._draw_one_accompaniment(random, wanted, speed)
         if not share or random.random() >= share:
@@ -199,9 +200,9 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
     def _draw_one_accompaniment(
         self, random: Generator, wanted: Wanted | None, speed: float | None
     ) -> tuple[list[Samples], float, Track]:
-        """Return the accompaniment in parts: of one song, or every file of another song.
+        """Return the parts of an accompaniment, its bandwidth, and the first track of it.
 
-        After it come the Hz that it holds, and the track that was drawn first.
+        The parts are from one song, or every file is from another song.
         """
         corpus, track = self._accompaniment(random, wanted)
         files = [part.files(track) for part in self._rows.accompaniment]
@@ -229,19 +230,19 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
 
 
 def _with_tempo_key(corpus: Corpus, match: MatchConfig) -> Corpus:
-    """Return a corpus with tempo and key of its tracks, where pairs are made of them."""
+    """Return a corpus with tempo and key of its tracks, if its tracks are mixed with others."""
     if not corpus.config.vocals and not corpus.config.accompaniment:
         return corpus
     return corpus.with_tempo_key(voices=match.key is not None)
 
 
 def _levelled(samples: Samples, level: float, against: Samples) -> Samples:
-    """Return samples at a level in dB against that of others."""
+    """Return samples at a level in dB relative to ``against``."""
     return samples * _gain_to(level, samples, against)
 
 
 def _gain_to(level: float, samples: Samples, against: Samples) -> np.float32:
-    """Return the gain that brings samples to a level in dB against that of others."""
+    """Return the gain that brings samples to a level in dB relative to ``against``."""
     return np.float32(_gain(level) * (rms(against) + _FLOOR) / (rms(samples) + _FLOOR))
 
 
