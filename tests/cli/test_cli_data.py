@@ -1,4 +1,4 @@
-"""``unmix data``: what is listed, packed and verified, and what is one line of error."""
+"""``unmix data``: listing, packing, verifying, and one-line errors."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ RATE = 8000
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """Two songs of three seconds; one has no file for the accompaniment, one a silent voice."""
+    """Two songs of three seconds; one has no accompaniment file, one silent vocals."""
     noise = np.random.default_rng(0).uniform(-0.4, 0.4, 3 * RATE)
     for song, stems in (("one", ("vocals", "mixture")), ("two", ("vocals", "accompaniment"))):
         (tmp_path / "songs" / song).mkdir(parents=True)

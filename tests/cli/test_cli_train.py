@@ -51,7 +51,7 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(
     stopped: type[BaseException],
     code: int,
 ) -> None:
-    """From the keyboard, or by a signal to end."""
+    """From the keyboard, or by a signal."""
     devices = []
 
     def stop(run: Run, *_: object) -> None:
@@ -184,7 +184,7 @@ def test_a_run_below_a_file_is_one_line(unmix: Unmix, recipe: Path, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_signal_to_all_processes_loses_no_step(recipe: Path, tmp_path: Path) -> None:
-    """As Slurm sends it, and timeout: those that read excerpts get it too."""
+    """As Slurm and timeout send it: loader workers receive it too."""
     recipe.write_text(recipe.read_text().replace("steps = 20", "steps = 1000000"))
     options = ["--data", tmp_path / "data", "-o", tmp_path / "run", "--workers", 2]
     options += ["--device", "cpu"]

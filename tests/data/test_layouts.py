@@ -1,4 +1,4 @@
-"""Layouts: every corpus is understood as its makers laid it out, and refused where unclear."""
+"""Layouts: known corpora are recognised, ambiguous ones refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +105,7 @@ def test_the_real_stem_files_are_read_stream_by_stream(shared: Path) -> None:
 
 
 def test_the_real_stem_files_are_those_of_the_decoded_corpus(shared: Path) -> None:
-    """Streams are in the order that they are said to be in."""
+    """Streams have the documented order."""
     data = shared / "data"
     track = read_folder(data / "musdb18-7-stems", STEMS).tracks[-1]
     decoded = next(t for t in read_folder(data / "musdb18-7", STEMS).tracks if t.name == track.name)
@@ -124,7 +124,7 @@ def test_what_could_be_two_layouts_is_refused(tmp_path: Path) -> None:
 
 
 def test_songs_are_not_guessed_to_be_stems(tmp_path: Path) -> None:
-    """A stereo file is a song, unless its name and folder say otherwise."""
+    """A stereo file is a song, unless its name and folder identify a clip."""
     _write(tmp_path / "song_1_01.wav", 0.1, 0.2)
     with pytest.raises(UnmixError, match=r"nor one of the other layouts.*`single`"):
         read_folder(tmp_path, STEMS)

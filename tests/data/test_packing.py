@@ -1,4 +1,4 @@
-"""Packed corpora: the same tracks, sample for sample, or no corpus at all."""
+"""Packed corpora have the same samples as their source, or do not exist."""
 
 import json
 from pathlib import Path
@@ -128,7 +128,7 @@ def test_the_shards_are_split_and_the_index_documents_them(songs: Path) -> None:
 
 
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, stems: int, error: BaseException) -> None:
-    """Let packing fail at a stem; what is torn down then is what a kill leaves."""
+    """Make packing fail at a stem, as if the process were killed there."""
     real, count = packing._add_stem, 0
 
     def add(*arguments: Any) -> Any:

@@ -31,7 +31,7 @@ def _items(folder: Path, stems: tuple[str, ...], *corpora: Any, **mixing: Any) -
 
 
 def _sounds(samples: torch.Tensor) -> set[str]:
-    """Return the stems that are heard, by their frequencies."""
+    """Return the stems that sound, by their frequencies."""
     spectrum = np.abs(np.fft.rfft(samples.numpy().sum(0) * np.hanning(samples.shape[-1])))
     near = {stem: spectrum[f // 2 - 5 : f // 2 + 6].max() for stem, f in FREQUENCIES.items()}
     return {stem for stem, peak in near.items() if peak > 0.1 * spectrum.max()}
@@ -63,7 +63,7 @@ def test_rows_are_the_stems_and_the_rest(
 
 @pytest.mark.parametrize("stems", [("drums",), ("vocals", "bass"), ("vocals", "drums", "other")])
 def test_the_rows_of_a_song_are_its_mixture(songs_folder: Path, stems: tuple[str, ...]) -> None:
-    """Whatever the stems, a coherent item of one seed is one piece of one song."""
+    """With any stems, a coherent item of a seed is the same excerpt of the same song."""
     two = _items(songs_folder, ("vocals", "accompaniment"), coherent=1.0)
     many = _items(songs_folder, stems, coherent=1.0)
     for index in range(3):
@@ -159,7 +159,7 @@ def test_unpaired_excerpts(songs_folder: Path, stem: str, heard: set[str]) -> No
 def test_unpaired_excerpts_are_swapped_as_often_as_is_asked_for(
     songs_folder: Path, share: float, louder: set[int]
 ) -> None:
-    """The left channel of all songs is the louder one."""
+    """The left channel of all songs is louder."""
     corpora = [open_corpus(CorpusConfig(path="songs", vocals=1.0), songs_folder)]
     form = {"sample_rate": RATE, "channels": 2, "length": 1000, "seed": 0, "items": 20}
     items = UnpairedExcerpts(corpora, "vocals", **form, swap_channels=share)

@@ -1,4 +1,4 @@
-"""Tempo and key: those of clicks and chords are known, those of a song move with its speed."""
+"""Tempo and key of clicks and chords are known; those of a song follow its speed."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ CADENCES = {
 
 
 def _octaves_apart(tempo: float | None, other: float) -> float:
-    """Return how far tempi are from each other where half and double are the same."""
+    """Return the distance of tempi in octaves, with half and double as equal."""
     assert tempo is not None
     away = abs(np.log2(tempo / other)) % 1
     return float(min(away, 1 - away))

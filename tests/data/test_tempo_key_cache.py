@@ -1,4 +1,4 @@
-"""Listening: each track once, what it has of it, and remembered whatever becomes of the cache."""
+"""The cache of tempo and key: each track is estimated once, even if the cache is damaged."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ SECONDS = 12
 
 
 def _band(path: Path, tempo: float, up: int, *, voice: float = 0.0) -> None:
-    """Write beats and a chord of E minor, higher by some semitones; the voice sings its tonic."""
+    """Write beats and a chord of E minor, transposed; the vocals sing its tonic."""
     path.mkdir(parents=True)
     time = np.arange(SECONDS * RATE) / RATE
     since = (time * tempo / 60 % 1) * 60 / tempo
@@ -45,7 +45,7 @@ def tracks(tmp_path: Path) -> tuple[Track, ...]:
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the tracks that were listened to; what is heard is made up of them."""
+    """Records the names of estimated tracks; estimates follow from their names."""
     names: list[str] = []
 
     def made_up(track: Track) -> TempoKey:
@@ -92,7 +92,7 @@ def test_a_voice_alone_has_a_key_but_no_tempo(tmp_path: Path, cache: Path) -> No
 def test_only_a_minute_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracks: tuple[Track, ...]
 ) -> None:
-    """The middle one, however long the track is."""
+    """The middle one, for tracks of any length."""
     monkeypatch.setattr(room, "_SECONDS", 4)
     asked: list[tuple[int, int]] = []
     read = type(tracks[0].stems["vocals"]).read

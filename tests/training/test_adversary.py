@@ -1,4 +1,4 @@
-"""Semi-supervised training: separator and critics learn, nothing is drawn twice, nothing lost."""
+"""Semi-supervised training: separator and critics learn, no item is repeated or lost."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,7 +43,7 @@ UNPAIRED = [
 
 @pytest.fixture(scope="module")
 def data(songs_of_sines: Path) -> Path:
-    """Beside the songs, singers and bands who have never met."""
+    """Songs, and unrelated recordings of singers and bands."""
     random = np.random.default_rng(1)
     for name, frequency in (("voices", 500), ("bands", 200)):
         folder = songs_of_sines / "unpaired" / name
@@ -57,7 +57,7 @@ def data(songs_of_sines: Path) -> Path:
 
 @pytest.fixture
 def make_semi(make_run: MakeRun, data: Path) -> MakeRun:
-    """Make a run of a small adversarial separator; what is given goes into its own table."""
+    """Make a run of a small adversarial separator; arguments go into its own table."""
 
     def make(
         out: str = "out", *, resume: bool = False, train: dict[str, Any] | None = None, **own: Any
@@ -102,7 +102,7 @@ def test_separator_and_critics_learn(make_semi: MakeRun, log: Log) -> None:
 
 
 def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
-    """Of a separator that stands still meanwhile."""
+    """While the separator does not change."""
     run = make_semi(critic_learning_rate=1e-3, critic_steps=30)
     trainee = set_up(run, make_fabric("cpu", "32-true"))
     adversary = trainee.objective
@@ -111,7 +111,7 @@ def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
 
     @torch.no_grad()
     def advantages() -> list[float]:
-        """How much more real recordings are judged than estimates are, by stem."""
+        """How much higher critics judge recordings than estimates, by stem."""
         estimates = trainee.network(adversary._frames(batch["mixture"]))
         found = []
         for row, stem in enumerate(STEMS):
@@ -131,7 +131,7 @@ def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
 
 
 def test_the_separators_loss_is_the_sum_of_its_terms(make_semi: MakeRun) -> None:
-    """Of paired items the supervised one, of the unpaired mixtures the two others."""
+    """The supervised loss of paired items, and the other two of unpaired mixtures."""
     run = make_semi(alpha=0.5, beta=0.25, critic_steps=1)
     trainee = set_up(run, make_fabric("cpu", "32-true"))
     adversary, model = trainee.objective, trainee.state.model
@@ -177,7 +177,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bits(make_semi: MakeRun, log: Lo
 def test_an_interruption_among_the_critics_steps_is_not_saved(
     make_semi: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Critics would have learned twice from the same items."""
+    """Otherwise critics would learn from the same items twice."""
     turns = []
     loss = critic_loss
 
@@ -196,7 +196,7 @@ def test_an_interruption_among_the_critics_steps_is_not_saved(
 
 @pytest.fixture
 def wrong_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let some of the critics' losses, counted from the first, be no numbers."""
+    """Make some of the critics' losses NaN, counted from the first."""
     loss = critic_loss
 
     def make(*numbers: int) -> None:
@@ -214,7 +214,7 @@ def wrong_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_critics_do_not_learn_from_what_is_no_number(
     make_semi: MakeRun, log: Log, wrong_losses: Callable[..., None]
 ) -> None:
-    """And the step is left out, where the recipe allows it; all others go on as they would."""
+    """The step is skipped if the recipe allows it; the others do not change."""
     run, heard = make_semi(critic_steps=2, train={"skips": 1}), log()
     wrong_losses(8, 16, 19)  # four in a step: in its third one, and twice in its fifth
     whole = load_checkpoint(train(run, heard))
@@ -250,7 +250,7 @@ def test_a_checkpoint_without_critics_is_no_use(make_semi: MakeRun, log: Log) ->
 
 
 def test_without_alpha_and_beta_it_is_supervised_alone(make_semi: MakeRun, log: Log) -> None:
-    """And nothing unpaired is opened, nor drawn: the weights are those of the plain loop."""
+    """No unpaired recording is opened; the weights equal those of the plain loop."""
     nowhere = [{"path": "nowhere", "vocals": 1, "accompaniment": 1, "mixture": 1}]
     run, heard = make_semi(alpha=0, beta=0, corpora=nowhere), log()
     held = load_checkpoint(train(run, heard))
@@ -307,7 +307,7 @@ def test_processes_that_read_change_nothing(make_semi: MakeRun, log: Log) -> Non
 def test_two_processes_are_one_with_twice_the_batch(
     make_semi: MakeRun, log: Log, program: str, train_in_two: Callable[[Run, str], None]
 ) -> None:
-    """Critics too: they learn from the items of both."""
+    """So do critics, which learn from the items of both."""
     own = {"critic_steps": 2, "critic_learning_rate": 1e-3, "alpha": 0.1}
     pair = make_semi("pair", train={"steps": 4, "batch_size": 1}, **own)
     train_in_two(pair, program)

@@ -1,4 +1,4 @@
-"""What holds for every augmentation: shape, silence, chance, who is changed and who is not."""
+"""Laws of all augmentations: shape, silence, randomness, and which items change."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _seed(seed: int = 0) -> torch.Generator:
 
 
 def _batch(items: int = 4, stems: int = 4, channels: int = 2, length: int = 6000) -> Tensor:
-    """Return noise that grows and falls, so that time matters."""
+    """Return noise that fades in and out, so that time matters."""
     noise = torch.randn(items, stems, channels, length, generator=_seed(1))
     return 0.2 * noise * torch.linspace(0, 12, length).sin()
 

@@ -1,4 +1,4 @@
-"""What each augmentation does, on sounds whose outcome is known."""
+"""Each augmentation on sounds with a known result."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def chance() -> Chance:
 
 
 def _sine(frequency: float, length: int = RATE, items: int = 1) -> Tensor:
-    """Return ``[items, 1, 2, length]``, right a quarter turn after left."""
+    """Return ``[items, 1, 2, length]``, with the right channel a quarter period after the left."""
     turn = 2 * math.pi * frequency * torch.arange(length, dtype=torch.float64) / RATE
     return torch.stack([turn.sin(), -turn.cos()]).float().expand(items, 1, 2, length)
 
@@ -59,7 +59,7 @@ def _noise(*shape: int) -> Tensor:
 
 
 def _frequency(samples: Tensor) -> float:
-    """Return where the spectrum of ``[N]`` is highest, in Hz, between bins too."""
+    """Return the frequency of the spectral peak of ``[N]`` in Hz, interpolated between bins."""
     length = samples.shape[-1]
     power = torch.fft.rfft(samples * torch.hann_window(length)).abs().square()
     peak = int(power.argmax())

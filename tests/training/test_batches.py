@@ -1,4 +1,4 @@
-"""Batches: in order, whoever reads them, in memory that does not grow with the run."""
+"""Batches: the same with any number of workers, in constant memory."""
 
 import logging
 import shutil

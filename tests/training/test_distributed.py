@@ -1,4 +1,4 @@
-"""Two processes make the steps of one with twice the batch; the first alone writes and tells."""
+"""Two processes take the steps of one with twice the batch; only the main process writes."""
 
 import json
 from collections.abc import Callable
@@ -52,7 +52,7 @@ train(run, Log(), validate)
 
 
 def test_processes_share_out_the_items_of_a_step(make_run: MakeRun) -> None:
-    """Neighbouring items, so that the step of all is that of one with a larger batch."""
+    """Adjacent items, so that their common step is that of one larger batch."""
     parts, whole = make_run(batch_size=2).train, make_run(batch_size=6).train
     for part in range(4):
         together = [i for rank in range(3) for i in items_of(parts, part, rank, 3)]
@@ -69,7 +69,7 @@ def test_a_process_alone_leads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkpoint's names stay as they are."""
+    """The keys of the checkpoint do not change."""
 
     class Cuda:
         world_size = 2
@@ -89,7 +89,7 @@ def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> N
 def test_two_processes_are_one_with_twice_the_batch(
     make_run: MakeRun, log: Log, tmp_path: Path, train_in_two: InTwo, optimizer: str
 ) -> None:
-    """Of a model without batch normalisation, which on the CPU sees its own process alone."""
+    """For a model without batch norm, which on the CPU is not synchronised."""
     schedule = {"kind": "plateau", "patience": 2, "factor": 0.5}
     settings = {"architecture": "wave-unet", "steps": 12, "accumulate": 2, "schedule": schedule}
     settings |= {"validate_every": 2, "warmup": 0, "optimizer": optimizer}

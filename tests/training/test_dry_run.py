@@ -1,4 +1,4 @@
-"""A run before it is one: what it would take, measured, and nothing written."""
+"""A dry run measures what a run takes, and writes nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace

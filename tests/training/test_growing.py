@@ -1,4 +1,4 @@
-"""A network that grew computes what it did, and all of it learns."""
+"""A grown network computes the same function, and all of it learns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables go on where a run goes on; TensorBoard shows what there is to see and to hear."""
+"""A resumed run continues its CSV logs; TensorBoard has curves, pictures and sounds."""
 
 import csv
 import math

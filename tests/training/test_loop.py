@@ -1,4 +1,4 @@
-"""Training, at its smallest: the loss falls, of any model, of any stems, and nothing is lost."""
+"""Training of small models: the loss falls, and a resumed run loses nothing."""
 
 import errno
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def test_a_share_of_the_weights_it_starts_from_is_in_what_it_leaves(
 
 @pytest.mark.parametrize("stems", [["vocals"], ["accompaniment", "vocals"]])
 def test_a_model_of_samples_trains_too(make_run: MakeRun, log: Log, stems: list[str]) -> None:
-    """One that consumes context and returns less than it is given."""
+    """A model with context, which returns fewer samples than it gets."""
     model = {"stems": stems, "difference_output": len(stems) > 1}
     settings = {"steps": 60, "learning_rate": 3e-3, "validate_every": 60, "ema": 0.9}
     run, heard = make_run(architecture="wave-unet", model=model, **settings), log()
@@ -140,7 +140,7 @@ def test_validating_changes_nothing(make_run: MakeRun, log: Log) -> None:
 
 
 def test_accumulated_batches_are_one_large_batch(make_run: MakeRun, log: Log) -> None:
-    """Of a model without batch normalisation."""
+    """For a model without batch norm."""
     heard = [log(), log()]
     settings = {"architecture": "wave-unet", "steps": 8}
     whole = train(make_run("whole", batch_size=4, **settings), heard[0])
@@ -152,7 +152,7 @@ def test_accumulated_batches_are_one_large_batch(make_run: MakeRun, log: Log) ->
 
 
 class _Falling:
-    """Says that the model is worse every time, after the first."""
+    """A validator whose scores fall after the first."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -1,4 +1,4 @@
-"""A loss that is no number ends a run with a report, or is skipped and counted."""
+"""A loss that is not finite ends a run with a report, or its step is skipped and counted."""
 
 import math
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Log = Callable[..., Any]
 
 @pytest.fixture
 def damage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make some items of every stream no numbers."""
+    """Make some items of every stream NaN."""
 
     def make(*indices: int) -> None:
         item = RandomMixtures.__getitem__

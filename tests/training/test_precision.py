@@ -1,4 +1,4 @@
-"""Training in 16 bits: what computes in them, and what does not."""
+"""Training in 16 bits: which parts compute in them, and which do not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ TYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": tor
 def test_the_network_computes_in_the_precision_that_is_asked_for(
     make_run: MakeRun, precision: str, architecture: str
 ) -> None:
-    """From inputs that keep 32 bits: a model may return the mixture minus its estimates."""
+    """Inputs keep 32 bits, since a model may return the mixture minus its estimates."""
     run = make_run(architecture=architecture, precision=precision)
     fabric = make_fabric("cpu", run.train.precision)
     trainee = set_up(run, fabric)

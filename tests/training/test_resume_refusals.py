@@ -1,4 +1,4 @@
-"""A run goes on with its own recipe: what would have made its steps others is refused by name."""
+"""A run resumes with its own recipe only; keys that its steps depend on may not change."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_what_decides_no_step_may_change(make_run: MakeRun, log: Log) -> None:
 def test_a_run_may_become_longer_where_its_steps_stay_the_same(
     make_run: MakeRun, log: Log, schedule: dict[str, Any]
 ) -> None:
-    """Under a linear schedule, before it falls: it is then the longer run, to the bit."""
+    """With a linear schedule before it falls; the result equals the longer run to the bit."""
     with pytest.raises(KeyboardInterrupt):
         train(make_run(steps=12, schedule=schedule), log(stop_at=6))
     longer = make_run(steps=16, schedule=schedule, resume=True)
@@ -82,14 +82,14 @@ def test_a_run_may_become_longer_where_its_steps_stay_the_same(
 
 
 def test_a_score_at_an_end_that_is_none_is_not_forgotten(make_run: MakeRun, log: Log) -> None:
-    """A plateau counts it; a run of more steps would not have been scored there."""
+    """A plateau counts it, but a longer run would not have validated there."""
     train(make_run(steps=14, **PLATEAU), log(), _falling)
     with pytest.raises(UnmixError, match=r"train\.steps .* differs"):
         train(make_run(steps=30, resume=True, **PLATEAU), log(), _falling)
 
 
 def test_keys_that_have_come_since_differ_from_nothing(make_run: MakeRun, log: Log) -> None:
-    """A checkpoint of an earlier version lacks them; they have their default value."""
+    """A checkpoint of an earlier version lacks them, which means their defaults."""
     run = make_run()
     with pytest.raises(KeyboardInterrupt):
         train(run, log(stop_at=3))

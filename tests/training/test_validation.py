@@ -1,4 +1,4 @@
-"""Scores of whole tracks: those that cannot be decoded are named and skipped."""
+"""Scores of whole tracks; tracks that do not decode are reported and skipped."""
 
 import logging
 from collections.abc import Callable
