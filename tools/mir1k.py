@@ -26,7 +26,7 @@ from unmix.separation.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import read_recipe, training_of
-from unmix.training.logs import CsvLog, Several
+from unmix.training.logs import CsvLog, Listeners
 from unmix.training.run import Run
 
 FIGURES = ("GNSDR", "GSIR", "GSAR")
@@ -111,7 +111,7 @@ def trained(options: argparse.Namespace, console: Console) -> Path:
         device=options.device,
         resume=(options.out / "last.ckpt").exists(),
     )
-    return complete(run, Several([CsvLog(run.out), _Lines(console)]))
+    return complete(run, Listeners([CsvLog(run.out), _Lines(console)]))
 
 
 class _Lines:
