@@ -12,7 +12,7 @@ from unmix.data.tracks import MIXTURE
 from unmix.errors import UnmixError
 from unmix.evaluation import KINDS, open_dataset
 from unmix.evaluation.musdb_tracks import musdb_tracks
-from unmix.evaluation.references import REFERENCE, write_references
+from unmix.evaluation.signals import REFERENCE, write_references
 
 RATE = 8000
 MakeTracks = Callable[..., Path]

@@ -16,7 +16,7 @@ from unmix.evaluation import Report, evaluate, evaluate_estimates, load_report
 from unmix.evaluation.measures import METRICS
 from unmix.evaluation.report.results import report_as_dict
 from unmix.evaluation.signals import Signals
-from unmix.evaluation.systems.system import FileSystem
+from unmix.evaluation.systems.system import SavedEstimates
 from unmix.weights.manifest import find_model
 
 RATE = 8000
@@ -164,7 +164,7 @@ def test_musevals_tools_read_the_report(
         assert len(frame) == len(report.stems) * 4 * 4
 
 
-class Counting(FileSystem):
+class Counting(SavedEstimates):
     """Estimates from files, that counts how often it is asked."""
 
     asked: ClassVar[list[str]] = []
@@ -177,7 +177,7 @@ class Counting(FileSystem):
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Counting, "asked", [])
-    monkeypatch.setattr("unmix.evaluation.api.FileSystem", Counting)
+    monkeypatch.setattr("unmix.evaluation.api.SavedEstimates", Counting)
     return Counting.asked
 
 

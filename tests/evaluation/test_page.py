@@ -12,9 +12,9 @@ from PIL import Image
 
 from unmix.audio import read_audio
 from unmix.errors import AudioError
-from unmix.evaluation.aggregate import AGGREGATIONS
+from unmix.evaluation.report.aggregate import AGGREGATIONS
 from unmix.evaluation.report.boxplots import WIDTH, box_plot
-from unmix.evaluation.report.examples import Example
+from unmix.evaluation.report.excerpts import Excerpt
 from unmix.evaluation.report.page import write_page
 from unmix.evaluation.report.scores import Report, TrackScore
 from unmix.evaluation.report.sounds import SOUNDS, common_gain, encode, sounds
@@ -29,8 +29,8 @@ def noise(seed: int, channels: int = 2, seconds: float = 1.0, rate: int = RATE) 
     return np.random.default_rng(seed).normal(0, 0.1, shape).astype(np.float32)
 
 
-def example(track: str = "Song", stem: str = "vocals", **changes: object) -> Example:
-    made = Example(track, stem, 61.5, RATE, noise(1), noise(2), noise(3))
+def example(track: str = "Song", stem: str = "vocals", **changes: object) -> Excerpt:
+    made = Excerpt(track, stem, 61.5, RATE, noise(1), noise(2), noise(3))
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ def report(values: dict[str, list[float]], metric: str = "sdr") -> Report:
     return Report(next(iter(values)), "songs", tuple(scores))
 
 
-def write(folder: Path, of: Report, *examples: Example) -> str:
+def write(folder: Path, of: Report, *examples: Excerpt) -> str:
     write_page(of, examples, folder / "page.html")
     return (folder / "page.html").read_text(encoding="utf-8")
 

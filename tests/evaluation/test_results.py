@@ -15,15 +15,8 @@ from unmix.cli._scores import score_table
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, load_report
 from unmix.evaluation.measures import METRICS
-from unmix.evaluation.report.results import (
-    example_folder,
-    load_track,
-    make_folder,
-    report_as_dict,
-    save_comparison,
-    save_report,
-    save_track,
-)
+from unmix.evaluation.report.folder import excerpt_folder, load_track, make_folder, save_track
+from unmix.evaluation.report.results import report_as_dict, save_comparison, save_report
 
 NAN, INF = math.nan, math.inf
 FRAMES = {
@@ -128,7 +121,7 @@ def test_every_name_has_a_file_of_its_own(tmp_path: Path, names: tuple[str, ...]
     save_report(tmp_path, report)
     assert repr(load_report(tmp_path)) == repr(report)
     assert len(_files(tmp_path / "museval" / "test")) == len(names)
-    places = {example_folder(tmp_path, name) for name in names}
+    places = {excerpt_folder(tmp_path, name) for name in names}
     assert len(places) == len(names)
     assert all(place.resolve().is_relative_to(tmp_path.resolve()) for place in places)
 

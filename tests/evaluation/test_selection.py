@@ -13,7 +13,7 @@ from unmix.audio import resample
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, evaluate, evaluate_estimates, open_dataset
 from unmix.evaluation.selection import choose_examples
-from unmix.evaluation.systems.system import FileSystem, ModelSystem
+from unmix.evaluation.systems.system import ModelSystem, SavedEstimates
 from unmix.metrics import bss_eval
 
 RATE = 8000
@@ -202,7 +202,7 @@ def test_a_folder_called_dot_has_a_name(
 ) -> None:
     root = make_tracks("demucs", tracks=1, seconds=1)
     monkeypatch.chdir(root)
-    assert FileSystem(Path()).name == "demucs"
+    assert SavedEstimates(Path()).name == "demucs"
 
 
 def test_a_name_is_itself_before_it_is_a_pattern(make_tracks: MakeTracks) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..evaluation import Report, StemComparison
-    from ..evaluation.aggregate import Aggregate
+    from ..evaluation.report.aggregate import Aggregate
 
 _EXPLAINED = {
     "median": "median over frames, then over tracks",

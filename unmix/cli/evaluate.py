@@ -182,7 +182,7 @@ def _compare(
     systems: tuple[str, str], data: str | None, chosen: _Chosen, out: Path | None, json: bool
 ) -> None:
     from ..evaluation import compare_reports, load_report
-    from ..evaluation.comparison import comparison_as_dict
+    from ..evaluation.report.comparison import comparison_as_dict
     from ..evaluation.report.results import save_comparison
 
     reports = []

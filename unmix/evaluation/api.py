@@ -21,14 +21,15 @@ from ..separation.separator import RecordingSeparator
 from ..weights.manifest import DEFAULT
 from .datasets import Dataset, open_dataset
 from .measures import check_groups
+from .report.folder import PAGE, make_folder
 from .report.page import write_page
-from .report.results import PAGE, make_folder, save_report
+from .report.results import save_report
 from .report.scores import Report, TrackScore
-from .runner import Run
-from .scoring import CONDITION, Settings
+from .runner import Runner
+from .scoring import CONDITION, ScoringSettings
 from .selection import Stems, choose_baselines, choose_examples, choose_stems, names
 from .systems.baselines import BASELINES
-from .systems.system import BaselineSystem, FileSystem, ModelSystem, System
+from .systems.system import BaselineSystem, ModelSystem, SavedEstimates, System
 
 #: Baselines of a report in a folder; without one, nobody waits for more than the mixture.
 REPORTED = tuple(BASELINES)
@@ -134,7 +135,7 @@ def evaluate_estimates(
         UnmixError: likewise, and for tracks without estimates, or estimates of another length or
             sample rate.
     """
-    system, dataset = FileSystem(Path(estimates), name), _opened(references, split)
+    system, dataset = SavedEstimates(Path(estimates), name), _opened(references, split)
     system.pair(dataset.tracks)
     lacking = [track.name for track in dataset.tracks if track.name not in system.paired]
     if lacking:
@@ -163,15 +164,19 @@ def _opened(data: str | Path | Dataset, split: str | None) -> Dataset:
     return data if isinstance(data, Dataset) else open_dataset(data, split)
 
 
-def _settings(window: float, hop: float | None, *, framewise: bool, official: bool) -> Settings:
+def _settings(
+    window: float, hop: float | None, *, framewise: bool, official: bool
+) -> ScoringSettings:
     hop = window if hop is None else hop
     if not (window > 0 and hop > 0):
         raise UnmixError(f"window and hop are seconds above 0, not {window} and {hop}")
-    return Settings(metrics=(), window=window, hop=hop, framewise=framewise, official=official)
+    return ScoringSettings(
+        metrics=(), window=window, hop=hop, framewise=framewise, official=official
+    )
 
 
 def _run(
-    system: System, dataset: Dataset, chosen: _Chosen, settings: Settings, device: str
+    system: System, dataset: Dataset, chosen: _Chosen, settings: ScoringSettings, device: str
 ) -> Report:
     if chosen.examples < 0:
         raise UnmixError(f"examples are a number of tracks, not {chosen.examples}")
@@ -182,7 +187,7 @@ def _run(
     folder = None if chosen.out is None else Path(chosen.out)
     if folder:
         make_folder(folder)
-    run = Run(
+    run = Runner(
         dataset,
         [system, *choose_baselines(system, chosen.baselines, usual, stems)],
         stems.context,
@@ -216,7 +221,7 @@ def _for_metrics(device: str) -> torch.device:
 
 
 def _described(
-    settings: Settings,
+    settings: ScoringSettings,
     dataset: Dataset,
     stems: Stems,
     system: System,

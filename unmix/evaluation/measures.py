@@ -23,6 +23,10 @@ class Metric:
     less_is_better: bool = False
 
 
+#: museval's names of BSS Eval's figures.
+BSS_FIGURES = ("SDR", "ISR", "SIR", "SAR")
+#: Decimals of scores: museval agrees with itself on another machine to fewer.
+DIGITS = 6
 #: Ratios above it are of something to rounding errors: perfect, whatever the number is.
 PERFECT = 100.0
 

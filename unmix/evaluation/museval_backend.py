@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from threadpoolctl import threadpool_limits
 from .._types import Samples
 from ..errors import UnmixError
 from ..metrics import BSSOptions
+from .measures import BSS_FIGURES
+from .scoring import FrameFigures, ScoringSettings, bss_sets
+from .signals import REFERENCE, Estimated
 
 Floats = NDArray[np.float64]
 #: Estimates and references of a track, by stem: what a worker process calls to read them.
@@ -30,7 +34,7 @@ _PROCESS = 512 << 20
 
 
 @dataclass(frozen=True)
-class OfficialScores:
+class MusevalScores:
     """museval's figures in dB, each ``[S, frames]``; see :class:`unmix.metrics.BSSScores`."""
 
     sdr: Floats
@@ -41,7 +45,7 @@ class OfficialScores:
 
 
 @dataclass(frozen=True)
-class Track:
+class MusevalTrack:
     """A track to be scored in a process of its own."""
 
     name: str
@@ -58,7 +62,7 @@ def museval_scores(
     estimates: Sequence[Samples],
     references: Sequence[Samples],
     options: BSSOptions,
-) -> OfficialScores:
+) -> MusevalScores:
     """Return museval's figures.
 
     A track of which a reference or an estimate is silent throughout, which museval refuses, has no
@@ -77,7 +81,7 @@ def museval_scores(
         frames = _metrics().Framing(window, hop, true.shape[1]).nwin
         none = np.full((len(true), frames), np.nan)
         order = np.arange(len(true))[:, None]
-        return OfficialScores(none, none, none, none, order)
+        return MusevalScores(none, none, none, none, order)
     found = _metrics().bss_eval(
         true,
         heard,
@@ -88,16 +92,16 @@ def museval_scores(
         framewise_filters=options.framewise,
         bsseval_sources_version=options.mode == "sources",
     )
-    return OfficialScores(*map(np.asarray, found))
+    return MusevalScores(*map(np.asarray, found))
 
 
 def museval_tracks(
-    tracks: Sequence[Track],
+    tracks: Sequence[MusevalTrack],
     options: BSSOptions,
     *,
     workers: int | None = None,
     memory: int = 4 << 30,
-) -> Iterator[tuple[str, OfficialScores]]:
+) -> Iterator[tuple[str, MusevalScores]]:
     """Score tracks in parallel processes; yield each as it is done.
 
     Args:
@@ -110,7 +114,7 @@ def museval_tracks(
     threads = max(1, processors() // workers)
     context = get_context("spawn")  # a fork of a process with threads may hang
     waiting = sorted(tracks, key=museval_memory)  # the largest last, and taken first
-    running: dict[Future[OfficialScores], Track] = {}
+    running: dict[Future[MusevalScores], MusevalTrack] = {}
     with ProcessPoolExecutor(workers, context, threadpool_limits, (threads,)) as pool:
         try:
             while waiting or running:
@@ -127,7 +131,31 @@ def museval_tracks(
             pool.shutdown(cancel_futures=True)
 
 
-def museval_memory(track: Track) -> int:
+def museval_frames(
+    queue: Sequence[Estimated], settings: ScoringSettings
+) -> Iterator[tuple[Estimated, FrameFigures]]:
+    """Yield museval's figures of tracks, worked on side by side, each as soon as it is done."""
+    jobs = _jobs(queue) if "bss" in settings.metrics else {}
+    left = [sum(job.number == number for job in jobs.values()) for number in range(len(queue))]
+    frames: list[FrameFigures] = [{} for _ in queue]
+    yield from ((queue[number], {}) for number, count in enumerate(left) if not count)
+    for rate in dict.fromkeys(found.references.sample_rate for found in queue if jobs):
+        tracks = [job.track for job in jobs.values() if job.sample_rate == rate]
+        options = settings.options(rate)
+        for name, scores in museval_tracks(tracks, options):
+            job = jobs[name]
+            for row, stem in enumerate(job.together):
+                if stem in job.wanted:
+                    figures = {
+                        figure: getattr(scores, figure.lower())[row] for figure in BSS_FIGURES
+                    }
+                    frames[job.number][stem] = figures
+            left[job.number] -= 1
+            if not left[job.number]:
+                yield queue[job.number], frames[job.number]
+
+
+def museval_memory(track: MusevalTrack) -> int:
     """Return about how many bytes museval takes for a track: most of it for whole transforms."""
     channels = track.stems * track.channels
     transform = 16 << max(1, track.length - 1).bit_length()
@@ -142,12 +170,51 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _score(load: Load, options: BSSOptions) -> OfficialScores:
+def _score(load: Load, options: BSSOptions) -> MusevalScores:
     estimates, references = load()
     return museval_scores(
         estimates=[estimates[stem] for stem in references],
         references=list(references.values()),
         options=options,
+    )
+
+
+class _Job(NamedTuple):
+    """One set of stems of one track."""
+
+    number: int
+    """Of the track."""
+    together: tuple[str, ...]
+    wanted: tuple[str, ...]
+    sample_rate: int
+    track: MusevalTrack
+
+
+def _jobs(queue: Sequence[Estimated]) -> dict[str, _Job]:
+    jobs = {}
+    for number, found in enumerate(queue):
+        for index, (together, wanted) in enumerate(bss_sets(found.context)):
+            estimated = tuple(stem for stem in wanted if stem in found.stems)
+            if not estimated:
+                continue
+            name = f"{number}.{index}"
+            track = MusevalTrack(
+                name=name,
+                load=partial(_read, found, together),
+                stems=len(together),
+                channels=found.references.audio_channels,
+                length=found.references.length,
+            )
+            jobs[name] = _Job(number, together, estimated, found.references.sample_rate, track)
+    return jobs
+
+
+def _read(found: Estimated, stems: Sequence[str]) -> tuple[dict[str, Samples], dict[str, Samples]]:
+    """Return estimates and references whole, in a process of museval's."""
+    length = found.references.length
+    return (
+        {stem: found.estimate(stem, 0, length) for stem in stems},
+        {stem: found.references.read(REFERENCE + stem) for stem in stems},
     )
 
 

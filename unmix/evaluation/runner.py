@@ -16,15 +16,12 @@ from .._version import __version__
 from ..data import Track
 from ..errors import UnmixError
 from .datasets import Dataset
-from .museval_backend import processors
-from .museval_frames import museval_frames
-from .references import write_references
-from .report.examples import Example
-from .report.excerpts import excerpts, load_examples, save_examples
-from .report.results import load_track, save_track
+from .museval_backend import museval_frames, processors
+from .report.excerpts import Excerpt, excerpts, load_excerpts, save_excerpts
+from .report.folder import load_track, save_track
 from .report.scores import TrackScore
-from .scoring import Estimated, Frames, Settings, bss_frames, score
-from .signals import Signals
+from .scoring import FrameFigures, ScoringSettings, bss_frames, score
+from .signals import Estimated, Signals, write_references
 from .systems.system import System, of_files
 
 # Of the work on a track by a system, the share until its estimates are there.
@@ -33,7 +30,7 @@ _ESTIMATING = 0.5
 _VERSION = 1
 
 
-class Run:
+class Runner:
     """Scores the tracks of a data set by several systems.
 
     Args:
@@ -52,7 +49,7 @@ class Run:
         dataset: Dataset,
         systems: Sequence[System],
         stems: Sequence[str],
-        settings: Settings,
+        settings: ScoringSettings,
         *,
         folder: Path | None = None,
         device: torch.device | None = None,
@@ -92,20 +89,20 @@ class Run:
         order = [(system.name, track.name) for system in self._systems for track in tracks]
         return [row for key in order for row in scores[key]]
 
-    def examples(self, names: Sequence[str], stems: Sequence[str]) -> list[Example]:
+    def examples(self, names: Sequence[str], stems: Sequence[str]) -> list[Excerpt]:
         """Return excerpts of tracks by the first system, which are kept in the folder too."""
         system, examples = self._systems[0], []
         tracks = {track.name: track for track in self._dataset.tracks}
         for track in (tracks[name] for name in names):
             fingerprint = self._fingerprint(system, track)
-            found = load_examples(self._folder, fingerprint, track.name) if self._folder else []
+            found = load_excerpts(self._folder, fingerprint, track.name) if self._folder else []
             if not found:
                 with self._scratch() as place:
                     references = write_references(track, self._dataset, self._stems, place)
                     estimated = self._estimate(system, track, references, place / "0")
                     found = excerpts(estimated)
                 if self._folder:
-                    save_examples(self._folder, fingerprint, found)
+                    save_excerpts(self._folder, fingerprint, found)
             examples += [example for example in found if example.stem in stems]
         return examples
 
@@ -162,12 +159,12 @@ class Run:
         offered = system.stems
         return self._stems if offered is None else tuple(s for s in self._stems if s in offered)
 
-    def _ours(self, found: Estimated) -> Frames:
+    def _ours(self, found: Estimated) -> FrameFigures:
         if "bss" not in self._settings.metrics:
             return {}
         return bss_frames(found, self._settings, self._device)
 
-    def _finish(self, found: Estimated, frames: Frames, fingerprint: str) -> list[TrackScore]:
+    def _finish(self, found: Estimated, frames: FrameFigures, fingerprint: str) -> list[TrackScore]:
         scores = score(found, self._settings, frames, self._device)
         if self._folder:
             save_track(self._folder, fingerprint, scores)

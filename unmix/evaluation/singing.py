@@ -32,7 +32,7 @@ STEMS = (VOCALS, ACCOMPANIMENT)
 
 
 @dataclass(frozen=True)
-class SingingScores:
+class MeanSingingScores:
     """Means over clips, weighted by their length, in dB by stem."""
 
     clips: int
@@ -51,7 +51,7 @@ def score_singing(
     exclude: Sequence[str] = TRAINING_SINGERS,
     every: int = 1,
     progress: Callable[[float], None] | None = None,
-) -> SingingScores:
+) -> MeanSingingScores:
     """Score a separation on clips that each have vocals and accompaniment.
 
     Args:
@@ -79,7 +79,7 @@ def score_singing(
     gnsdr, gsir, gsar = (dict(zip(STEMS, map(float, mean), strict=True)) for mean in means)
     seconds = float(lengths.sum() / SAMPLE_RATE)
     undefined = int((~defined.all((1, 2))).sum())
-    return SingingScores(len(clips), seconds, gnsdr, gsir, gsar, undefined)
+    return MeanSingingScores(len(clips), seconds, gnsdr, gsir, gsar, undefined)
 
 
 def _score(clip: Track, separate: Separate) -> tuple[int, NDArray[np.float64]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,8 @@ import soundfile
 
 from ..._types import Samples
 from ...data.tracks import MIXTURE
-from ..references import REFERENCE
-from ..scoring import Estimated
-from .examples import Example
-from .results import example_folder
+from ..signals import REFERENCE, Estimated
+from .folder import excerpt_folder
 
 #: Seconds of an excerpt.
 SECONDS = 10.0
@@ -23,13 +22,31 @@ _STEP = 0.5
 _INDEX = "excerpt.json"
 
 
-def excerpts(found: Estimated) -> list[Example]:
+@dataclass(frozen=True)
+class Excerpt:
+    """An excerpt of a track: its mixture, and a stem as estimated and as it is."""
+
+    track: str
+    stem: str
+    start: float
+    """Seconds into the track."""
+    sample_rate: int
+    """Hz."""
+    mixture: Samples
+    """``[C, N]``."""
+    estimate: Samples
+    """Likewise."""
+    reference: Samples
+    """Likewise."""
+
+
+def excerpts(found: Estimated) -> list[Excerpt]:
     """Return an excerpt of each stem of a track, all of the same seconds."""
     signals = found.references
     start = _most_eventful(found)
     count = min(signals.length - start, round(SECONDS * signals.sample_rate))
     return [
-        Example(
+        Excerpt(
             track=found.track,
             stem=stem,
             start=start / signals.sample_rate,
@@ -42,10 +59,10 @@ def excerpts(found: Estimated) -> list[Example]:
     ]
 
 
-def save_examples(folder: Path, fingerprint: str, examples: Sequence[Example]) -> None:
+def save_excerpts(folder: Path, fingerprint: str, examples: Sequence[Excerpt]) -> None:
     """Keep a track's excerpts; ``fingerprint`` says what they depend on."""
     first = examples[0]
-    place = example_folder(folder, first.track)
+    place = excerpt_folder(folder, first.track)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     _write(place / "mixture.wav", first.mixture, first.sample_rate)
@@ -57,16 +74,16 @@ def save_examples(folder: Path, fingerprint: str, examples: Sequence[Example]) -
     (place / _INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
-def load_examples(folder: Path, fingerprint: str, track: str) -> list[Example]:
+def load_excerpts(folder: Path, fingerprint: str, track: str) -> list[Excerpt]:
     """Return a track's excerpts; none where there are none, or of other settings."""
-    place = example_folder(folder, track)
+    place = excerpt_folder(folder, track)
     try:
         index = json.loads((place / _INDEX).read_text(encoding="utf-8"))
         if index["fingerprint"] != fingerprint:
             return []
         mixture, rate = _read(place / "mixture.wav")
         return [
-            Example(
+            Excerpt(
                 track=track,
                 stem=stem,
                 start=index["start"],

@@ -17,10 +17,10 @@ from matplotlib.ticker import MaxNLocator
 
 from ..._version import __version__
 from ...storage import publish, staging, writing
-from ..aggregate import AGGREGATIONS
 from ..measures import METRICS, PERFECT, Metric
+from .aggregate import AGGREGATIONS
 from .boxplots import WIDTH, box_plot
-from .examples import Example
+from .excerpts import Excerpt
 from .scores import Report
 from .sounds import MEDIA_TYPE, common_gain, encode, sounds
 from .spectrograms import FLOOR, frequency_range, palette, spectrograms
@@ -74,7 +74,7 @@ class _Shown:
     sounds: tuple[_Sound, ...]
 
 
-def write_page(report: Report, examples: Sequence[Example], path: Path) -> None:
+def write_page(report: Report, examples: Sequence[Excerpt], path: Path) -> None:
     """Write a report as one HTML file that needs nothing beside it.
 
     It loads nothing from anywhere, and runs no script but its own. The same report gives the same
@@ -177,7 +177,7 @@ def _extremes(values: Mapping[str, float], *, less_is_better: bool) -> dict[str,
     return {best: "best", worst: "worst"}
 
 
-def _shown(report: Report, example: Example) -> _Shown:
+def _shown(report: Report, example: Excerpt) -> _Shown:
     found = sounds(example)
     gain = common_gain(found)
     pictures = spectrograms(found, example.sample_rate)

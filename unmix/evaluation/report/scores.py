@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..aggregate import Aggregate, aggregate
-from ..measures import METRICS
+from ..measures import BSS_FIGURES, METRICS
+from .aggregate import Aggregate, aggregate
+
+# JSON has no infinity.
+_INFINITE = {math.inf: "inf", -math.inf: "-inf"}
+_FINITE = {text: number for number, text in _INFINITE.items()}
+#: What reading JSON of another shape raises.
+INVALID = (ValueError, TypeError, AttributeError, LookupError)
+_Plain = TypeVar("_Plain")
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,32 @@ class TrackScore:
     """By metric, in dB: see ``METRICS``. NaN where not defined, infinite where perfect."""
     frames: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Of the metrics that are medians over frames, the value of every frame."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values for JSON, exact to the bit: NaN is null, infinity is "inf"."""
+        return {
+            "system": self.system,
+            "track": self.track,
+            "stem": self.stem,
+            "seconds": self.seconds,
+            "values": {name: _exact(value) for name, value in self.values.items()},
+            "frames": {name: [_exact(value) for value in row] for name, row in self.frames.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, row: Mapping[str, Any]) -> TrackScore:
+        """Return a score from its plain values; raise one of ``INVALID`` for anything else."""
+        frames = {name: tuple(map(_float, values)) for name, values in row["frames"].items()}
+        if frames and len({len(frames[name]) for name in BSS_FIGURES}) != 1:
+            raise ValueError("figures of different frames")
+        return cls(
+            system=typed(row["system"], str),
+            track=typed(row["track"], str),
+            stem=typed(row["stem"], str),
+            seconds=_float(typed(row["seconds"], float, int)),
+            values={name: _float(value) for name, value in row["values"].items()},
+            frames=frames,
+        )
 
 
 @dataclass(frozen=True)
@@ -104,3 +138,21 @@ class Report:
     def _aggregates(self) -> dict[tuple[str, str, str, str], Aggregate]:
         """Those that were asked for, below system, stem, metric and aggregation."""
         return {}
+
+
+def typed(value: Any, kind: type[_Plain], *others: type) -> _Plain:
+    """Return a value of JSON that must be of a kind; raise ``TypeError`` for any other."""
+    if not isinstance(value, (kind, *others)) or isinstance(value, bool):
+        raise TypeError(f"expected {kind.__name__}, got {value!r}")
+    return value  # type: ignore[return-value]
+
+
+def _exact(value: float) -> float | str | None:
+    return None if math.isnan(value) else _INFINITE.get(value, value)
+
+
+def _float(value: float | str | None) -> float:
+    """Return what ``_exact`` was given."""
+    if value is None:
+        return math.nan
+    return _FINITE[value] if isinstance(value, str) else float(typed(value, float, int))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._types import Samples
 from ...audio import AudioWriter, OutputFormat
-from .examples import Example
+from .excerpts import Excerpt
 
 SOUNDS = ("mixture", "estimate", "reference", "error")
 """What an example is shown as; error is estimate minus reference."""
@@ -21,7 +21,7 @@ _PEAK = 10 ** (-1 / 20)  # of full scale: an encoder's wave swings a little abov
 _BITRATE = 80_000
 
 
-def sounds(example: Example) -> dict[str, Samples]:
+def sounds(example: Excerpt) -> dict[str, Samples]:
     """Return the four sounds ``[C, N]`` of an example by name; see ``SOUNDS``.
 
     Samples that are not finite, as a broken model gives, are silence.

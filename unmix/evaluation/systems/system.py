@@ -18,8 +18,7 @@ from ...data.tracks import MIXTURE, common_stems
 from ...errors import UnmixError
 from ...separation.separator import CUSTOM, RecordingSeparator
 from ...stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
-from ..references import REFERENCE, sum_blocks
-from ..signals import Signals
+from ..signals import REFERENCE, Signals, sum_blocks
 from .baselines import Baseline, estimate_blocks
 
 # What other systems call the accompaniment: Demucs, MVSEP, Ultimate Vocal Remover.
@@ -117,7 +116,7 @@ class BaselineSystem:
         return estimate_blocks(self._baseline, blocks, signals.sample_rate)
 
 
-class FileSystem:
+class SavedEstimates:
     """Estimates in files: a folder per track, a file per stem.
 
     Args:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from ..errors import UnmixError
-from .aggregate import Comparison, aggregate, compare
-from .measures import METRICS
-from .report.scores import Report
+from ...errors import UnmixError
+from ..measures import METRICS
+from .aggregate import Aggregate, aggregate
+from .scores import Report
 
 # Lengths of the same track may differ by that much, as decoders have it.
 _SAME_SECONDS = 0.01
 # Groups with figures that depend on all stems that a system was held against.
 _OF_ALL_STEMS = {"bss", "singing"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same tracks; differences are the first's value less the second's."""
+
+    difference: Aggregate
+    better: int
+    """Tracks where the first is the better one."""
+    worse: int
+    """Tracks where the second is."""
+    p_value: float
+    """Of Wilcoxon's signed-rank test, two-sided; NaN where no track is in both."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,45 @@ class StemComparison:
     second: float
     paired: Comparison
     """First less second."""
+
+
+def compare(
+    first: Mapping[str, float],
+    second: Mapping[str, float],
+    how: str = "median",
+    *,
+    seconds: Mapping[str, float] | None = None,
+    less_is_better: bool = False,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two systems track by track, on those that both have a finite value for.
+
+    Args:
+        first: values by track.
+        second: likewise.
+        how: of the differences, a name in :data:`AGGREGATIONS`.
+        seconds: durations by track, which ``weighted`` needs.
+        less_is_better: whether the system with the lower value is the better one.
+        seed: of the bootstrap.
+    """
+    tracks = [track for track in first if track in second]
+    both = np.array([[first[track], second[track]] for track in tracks]).reshape(-1, 2)
+    finite = np.isfinite(both).all(1)
+    differences = (both[:, 0] - both[:, 1])[finite]
+    durations = None
+    if seconds is not None:
+        durations = np.array([seconds[track] for track in tracks])[finite]
+    p_value = np.nan
+    if differences.size:
+        moved = differences.any()
+        p_value = float(stats.wilcoxon(differences).pvalue) if moved else 1.0
+    above, below = int((differences > 0).sum()), int((differences < 0).sum())
+    return Comparison(
+        difference=aggregate(differences, how, seconds=durations, seed=seed),
+        better=below if less_is_better else above,
+        worse=above if less_is_better else below,
+        p_value=p_value,
+    )
 
 
 def compare_reports(first: Report, second: Report) -> list[StemComparison]:
@@ -100,7 +154,7 @@ def _row(first: Report, second: Report, stem: str, metric: str) -> StemCompariso
     both = [t for t in ours if np.isfinite(ours[t]) and np.isfinite(theirs.get(t, np.nan))]
     seconds = [first.tracks[track] for track in both]
     totals = [
-        aggregate([values[track] for track in both], how, seconds=seconds).value
+        aggregate([values[track] for track in both], how, seconds=seconds, interval=False).value
         for values in (ours, theirs)
     ]
     return StemComparison(stem, metric, how, totals[0], totals[1], paired)
