@@ -272,7 +272,7 @@ def test_excerpts_of_any_length_are_drawn(length: int) -> None:
 
 def test_colours_can_be_read_in_light_and_in_dark() -> None:
     """Text has the contrast of WCAG 2's level AA on everything that it stands on."""
-    style = (ROOT / "unmix" / "evaluation" / "page.css").read_text()
+    style = (ROOT / "unmix" / "evaluation" / "report" / "page.css").read_text()
     schemes = [dict(re.findall(r"--(\w+): #(\w{6})", part)) for part in style.split("@media")[:2]]
     for scheme in schemes:
         for text in ("ink", "faint", "accent", "worst"):
@@ -289,6 +289,6 @@ def luminance(colour: str) -> float:
 
 def test_the_page_ships() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folder = ROOT / "unmix" / "evaluation"
+    folder = ROOT / "unmix" / "evaluation" / "report"
     beside = {p.name for p in folder.iterdir() if p.is_file() and p.suffix not in (".py", ".pyc")}
-    assert set(settings["package-data"]["unmix.evaluation"]) == beside
+    assert set(settings["package-data"]["unmix.evaluation.report"]) == beside
