@@ -1,4 +1,4 @@
-"""museval, the reference implementation of BSS Eval v4, as it is: numbers that others can check."""
+"""BSS Eval v4 by museval itself, the reference implementation; several tracks in parallel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .scoring import FrameFigures, ScoringSettings, bss_sets
 from .signals import REFERENCE, Estimated
 
 Floats = NDArray[np.float64]
-#: Estimates and references of a track, by stem: what a worker process calls to read them.
+#: Called in a worker process to read estimates and references of a track, by stem.
 Load = Callable[[], tuple[Mapping[str, Samples], Mapping[str, Samples]]]
 
 # Bytes that a process takes before it has read anything.
@@ -35,7 +35,7 @@ _PROCESS = 512 << 20
 
 @dataclass(frozen=True)
 class MusevalScores:
-    """museval's figures in dB, each ``[S, frames]``; see :class:`unmix.metrics.BSSScores`."""
+    """museval's figures in dB, each ``[S, frames]``; see ``unmix.metrics.BSSScores``."""
 
     sdr: Floats
     isr: Floats
@@ -50,7 +50,7 @@ class MusevalTrack:
 
     name: str
     load: Load
-    """Has to be picklable: a function of a module, or a ``functools.partial`` of one."""
+    """Picklable: a function of a module, or a ``functools.partial`` of one."""
     stems: int
     channels: int
     length: int
@@ -65,13 +65,13 @@ def museval_scores(
 ) -> MusevalScores:
     """Return museval's figures.
 
-    A track of which a reference or an estimate is silent throughout, which museval refuses, has no
-    figures: as many NaN as it has frames.
+    museval refuses a reference or an estimate that is silent throughout; here its track gets NaN
+    for every frame.
 
     Args:
         estimates: ``[C, N]`` each.
         references: ``[C, N]`` each, in the order of the estimates.
-        options: what to compute; the filters are always as museval rounds them.
+        options: what to compute; ``as_rounded`` has no effect.
     """
     true = np.stack([np.asarray(reference.T, np.float64) for reference in references])
     heard = np.stack([np.asarray(estimate.T, np.float64) for estimate in estimates])
@@ -105,15 +105,15 @@ def museval_tracks(
     """Score tracks in parallel processes; yield each as it is done.
 
     Args:
-        tracks: to be scored.
+        tracks: tracks to score.
         options: what to compute.
-        workers: processes; as many as there are processors if not given.
-        memory: bytes that all of them together may take. A track that needs more is scored alone.
+        workers: processes; default: one for each processor.
+        memory: bytes for all processes together. A track that needs more is scored alone.
     """
     workers = min(workers or processors(), max(1, len(tracks)))
     threads = max(1, processors() // workers)
-    context = get_context("spawn")  # a fork of a process with threads may hang
-    waiting = sorted(tracks, key=museval_memory)  # the largest last, and taken first
+    context = get_context("spawn")  # forking a process with threads may hang
+    waiting = sorted(tracks, key=museval_memory)  # the largest last, which is taken first
     running: dict[Future[MusevalScores], MusevalTrack] = {}
     with ProcessPoolExecutor(workers, context, threadpool_limits, (threads,)) as pool:
         try:
@@ -134,7 +134,7 @@ def museval_tracks(
 def museval_frames(
     queue: Sequence[Estimated], settings: ScoringSettings
 ) -> Iterator[tuple[Estimated, FrameFigures]]:
-    """Yield museval's figures of tracks, worked on side by side, each as soon as it is done."""
+    """Yield museval's figures of tracks, scored in parallel, each as soon as it is done."""
     jobs = _jobs(queue) if "bss" in settings.metrics else {}
     left = [sum(job.number == number for job in jobs.values()) for number in range(len(queue))]
     frames: list[FrameFigures] = [{} for _ in queue]
@@ -156,7 +156,7 @@ def museval_frames(
 
 
 def museval_memory(track: MusevalTrack) -> int:
-    """Return about how many bytes museval takes for a track: most of it for whole transforms."""
+    """Return about how many bytes museval needs for a track, mostly for transforms of all of it."""
     channels = track.stems * track.channels
     transform = 16 << max(1, track.length - 1).bit_length()
     matrices = 5 * 8 * (channels * 512) ** 2
@@ -183,7 +183,7 @@ class _Job(NamedTuple):
     """One set of stems of one track."""
 
     number: int
-    """Of the track."""
+    """Position of the track in the queue."""
     together: tuple[str, ...]
     wanted: tuple[str, ...]
     sample_rate: int
@@ -210,7 +210,7 @@ def _jobs(queue: Sequence[Estimated]) -> dict[str, _Job]:
 
 
 def _read(found: Estimated, stems: Sequence[str]) -> tuple[dict[str, Samples], dict[str, Samples]]:
-    """Return estimates and references whole, in a process of museval's."""
+    """Return whole estimates and references; called in a worker process."""
     length = found.references.length
     return (
         {stem: found.estimate(stem, 0, length) for stem in stems},
@@ -222,12 +222,12 @@ def _read(found: Estimated, stems: Sequence[str]) -> tuple[dict[str, Samples], d
 def _metrics() -> ModuleType:
     """Return the module ``museval.metrics`` without the package around it.
 
-    The package imports stempeg, which refuses to load on a machine without FFmpeg's programs; the
-    metrics are arithmetic and need none.
+    The package imports stempeg, which fails on machines without the ffmpeg program. The metrics
+    do not need it.
     """
     package = importlib.util.find_spec("museval")
     if package is None or package.origin is None:
-        raise UnmixError("scores need museval: pip install 'unmix[evaluate]'")
+        raise UnmixError("--official needs museval: pip install 'unmix[evaluate]'")
     path = Path(package.origin).with_name("metrics.py")
     spec = importlib.util.spec_from_file_location("unmix_museval_metrics", path)
     if spec is None or spec.loader is None:
@@ -236,8 +236,8 @@ def _metrics() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     if not hasattr(np.linalg, "linalg"):
-        # Where equations are exactly singular, museval 0.4.1 catches an error by a name that NumPy
-        # has given up, and fails instead of taking the shortest solution.
+        # For exactly singular equations, museval 0.4.1 catches an error by a name that NumPy has
+        # removed, and fails instead of taking the shortest solution.
         numpy, linalg = ModuleType("numpy"), ModuleType("numpy.linalg")
         vars(linalg).update(vars(np.linalg), linalg=np.linalg)
         vars(numpy).update(vars(np), linalg=linalg)

@@ -1,4 +1,4 @@
-"""One track's estimates against its references: every metric that is asked for."""
+"""The scores of one track: its estimates against its references, by every requested metric."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 #: Values of every frame ``[frames]`` by stem, then by museval's name of the figure.
 FrameFigures = dict[str, dict[str, Floats]]
 
-#: How singular BSS Eval's equations were, among a track's values: beyond ``metrics.SINGULAR``, its
-#: ISR, SIR and SAR are figures of rounding errors.
+#: Name, among a track's values, of the condition of BSS Eval's equations: from
+#: ``metrics.SINGULAR`` on, rounding errors decide ISR, SIR and SAR.
 CONDITION = "bss_condition"
 
 
@@ -34,19 +34,19 @@ class ScoringSettings:
     metrics: tuple[str, ...]
     """Groups of metrics: see ``GROUPS``."""
     window: float = 1.0
-    """Seconds of the frames of BSS Eval v4; infinite for the whole track as one."""
+    """Seconds of the frames of BSS Eval v4; infinite: the whole track is one frame."""
     hop: float = 1.0
-    """Seconds from a frame to the next."""
+    """Seconds from one frame to the next."""
     framewise: bool = False
-    """Whether each frame has distortion filters of its own, as in BSS Eval v3."""
+    """Fit distortion filters to every frame, as BSS Eval v3 does."""
     official: bool = False
-    """Whether museval computes BSS Eval's figures."""
+    """Compute BSS Eval with museval itself."""
 
     def options(self, sample_rate: int) -> BSSOptions:
         """Return the options of BSS Eval at a rate in Hz.
 
         Raises:
-            UnmixError: for windows and hops below a sample.
+            UnmixError: window or hop is shorter than a sample.
         """
         if not math.isfinite(self.window):
             return BSSOptions()
@@ -54,24 +54,24 @@ class ScoringSettings:
         hop = round(self.hop * sample_rate) if math.isfinite(self.hop) else window
         if window < 1 or hop < 1:
             raise UnmixError(
-                f"a window of {self.window} s every {self.hop} s is less than a sample at "
+                f"window ({self.window} s) or hop ({self.hop} s) is shorter than a sample at "
                 f"{sample_rate} Hz"
             )
         return BSSOptions(window=window, hop=hop, framewise=self.framewise)
 
 
 def over_frames(frames: Sequence[float] | Floats) -> float:
-    """Return a track's value: the median over its frames that are finite, as museval has it."""
+    """Return a track's value: the median over its finite frames, as museval does."""
     values = np.asarray(frames, np.float64)
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else float("nan")
 
 
 def bss_sets(stems: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return the sets of stems that BSS Eval sees together, and of which it gives figures.
+    """Return sets of stems that BSS Eval scores together, and those of each to keep figures of.
 
-    Interference is what comes from the other stems of a set. As in museval, instruments are one
-    set, and the accompaniment is held against the vocals alone.
+    Interference comes from the other stems of a set. As in museval, instruments and vocals are one
+    set, and the accompaniment is compared with the vocals alone.
     """
     stems = tuple(stems)
     if ACCOMPANIMENT not in stems or not set(stems) - {VOCALS, ACCOMPANIMENT}:
@@ -84,7 +84,7 @@ def bss_sets(stems: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...
 def bss_frames(
     found: Estimated, settings: ScoringSettings, device: torch.device | None
 ) -> FrameFigures:
-    """Return BSS Eval's figures of every frame, by ours; of one frame, ``CONDITION``."""
+    """Return BSS Eval's figures of every frame by our implementation, and ``CONDITION``."""
     frames: FrameFigures = {}
     options = settings.options(found.references.sample_rate)
     for stem, scores, row in _by_sets(found, options, device):
@@ -103,8 +103,8 @@ def score(
     Args:
         found: estimates and references.
         settings: what to measure.
-        frames: BSS Eval's figures, where they are asked for.
-        device: where to work; on the CPU if not given.
+        frames: BSS Eval's figures, if requested.
+        device: device to compute on; default: the CPU.
     """
     values: dict[str, dict[str, float]] = {stem: {} for stem in found.stems}
     for stem in found.stems:
@@ -135,7 +135,7 @@ def _by_sets(
 ) -> Iterator[tuple[str, BSSScores, int]]:
     """Yield every stem that the system estimates, the figures of its set, and its row there.
 
-    With ``floor``, the mixture stands for all estimates.
+    With ``floor``, the mixture is the estimate of every stem.
     """
     for together, wanted in bss_sets(found.context):
         if not set(wanted) & set(found.stems):
@@ -165,7 +165,7 @@ def _add_whole(
 def _add_singing(
     values: dict[str, dict[str, float]], found: Estimated, device: torch.device | None
 ) -> None:
-    """Add the figures of ``unmix.metrics.singing_scores``, of signals of any length."""
+    """Add the figures of ``unmix.metrics.singing_scores``, block by block."""
     options = BSSOptions(mode="sources")
     floor = {stem: s.sdr[row] for stem, s, row in _by_sets(found, options, device, floor=True)}
     for stem, scores, row in _by_sets(found, options, device):
@@ -175,5 +175,5 @@ def _add_singing(
 
 
 def _plain(value: float) -> float:
-    """Return a score as it is kept: what is read again later is the same to the bit."""
+    """Return a score as it is saved, so that it is the same to the bit when read back."""
     return round(float(value), DIGITS)

@@ -22,8 +22,9 @@ from ..data.tracks import MIXTURE, Term, with_channels
 from ..errors import UnmixError
 from .datasets import Dataset
 
+#: Prefix of references among the signals of a track, before the stem.
 REFERENCE = "reference "
-# Files that give back what went in. All others are rounded to 16 bits once they are decoded.
+# All others are rounded to 16 bits once they are decoded.
 _LOSSLESS = frozenset((".wav", ".flac", ".aiff", ".aif", ".i16"))
 _STEPS = 1 << 15
 _BLOCK = 1 << 18
@@ -34,8 +35,8 @@ class Signals:
     """Named signals of one length, as raw 32-bit floats in a folder.
 
     Args:
-        folder: a folder of its own, which exists.
-        audio_channels: C, of each.
+        folder: an existing folder, for these signals alone.
+        audio_channels: C, of every signal.
         sample_rate: Hz.
     """
 
@@ -44,7 +45,7 @@ class Signals:
         self.audio_channels = audio_channels
         self.sample_rate = sample_rate
         self.length = 0
-        """Samples per channel: of the longest that was written."""
+        """Samples per channel, of the longest signal."""
 
     @property
     def seconds(self) -> float:
@@ -52,11 +53,11 @@ class Signals:
         return self.length / self.sample_rate
 
     def write(self, name: str, blocks: Iterable[Samples]) -> None:
-        """Write a signal, in blocks ``[C, n]``."""
+        """Write a signal from blocks ``[C, n]``."""
         self.write_all((name,), ({name: block} for block in blocks))
 
     def write_all(self, names: Sequence[str], pieces: Iterable[Mapping[str, Samples]]) -> None:
-        """Write several signals at once, whose pieces ``[C, n]`` come together by name."""
+        """Write several signals from pieces ``[C, n]`` by name."""
         files = {name: self._path(name).open("wb") for name in names}
         try:
             for piece in pieces:
@@ -68,7 +69,7 @@ class Signals:
         self.length = max([self.length, *map(self._length, names)])
 
     def read(self, name: str, start: int = 0, count: int | None = None) -> Samples:
-        """Return samples ``[C, count]`` of a signal, zeros after its end; all where not given."""
+        """Return samples ``[C, count]`` of a signal, with zeros after its end; default: all."""
         count = self.length - start if count is None else count
         frame = _BYTES * self.audio_channels
         wanted = max(0, min(count, self._length(name) - start))
@@ -98,30 +99,30 @@ class Signals:
 
 @dataclass(frozen=True)
 class Estimated:
-    """What one system made of one track, on disk."""
+    """One system's estimates of one track, on disk, beside its references."""
 
     system: str
     track: str
     stems: tuple[str, ...]
-    """Those that the system estimates."""
+    """Stems that the system estimates."""
     context: tuple[str, ...]
-    """Those, and all others that there are references of."""
+    """All stems that have references."""
     references: Signals
-    """With the mixture."""
+    """The mixture and all references."""
     estimates: Signals
 
     def estimate(self, stem: str, start: int, count: int) -> Samples:
         """Return samples ``[C, count]`` of an estimate.
 
-        A stem that the system does not estimate is as it is: no figure of another stem hangs on
-        it, but all have to be there.
+        For a stem that the system does not estimate it is the reference: BSS Eval needs all
+        stems, but the figures of the others do not depend on this one.
         """
         if stem in self.stems:
             return self.estimates.read(stem, start, count)
         return self.references.read(REFERENCE + stem, start, count)
 
     def pairs(self, stems: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield estimates and references ``[S, C, n]``, block after block."""
+        """Yield estimates and references ``[S, C, n]``, block by block."""
         return self._held_against(stems, lambda *where: [self.estimate(s, *where) for s in stems])
 
     def floor(self, stems: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -140,28 +141,27 @@ class Estimated:
 
 
 def write_references(track: Track, dataset: Dataset, stems: Sequence[str], folder: Path) -> Signals:
-    """Return a track's mixture, under that name, and its references, each as ``REFERENCE + stem``.
+    """Write a track's mixture, and its references under the names ``REFERENCE + stem``.
 
     The mixture is the track's own, or the sum of its stems. Stems that were decoded from a lossy
-    format are rounded to 16 bits, as musdb's reader does. It is not about size: above the band of
-    the codec they hold nothing at all, so that most distortion filters explain them equally well,
-    and ISR, SIR and SAR would be figures of rounding errors.
+    format are rounded to 16 bits, as musdb's reader does: above the band of the codec they hold
+    nothing but rounding errors, to which BSS Eval would otherwise fit its filters.
 
     Args:
-        track: has all of the stems, or what they follow from.
-        dataset: at which rate, with how many channels, at what level.
+        track: has all of the stems, or those that they follow from.
+        dataset: gives rate, channels and gain.
         stems: names of the references.
-        folder: for the signals, empty.
+        folder: for the signals; empty.
 
     Raises:
-        AudioError: for a file that cannot be read, not to its end, or holds what is no number.
-        UnmixError: for stems of different rates, which no data set has.
+        AudioError: a file cannot be read to its end, or holds NaN.
+        UnmixError: the stems have different rates.
     """
     files = list(track.stems.values())
     rates = {file.sample_rate for file in files}
     if dataset.sample_rate is None and len(rates) > 1:
         raise UnmixError(
-            f"{files[0].path.parent}: has stems of {len(rates)} sample rates, "
+            f"{files[0].path.parent}: stems have {len(rates)} sample rates, "
             f"{' and '.join(map(str, sorted(rates)))} Hz; convert them to one"
         )
     rate = dataset.sample_rate or rates.pop()
@@ -177,14 +177,14 @@ def write_references(track: Track, dataset: Dataset, stems: Sequence[str], folde
 def sum_blocks(
     terms: Sequence[Term], rate: int, channels: int, *, gain: float = 1.0, rounded: bool = True
 ) -> Iterator[Samples]:
-    """Yield a sum of files, as long as the longest of them, in blocks of one size.
+    """Yield the sum of files, as long as the longest, in blocks of one size.
 
     Args:
         terms: the files.
         rate: Hz of the blocks.
         channels: of the blocks.
-        gain: what the sum is multiplied by.
-        rounded: whether lossy files are rounded to 16 bits once they are decoded.
+        gain: factor of the sum.
+        rounded: round decoded lossy files to 16 bits.
     """
     streams = [_even(_blocks(term.file, rate, channels, rounded)) for term in terms]
     signs = [term.sign * gain for term in terms]
@@ -213,9 +213,7 @@ def _rounded(samples: Samples) -> Samples:
 
 
 def _even(blocks: Iterator[Samples], size: int = 1 << 17) -> Iterator[Samples]:
-    """Yield the same samples in blocks of one size, the last one shorter: those of files that are
-    added up must start together.
-    """
+    """Yield the samples in blocks of one size, so that the blocks of several files line up."""
     held: list[Samples] = []
     count = 0
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Two reports against each other: paired differences, track by track."""
+"""Compare two systems by paired differences, track by track."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from ..measures import METRICS
 from .aggregate import Aggregate, aggregate
 from .scores import Report
 
-# Lengths of the same track may differ by that much, as decoders have it.
+# Decoders may differ by that much in the length of a track.
 _SAME_SECONDS = 0.01
-# Groups with figures that depend on all stems that a system was held against.
+# Groups whose figures depend on all stems that the estimates were compared with.
 _OF_ALL_STEMS = {"bss", "singing"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on the same tracks; differences are the first's value less the second's."""
+    """Two systems on the same tracks."""
 
     difference: Aggregate
+    """Value of the first system minus that of the second."""
     better: int
-    """Tracks where the first is the better one."""
+    """Tracks on which the first is better."""
     worse: int
-    """Tracks where the second is."""
+    """Tracks on which the second is better."""
     p_value: float
-    """Of Wilcoxon's signed-rank test, two-sided; NaN where no track is in both."""
+    """Of Wilcoxon's two-sided signed-rank test; NaN if they share no track."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class StemComparison:
     metric: str
     aggregation: str
     first: float
-    """What the first system comes to on those tracks, in dB."""
+    """Aggregate of the first system on those tracks, in dB."""
     second: float
+    """Likewise of the second."""
     paired: Comparison
-    """First less second."""
 
 
 def compare(
@@ -56,14 +57,14 @@ def compare(
     less_is_better: bool = False,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two systems track by track, on those that both have a finite value for.
+    """Compare two systems on the tracks for which both have a finite value.
 
     Args:
         first: values by track.
-        second: likewise.
-        how: of the differences, a name in :data:`AGGREGATIONS`.
+        second: values by track.
+        how: aggregation of the differences, a name in ``AGGREGATIONS``.
         seconds: durations by track, which ``weighted`` needs.
-        less_is_better: whether the system with the lower value is the better one.
+        less_is_better: lower values are better.
         seed: of the bootstrap.
     """
     tracks = [track for track in first if track in second]
@@ -87,11 +88,10 @@ def compare(
 
 
 def compare_reports(first: Report, second: Report) -> list[StemComparison]:
-    """Compare the systems that two reports are about; tracks are paired by name.
+    """Compare the systems of two reports; tracks are paired by name.
 
     Raises:
-        UnmixError: where they have no track, stem and metric in common, or are of different data
-            or settings.
+        UnmixError: the reports share no score, or differ in data or settings.
     """
     _check(first, second)
     rows = []
@@ -108,7 +108,7 @@ def compare_reports(first: Report, second: Report) -> list[StemComparison]:
 
 
 def comparison_as_dict(rows: list[StemComparison]) -> list[dict[str, Any]]:
-    """Return plain values for JSON; what is not a number is null."""
+    """Return plain values for JSON, with null for NaN and infinity."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -119,13 +119,13 @@ def comparison_as_dict(rows: list[StemComparison]) -> list[dict[str, Any]]:
 
 
 def _check(first: Report, second: Report) -> None:
-    """Refuse reports whose differences would not be those of their systems."""
+    """Refuse reports that differ in more than their systems."""
     for name in ("window", "hop", "framewise", "sample_rate", "audio_channels"):
         ours, theirs = first.settings.get(name), second.settings.get(name)
         if ours != theirs:
             raise UnmixError(
                 f"{first.system} and {second.system} were scored with different settings: {name} "
-                f"is {ours} and {theirs}"
+                f"is {ours} and {theirs}; score both with the same"
             )
     for track, seconds in first.tracks.items():
         other = second.tracks.get(track, seconds)
@@ -137,12 +137,12 @@ def _check(first: Report, second: Report) -> None:
     common = [METRICS[name].group for name in first.metrics if name in second.metrics]
     ours, theirs = first.settings.get("stems"), second.settings.get("stems")
     if ours is None or theirs is None or not set(common) & _OF_ALL_STEMS:
-        return  # older reports do not tell
+        return  # reports of older versions do not say
     if set(ours) != set(theirs):
         raise UnmixError(
-            f"{first.system} and {second.system} were held against different stems, on which SIR "
-            f"and SAR depend: {', '.join(ours)}, and {', '.join(theirs)}; score both with the same "
-            "--stems"
+            f"{first.system} and {second.system} were scored against different stems, on which "
+            f"SIR and SAR depend: {', '.join(ours)}, and {', '.join(theirs)}; score both with the "
+            "same --stems"
         )
 
 

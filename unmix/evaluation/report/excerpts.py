@@ -1,4 +1,4 @@
-"""Excerpts of scored tracks: cut where something happens, and kept in the report's folder."""
+"""Excerpts of scored tracks for the page: cut where all stems sound, saved in the report."""
 
 from __future__ import annotations
 
@@ -24,24 +24,22 @@ _INDEX = "excerpt.json"
 
 @dataclass(frozen=True)
 class Excerpt:
-    """An excerpt of a track: its mixture, and a stem as estimated and as it is."""
+    """Some seconds of a track: the mixture, and the estimate and reference of a stem."""
 
     track: str
     stem: str
     start: float
-    """Seconds into the track."""
+    """Seconds from the start of the track."""
     sample_rate: int
     """Hz."""
     mixture: Samples
     """``[C, N]``."""
     estimate: Samples
-    """Likewise."""
     reference: Samples
-    """Likewise."""
 
 
 def excerpts(found: Estimated) -> list[Excerpt]:
-    """Return an excerpt of each stem of a track, all of the same seconds."""
+    """Return an excerpt of each stem of a track, all from the same place."""
     signals = found.references
     start = _most_eventful(found)
     count = min(signals.length - start, round(SECONDS * signals.sample_rate))
@@ -60,7 +58,7 @@ def excerpts(found: Estimated) -> list[Excerpt]:
 
 
 def save_excerpts(folder: Path, fingerprint: str, examples: Sequence[Excerpt]) -> None:
-    """Keep a track's excerpts; ``fingerprint`` says what they depend on."""
+    """Save a track's excerpts; ``fingerprint`` is what they depend on."""
     first = examples[0]
     place = excerpt_folder(folder, first.track)
     shutil.rmtree(place, ignore_errors=True)
@@ -75,7 +73,7 @@ def save_excerpts(folder: Path, fingerprint: str, examples: Sequence[Excerpt]) -
 
 
 def load_excerpts(folder: Path, fingerprint: str, track: str) -> list[Excerpt]:
-    """Return a track's excerpts; none where there are none, or of other settings."""
+    """Return a track's saved excerpts; none if there are none, or of other settings."""
     place = excerpt_folder(folder, track)
     try:
         index = json.loads((place / _INDEX).read_text(encoding="utf-8"))
@@ -110,7 +108,7 @@ def _read(path: Path) -> tuple[Samples, int]:
 def _most_eventful(found: Estimated) -> int:
     """Return the first sample of the excerpt whose softest stem is the loudest.
 
-    Stems are compared with their own level: a soft one counts as much as a loud one.
+    Levels are relative to a stem's own mean: a soft stem counts as much as a loud one.
     """
     signals = found.references
     step = max(1, round(_STEP * signals.sample_rate))

@@ -27,7 +27,7 @@ def save_report(folder: Path, report: Report) -> None:
     """Write ``scores.json``, ``scores.csv``, and museval's files.
 
     Raises:
-        UnmixError: where one cannot be written.
+        UnmixError: a file cannot be written.
     """
     write_json(folder / SCORES, report_as_dict(report))
     _write_csv(folder / "scores.csv", report)
@@ -38,7 +38,7 @@ def load_report(folder: Path) -> Report:
     """Return the report in a folder, or in a file ``scores.json``.
 
     Raises:
-        UnmixError: where there is none, or a damaged one.
+        UnmixError: there is no report, or it is damaged.
     """
     path = folder / SCORES if folder.is_dir() else folder
     try:
@@ -50,28 +50,30 @@ def load_report(folder: Path) -> Report:
             settings=typed(held["settings"], dict),
         )
     except OSError:
-        raise UnmixError(f"{path}: no report there; make one by evaluate --out") from None
+        raise UnmixError(
+            f"{folder}: no report found; make one with unmix evaluate --out {folder}"
+        ) from None
     except INVALID:
-        raise UnmixError(f"{path}: is no report of unmix, or a damaged one") from None
+        raise UnmixError(f"{path}: not a report of unmix, or damaged; evaluate again") from None
     if not report.scores:
-        raise UnmixError(f"{path}: a report without any scores")
+        raise UnmixError(f"{path}: a report without scores; evaluate again")
     return report
 
 
 def save_comparison(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``comparison.json``: what ``comparison_as_dict`` returns.
+    """Write ``comparison.json``, with what ``comparison_as_dict`` returns.
 
     Raises:
-        UnmixError: where that is not possible.
+        UnmixError: the file cannot be written.
     """
     write_json(folder / COMPARISON, rows)
 
 
 def report_as_dict(report: Report) -> dict[str, Any]:
-    """Return plain values for JSON; what is not a finite number is null.
+    """Return a report as plain values for JSON.
 
-    ``tracks`` has, for each track, museval's own schema, of the system that the report is about.
-    ``scores`` has every value to the bit; infinite ones are "inf" and "-inf", and NaN is null.
+    ``tracks`` follows museval's schema, for the report's system; values that are not finite are
+    null. ``scores`` has every value to the bit: NaN is null, infinite ones are "inf" and "-inf".
     """
     targets = _targets(report)
     return {
@@ -108,7 +110,7 @@ def _aggregates(report: Report, system: str, stem: str) -> dict[str, Any]:
 
 
 def _targets(report: Report) -> dict[str, list[dict[str, Any]]]:
-    """Return, in museval's schema, the tracks that have frames."""
+    """Return the tracks that have frames, in museval's schema."""
     found: dict[str, list[dict[str, Any]]] = {}
     window, hop = report.settings.get("window", 1.0), report.settings.get("hop", 1.0)
     for score in report.scores:
@@ -129,7 +131,7 @@ def _targets(report: Report) -> dict[str, list[dict[str, Any]]]:
 
 
 def _number(value: float, digits: int = DIGITS) -> float | None:
-    """Return a number for JSON, which knows neither NaN nor infinity."""
+    """Return a number for JSON, which has neither NaN nor infinity."""
     return round(value, digits) if math.isfinite(value) else None
 
 
@@ -145,12 +147,12 @@ def _write_csv(path: Path, report: Report) -> None:
 
 
 def _write_museval(folder: Path, report: Report) -> None:
-    """Write a file for each track that has frames, in a folder that has no others of the kind.
+    """Write a file for each track that has frames; remove those of other tracks.
 
-    museval reads every file below a folder that is called test, and none elsewhere.
+    museval reads every file below a folder called test, and no others.
     """
     files = {folder / f"{track_path(track)}.json": rows for track, rows in _targets(report).items()}
-    # Before writing: where "Song" and "song" are one name, removing later would take the new file.
+    # Remove before writing: where "Song" and "song" are one file, it would be the new one.
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]  # of other runs
         for path in (Path(place, name) for name in names if name.endswith(".json")):

@@ -1,4 +1,4 @@
-"""Scores of tracks by one or several systems, and what they come to."""
+"""Scores of tracks by one or several systems, and their aggregates."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class TrackScore:
     stem: str
     seconds: float
     values: Mapping[str, float]
-    """By metric, in dB: see ``METRICS``. NaN where not defined, infinite where perfect."""
+    """In dB, by a name in ``METRICS``: NaN if undefined, infinite if perfect."""
     frames: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Of the metrics that are medians over frames, the value of every frame."""
+    """Values of every frame, for metrics that are medians over frames."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain values for JSON, exact to the bit: NaN is null, infinity is "inf"."""
@@ -64,29 +64,29 @@ class TrackScore:
 
 @dataclass(frozen=True)
 class Report:
-    """Every track's scores, under the name of what was scored."""
+    """All scores of a system on a data set, with those of baselines beside it."""
 
     system: str
-    """What the report is about; all other systems in it are baselines."""
+    """Name of the system that was scored; all others in the report are baselines."""
     dataset: str
     scores: tuple[TrackScore, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """How the scores were made, as plain values for JSON."""
+    """How the scores were computed, as plain values for JSON."""
 
     @cached_property
     def systems(self) -> tuple[str, ...]:
-        """The system that the report is about, then the baselines."""
+        """The report's system, then the baselines."""
         names = [score.system for score in self.scores]
         return tuple(dict.fromkeys([self.system, *names])) if names else ()
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
-        """Stems that were scored, in the order they came."""
+        """Stems that were scored, in order."""
         return tuple(dict.fromkeys(score.stem for score in self.scores))
 
     @cached_property
     def tracks(self) -> dict[str, float]:
-        """Seconds of every track by name, in the order they came."""
+        """Seconds of every track by name, in order."""
         return {score.track: score.seconds for score in self.scores}
 
     @cached_property
@@ -96,25 +96,25 @@ class Report:
         return tuple(name for name in METRICS if name in found)
 
     def values(self, stem: str, metric: str, system: str | None = None) -> dict[str, float]:
-        """Return one metric of one stem by track, in dB; only tracks that have it.
+        """Return one metric of one stem in dB, by track; only tracks that have it.
 
         Args:
             stem: one of ``stems``.
             metric: one of ``metrics``.
-            system: one of ``systems``; the one that the report is about, if not given.
+            system: one of ``systems``; default: the report's.
         """
         return dict(self._values.get((system or self.system, stem, metric), {}))
 
     def aggregate(
         self, stem: str, metric: str, how: str | None = None, system: str | None = None
     ) -> Aggregate:
-        """Return what one metric of one stem comes to over all tracks; see ``AGGREGATIONS``.
+        """Return one metric of one stem, aggregated over all tracks; see ``AGGREGATIONS``.
 
         Args:
             stem: one of ``stems``.
             metric: one of ``metrics``.
-            how: name of the aggregation; the metric's usual one, if not given.
-            system: one of ``systems``; the one that the report is about, if not given.
+            how: name of the aggregation; default: the metric's usual one.
+            system: one of ``systems``; default: the report's.
         """
         how = how or METRICS[metric].aggregation
         key = (system or self.system, stem, metric, how)
@@ -126,7 +126,7 @@ class Report:
 
     @cached_property
     def _values(self) -> dict[tuple[str, str, str], dict[str, float]]:
-        """Values by track, below system, stem and metric."""
+        """Values by track, by system, stem and metric."""
         found: dict[tuple[str, str, str], dict[str, float]] = {}
         for score in self.scores:
             for metric, value in score.values.items():
@@ -136,7 +136,7 @@ class Report:
 
     @cached_property
     def _aggregates(self) -> dict[tuple[str, str, str, str], Aggregate]:
-        """Those that were asked for, below system, stem, metric and aggregation."""
+        """Aggregates computed so far, by system, stem, metric and aggregation."""
         return {}
 
 
