@@ -195,7 +195,7 @@ def test_what_does_not_fit_together_is_wrong_usage(unmix: Unmix, options: list[s
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--data", "musdb:nowhere"], "nowhere: no such folder"),
+        (["--data", "musdb:nowhere"], "nowhere: no such folder of tracks"),
         (["--data", "mushdb:nowhere"], "unknown data set 'mushdb'"),
         (["--data", "DATA", "--metrics", "fad"], "unknown metric 'fad'; choose from"),
         (["--data", "DATA", "--baselines", "idea"], "unknown baseline 'idea'; choose from"),

@@ -107,7 +107,7 @@ def test_a_missing_value_is_a_dash(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "words"),
-    [("bss_sdr", "median of medians"), ("sdr", "mean"), ("nsdr", "mean weighted by length")],
+    [("bss_sdr", "median of medians"), ("sdr", "mean"), ("nsdr", "mean weighted by duration")],
 )
 def test_the_header_tells_the_aggregation(tmp_path: Path, metric: str, words: str) -> None:
     assert f'<small class="way">{words}</small>' in write(tmp_path, report({"unet": [1.0]}, metric))

@@ -211,7 +211,7 @@ _HEAD = {"system": "m", "dataset": "d", "settings": {}, "fingerprint": "print"}
 )
 def test_what_has_another_shape_is_no_report(tmp_path: Path, held: object) -> None:
     (tmp_path / "scores.json").write_text(json.dumps(held))
-    with pytest.raises(UnmixError, match=r"scores.json: (is no report of|a report without)"):
+    with pytest.raises(UnmixError, match=r"scores.json: (not a report of|a report without)"):
         load_report(tmp_path)
     path = tmp_path / "tracks" / "m" / "a.json"
     path.parent.mkdir(parents=True)
@@ -222,7 +222,7 @@ def test_what_has_another_shape_is_no_report(tmp_path: Path, held: object) -> No
 @pytest.mark.parametrize("changes", [{"system": 5}, {"dataset": None}, {"settings": []}])
 def test_what_is_about_nothing_is_no_report(tmp_path: Path, changes: dict[str, object]) -> None:
     (tmp_path / "scores.json").write_text(json.dumps(_HEAD | {"scores": [_ROW]} | changes))
-    with pytest.raises(UnmixError, match="is no report of unmix, or a damaged one"):
+    with pytest.raises(UnmixError, match="not a report of unmix, or damaged"):
         load_report(tmp_path)
 
 

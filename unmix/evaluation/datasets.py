@@ -88,7 +88,7 @@ def open_dataset(where: str | Path, split: str | None = None) -> Dataset:
         choice = f"choose from {', '.join(kind.splits)}" if kind.splits else "it has none"
         raise UnmixError(f"{name} has no split {split!r}; {choice}")
     if not root.is_dir():
-        raise UnmixError(f"{root}: no such folder")
+        raise UnmixError(f"{root}: no such folder of tracks")
     dataset = kind.open(root, split or (kind.splits[-1] if kind.splits else ""))
     if not dataset.tracks:
         raise UnmixError(f"{root}: no tracks of {dataset.name} found")

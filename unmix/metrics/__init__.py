@@ -1,4 +1,4 @@
-"""Scores of estimates against references: pure functions of tensors."""
+"""Metrics: scores of estimates against references, as pure functions of tensors."""
 
 from ._blocks import Blocks
 from .bsseval import SINGULAR, BSSOptions, BSSScores, bss_eval, bss_eval_blocks

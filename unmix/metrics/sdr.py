@@ -1,4 +1,4 @@
-"""Signal-to-distortion ratios of whole tracks, in dB. Estimate before reference, always by name."""
+"""Signal-to-distortion ratios of whole tracks, in dB."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:
 
     Args:
         estimate: ``[..., C, N]``.
-        reference: likewise.
+        reference: ``[..., C, N]``.
 
     Returns:
-        dB ``[...]``: infinite for a perfect estimate, minus infinity for sound where there should
-        be silence, NaN where both are silent.
+        dB ``[...]``: infinite for a perfect estimate, minus infinity for sound against a silent
+        reference, NaN if both are silent.
     """
     _check(estimate, reference)
     estimate, reference = estimate.double(), reference.double()
@@ -29,15 +29,15 @@ def sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:
 def si_sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:
     """Return the scale-invariant SDR over channels and samples.
 
-    The reference is scaled to explain as much of the estimate as it can: Le Roux et al., "SDR:
-    half-baked or well done?" (ICASSP 2019).
+    The reference is scaled to fit the estimate best: Le Roux et al., "SDR: half-baked or well
+    done?" (ICASSP 2019).
 
     Args:
         estimate: ``[..., C, N]``.
-        reference: likewise.
+        reference: ``[..., C, N]``.
 
     Returns:
-        dB ``[...]``; NaN where the reference is silent.
+        dB ``[...]``; NaN if the reference is silent.
     """
     _check(estimate, reference)
     estimate, reference = estimate.double(), reference.double()
