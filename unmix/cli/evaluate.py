@@ -31,7 +31,8 @@ def evaluate(
         str | None, typer.Option(help="Tracks to score --estimates on; the same form as --data.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the system behind --estimates. [folder's name]")
+        str | None,
+        typer.Option(help="Name of the system behind --estimates; default: its folder's."),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
@@ -41,7 +42,9 @@ def evaluate(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="Split of the data set, such as test, or a subfolder. [the test split]"),
+        typer.Option(
+            help="Split of the data set, such as test, or a subfolder; default: the test split."
+        ),
     ] = None,
     include: Annotated[
         list[str] | None,
@@ -51,16 +54,22 @@ def evaluate(
         list[str] | None, typer.Option(help="Leave out tracks that match. Repeatable.")
     ] = None,
     stems: Annotated[
-        str | None, typer.Option(help="Stems to score, such as vocals,drums. [all available]")
+        str | None,
+        typer.Option(help="Stems to score, such as vocals,drums; default: all available."),
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(help="Any of bss,sdr,si_sdr,log_l1,singing. [what papers report for --data]"),
+        typer.Option(
+            help="Any of bss, sdr, si_sdr, log_l1, singing, separated by commas; default: what "
+            "papers report for --data."
+        ),
     ] = None,
     window: Annotated[
         float, typer.Option(help="Length of BSS Eval's frames in seconds; inf: one frame.")
     ] = 1.0,
-    hop: Annotated[float | None, typer.Option(help="Seconds between frames. [the window]")] = None,
+    hop: Annotated[
+        float | None, typer.Option(help="Seconds between frames; default: the window.")
+    ] = None,
     framewise: Annotated[
         bool, typer.Option("--framewise", help="Fit filters to each frame, as BSS Eval v3 does.")
     ] = False,
@@ -70,12 +79,15 @@ def evaluate(
     baselines: Annotated[
         str | None,
         typer.Option(
-            help="mixture,irm,ibm,mwf,hpss,repet-sim, or none. [all with --out, else mixture]"
+            help="Any of mixture, irm, ibm, mwf, hpss, repet-sim, separated by commas, or none; "
+            "default: all with --out, else mixture."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write a report (page, JSON, CSV) to a folder; resumes."),
+        typer.Option(
+            "--out", "-o", help="Write a report (page, JSON, CSV) to this folder, or resume it."
+        ),
     ] = None,
     examples: Annotated[
         int, typer.Option(min=0, help="Tracks to see and hear on the page, from worst to best.")
