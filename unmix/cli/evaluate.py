@@ -32,7 +32,7 @@ def evaluate(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Name of the system behind --estimates; default: its folder's."),
+        typer.Option(help="Name of the system behind --estimates.", show_default="its folder's"),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
@@ -43,7 +43,8 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Split of the data set, such as test, or a subfolder; default: the test split."
+            help="Split of the data set, such as test, or a subfolder.",
+            show_default="the test split",
         ),
     ] = None,
     include: Annotated[
@@ -55,20 +56,20 @@ def evaluate(
     ] = None,
     stems: Annotated[
         str | None,
-        typer.Option(help="Stems to score, such as vocals,drums; default: all available."),
+        typer.Option(help="Stems to score, such as vocals,drums.", show_default="all available"),
     ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Any of bss, sdr, si_sdr, log_l1, singing, separated by commas; default: what "
-            "papers report for --data."
+            help="Any of bss, sdr, si_sdr, log_l1, singing, separated by commas.",
+            show_default="what papers report for --data",
         ),
     ] = None,
     window: Annotated[
         float, typer.Option(help="Length of BSS Eval's frames in seconds; inf: one frame.")
     ] = 1.0,
     hop: Annotated[
-        float | None, typer.Option(help="Seconds between frames; default: the window.")
+        float | None, typer.Option(help="Seconds between frames.", show_default="the window")
     ] = None,
     framewise: Annotated[
         bool, typer.Option("--framewise", help="Fit filters to each frame, as BSS Eval v3 does.")
@@ -79,8 +80,8 @@ def evaluate(
     baselines: Annotated[
         str | None,
         typer.Option(
-            help="Any of mixture, irm, ibm, mwf, hpss, repet-sim, separated by commas, or none; "
-            "default: all with --out, else mixture."
+            help="Any of mixture, irm, ibm, mwf, hpss, repet-sim, separated by commas, or none.",
+            show_default="all with --out, else mixture",
         ),
     ] = None,
     out: Annotated[
