@@ -2,9 +2,8 @@
 
 from ._blocks import Blocks
 from .bsseval import SINGULAR, BSSOptions, BSSScores, bss_eval, bss_eval_blocks
-from .sdr import sdr, si_sdr
 from .singing import SingingScores, singing_scores
-from .whole import TrackScores, log_l1, track_scores
+from .whole import TrackScores, log_l1, sdr, si_sdr, track_scores
 
 __all__ = [
     "SINGULAR",

@@ -1,4 +1,4 @@
-"""Scores of whole tracks that pass in blocks: SDR, SI-SDR and log L1."""
+"""Metrics of whole tracks, in dB: SDR, SI-SDR and log L1."""
 
 from __future__ import annotations
 
@@ -26,6 +26,47 @@ class TrackScores:
     """See ``unmix.metrics.si_sdr``."""
     log_l1: Tensor
     """See ``unmix.metrics.log_l1``; less is better."""
+
+
+def sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return the SDR over channels and samples, as the Music Demixing Challenge 2021 defines it.
+
+    ``10 log10(sum reference^2 / sum (reference - estimate)^2)``, in float64.
+
+    Args:
+        estimate: ``[..., C, N]``.
+        reference: ``[..., C, N]``.
+
+    Returns:
+        dB ``[...]``: infinite for a perfect estimate, minus infinity for sound against a silent
+        reference, NaN if both are silent.
+    """
+    _check(estimate, reference)
+    estimate, reference = estimate.double(), reference.double()
+    signal = reference.square().sum((-2, -1))
+    error = (reference - estimate).square().sum((-2, -1))
+    return 10 * torch.log10(signal / error)
+
+
+def si_sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return the scale-invariant SDR over channels and samples.
+
+    The reference is scaled to fit the estimate best: Le Roux et al., "SDR: half-baked or well
+    done?" (ICASSP 2019).
+
+    Args:
+        estimate: ``[..., C, N]``.
+        reference: ``[..., C, N]``.
+
+    Returns:
+        dB ``[...]``; NaN if the reference is silent.
+    """
+    _check(estimate, reference)
+    estimate, reference = estimate.double(), reference.double()
+    scale = (estimate * reference).sum((-2, -1), keepdim=True) / reference.square().sum(
+        (-2, -1), keepdim=True
+    )
+    return sdr(estimate=estimate, reference=scale * reference)
 
 
 def track_scores(blocks: Blocks, device: torch.device | None = None) -> TrackScores:
@@ -58,14 +99,18 @@ def log_l1(*, estimate: Tensor, reference: Tensor) -> Tensor:
     Returns:
         dB ``[...]``; 0 for a perfect estimate.
     """
+    _check(estimate, reference)
+    leading = estimate.shape[:-2]
+    pair = tuple(samples.reshape(-1, *estimate.shape[-2:]) for samples in (estimate, reference))
+    return _log_l1(lambda: [(pair[0], pair[1])], estimate.device).reshape(leading)
+
+
+def _check(estimate: Tensor, reference: Tensor) -> None:
     if estimate.shape != reference.shape or estimate.ndim < 2:
         raise ValueError(
             "expected estimate and reference of one shape [..., channel, sample], "
             f"got {tuple(estimate.shape)} and {tuple(reference.shape)}"
         )
-    leading = estimate.shape[:-2]
-    pair = tuple(samples.reshape(-1, *estimate.shape[-2:]) for samples in (estimate, reference))
-    return _log_l1(lambda: [(pair[0], pair[1])], estimate.device).reshape(leading)
 
 
 def _sums(
