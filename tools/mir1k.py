@@ -20,7 +20,7 @@ from readme_tables import ReadmeTable
 from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
-from unmix.evaluation.singing import SingingScores, score_singing
+from unmix.evaluation.singing import MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe
 from unmix.separation.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
@@ -131,7 +131,7 @@ class _Lines:
         pass
 
 
-def row(options: argparse.Namespace, held: dict[str, Any], scores: SingingScores) -> list[str]:
+def row(options: argparse.Namespace, held: dict[str, Any], scores: MeanSingingScores) -> list[str]:
     """Return the cells of our row."""
     config = held["recipe"]["train"]
     how = f"{held['step']} steps of {config['batch_size']}, {held['seconds'] / 60:.0f} min"
