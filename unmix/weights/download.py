@@ -92,7 +92,7 @@ def _heir(url: str, names: Sequence[str]) -> str | None:
 def _find(name: str) -> PublishedModel:
     entry = find_published(name)
     if entry is None:
-        if name in (*(model.name for model in list_models()), *cached_names()):
+        if name in cached_names() or any(name in model.names for model in list_models()):
             raise ModelError(f"{name} is on this machine already: nothing to download")
         choices = ", ".join(entry.name for entry in list_published())
         raise ModelError(f"unknown model {name!r}; choose from {choices}")

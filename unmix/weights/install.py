@@ -72,7 +72,7 @@ def import_model(
     except OSError as error:
         raise ModelError(f"{source}: cannot be read ({error})") from None
     name = name or (Path(kind).stem if kind.endswith(".toml") else kind)
-    if out is None and name in (DEFAULT, *(model.name for model in list_models())):
+    if out is None and (name == DEFAULT or any(name in model.names for model in list_models())):
         raise ModelError(f"{name} is a model of the package: give yours another --name")
     if out is not None and out.suffix != ".safetensors":
         raise ModelError(f"{out}: must end in .safetensors")

@@ -38,6 +38,10 @@ class ModelEntry(Settings):
     """A model of the package. Its weights are ``<name>/weights.safetensors``."""
 
     name: str
+    aliases: tuple[str, ...] = ()
+    """Other names to choose it by."""
+    purpose: str = ""
+    """What it is for, in at most 18 characters."""
     summary: str
     architecture: str
     stems: tuple[str, ...]
@@ -57,6 +61,11 @@ class ModelEntry(Settings):
     since: str
     """First version of the package with this model."""
     scores: tuple[Score, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it can be chosen by, but for ``"default"``."""
+        return (self.name, *self.aliases)
 
     @property
     def weights(self) -> Path:
@@ -159,8 +168,8 @@ def find_model(name: str) -> ModelEntry:
     entries = list_models()
     entry = _named(name, entries)
     if entry is None:
-        names = [*(entry.name for entry in entries), *cached_names()]
-        choices = ", ".join(names) or "none: this copy ships no weights"
+        names = [_choice(entry, default=entry is entries[0]) for entry in entries]
+        choices = ", ".join([*names, *cached_names()]) or "none: this copy ships no weights"
         raise ModelError(
             f"unknown model {name!r}; choose from {choices}, or name a file of weights; "
             "unmix models --all lists what can be downloaded"
@@ -202,8 +211,14 @@ def how_to_get(entry: PublishedModel) -> str:
     return f"{entry.by_hand or f'run `unmix models download {entry.name}`'}, {copy}"
 
 
+def _choice(entry: ModelEntry, *, default: bool) -> str:
+    """Return a model's names as an error lists them: ``tfc-tdf-tiny (tiny)``."""
+    also = (DEFAULT, *entry.aliases) if default else entry.aliases
+    return f"{entry.name} ({', '.join(also)})" if also else entry.name
+
+
 def _named(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
-    return next((entry for entry in entries if name in (entry.name, DEFAULT)), None)
+    return next((entry for entry in entries if name in (*entry.names, DEFAULT)), None)
 
 
 def _read(kind: type[SettingsT], path: Path) -> SettingsT:
