@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import shutil
+import sys
 import tarfile
 import threading
 import zipfile
@@ -505,6 +506,19 @@ def test_an_interrupted_conversion_does_not_cost_the_download(
             download("spleeter-2stems")
     load_model(download("spleeter-2stems"))
     assert len(net.asked) == 1
+
+
+def test_a_missing_package_is_said_before_the_download(
+    net: Net, publish: Publish, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    publish(_entry(net))
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+    sentence = r"spleeter-2stems: google_crc32c is not installed: run `pip install 'unmix\["
+    with pytest.raises(ModelError, match=sentence):
+        download("spleeter-2stems")
+    assert net.asked == []
+    with pytest.raises(ModelError, match=sentence):
+        import_model(tmp_path, "spleeter-2stems")
 
 
 def test_models_by_hand_say_what_to_do(net: Net, publish: Publish) -> None:

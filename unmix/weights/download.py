@@ -10,7 +10,7 @@ from ..storage import sha256_of
 from .archive import RoomError, check_room, is_archive
 from .cache import cached_names, downloads_folder, in_cache, locked, recorded_sha256, weights_path
 from .http import Progress, UnreachedError, fetch
-from .install import ForeignWeights, put_in_cache
+from .install import ForeignWeights, converter_of, put_in_cache
 from .manifest import PublishedModel, find_published, list_models, list_published
 
 # Disk space needed, relative to the download: an archive is unpacked, and converted, beside it.
@@ -38,6 +38,7 @@ def download(name: str, *, progress: Progress | None = None, then: Sequence[str]
         if path := _undamaged(name):
             return path
         raise ModelError(f"{name} can only be downloaded by hand: {entry.by_hand}")
+    converter_of(entry.recipe)  # raises if a package is missing
     with locked(name):
         if path := _undamaged(name):
             return path

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, missing_extra
 from ..recipes.reading import find_architecture
 from ..storage import sha256_of
 from .archive import is_archive, unpack
@@ -110,8 +111,17 @@ def put_in_cache(weights: ForeignWeights, name: str) -> Converted:
     return done
 
 
-def _converter(recipe: str) -> Converter | None:
-    return converters().get(find_architecture(recipe).architecture)
+def converter_of(recipe: str) -> Converter | None:
+    """Return the converter of a recipe, None if there is none.
+
+    Raises:
+        ModelError: a package that it needs is not installed.
+        ConfigError: there is no such recipe.
+    """
+    converter = converters().get(find_architecture(recipe).architecture)
+    if converter and converter.package and find_spec(converter.package) is None:
+        raise ModelError(f"{recipe}: {missing_extra(converter.package)}")
+    return converter
 
 
 def _check_source(source: Path, recipe: str) -> None:
@@ -121,7 +131,7 @@ def _check_source(source: Path, recipe: str) -> None:
         ModelError: says what was expected.
         ConfigError: there is no such recipe.
     """
-    converter = _converter(recipe)
+    converter = converter_of(recipe)
     # A file may be an archive; a recipe without a converter is refused where one is needed.
     if source.is_file() or converter is None:
         return
@@ -144,7 +154,7 @@ def _convert(weights: ForeignWeights, out: Path) -> Converted:
     try:
         if not (weights.file and is_archive(weights.source)):
             return convert(weights.source, origin=weights.origin)
-        converter = _converter(weights.recipe)
+        converter = converter_of(weights.recipe)
         what = converter.what if converter else "foreign weights"
         out.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unmix-", dir=out.parent) as folder:

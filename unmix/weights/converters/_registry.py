@@ -58,6 +58,8 @@ class Converter:
     free: frozenset[str] | None = None
     """Settings in which a file may differ from the recipe, such as widths; all others that it
     tells must agree. None: it may differ in all."""
+    package: str = ""
+    """Optional package that reading the file or building the model needs."""
     files: Callable[[Path], list[Path]] = lambda path: [path]
     """Returns the files that ``read`` reads. Raises ModelError if there are none."""
 

@@ -21,6 +21,9 @@ from torch import Tensor
 from ...errors import ModelError
 from ._sstable import DamageError, masked_checksum, read_table, take, varint
 
+#: Package that computes the checksums.
+CHECKSUMS = "google_crc32c"
+
 _INDEX = ".index"
 # A checkpoint of ten thousand tensors has an index of about a megabyte.
 _LARGEST_INDEX = 1 << 26

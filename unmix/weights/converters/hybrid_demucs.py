@@ -30,5 +30,6 @@ register_converter(
         read=partial(read_tensors, what=_WHAT),
         settings=_settings,
         moves=_moves,
+        package="torchaudio",
     ),
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...models import Model
 from ._registry import Converter, Move, Tensors, register_converter
-from ._tensor_bundle import bundle_files, read_bundle
+from ._tensor_bundle import CHECKSUMS, bundle_files, read_bundle
 from ._tensorflow import SCOPE, ignored, numbered
 
 
@@ -68,6 +68,7 @@ register_converter(
     Converter(
         what="a TensorFlow checkpoint of the Wave-U-Net (its .index file or folder)",
         read=read_bundle,
+        package=CHECKSUMS,
         files=bundle_files,
         settings=_settings,
         moves=_moves,
