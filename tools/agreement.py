@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from unmix.evaluation import museval_backend as official
+from unmix.evaluation import museval_backend
 from unmix.metrics import SINGULAR, BSSOptions, BSSScores, bss_eval
 
 FIGURES = ("sdr", "isr", "sir", "sar")
@@ -51,7 +51,7 @@ class Case(NamedTuple):
     options: BSSOptions
 
 
-def compared(ours: BSSScores, theirs: official.OfficialScores) -> Agreement:
+def compared(ours: BSSScores, theirs: museval_backend.MusevalScores) -> Agreement:
     """Return how far apart two scores are."""
     apart, perfect = {}, []
     same = np.array_equal(ours.permutation.cpu().numpy(), theirs.permutation)
@@ -255,9 +255,9 @@ def _permuted_in_a_frame(
     return estimates, references
 
 
-def _museval(case: Case) -> tuple[official.OfficialScores, list[str]]:
+def _museval(case: Case) -> tuple[museval_backend.MusevalScores, list[str]]:
     """Return museval's figures, and what it does where ``museval_scores`` helps it out."""
-    module, remarks = official._metrics(), []
+    module, remarks = museval_backend._metrics(), []
     signals = {"estimates": list(case.estimates), "references": list(case.references)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -268,10 +268,10 @@ def _museval(case: Case) -> tuple[official.OfficialScores, list[str]]:
             remarks.append("museval refuses the track")
         try:
             with patch.dict(vars(module), np=np):  # as it is, with the NumPy that is here
-                found = official.museval_scores(**signals, options=case.options)
+                found = museval_backend.museval_scores(**signals, options=case.options)
         except AttributeError as error:
             remarks.append(f"museval fails: {error}")
-            found = official.museval_scores(**signals, options=case.options)
+            found = museval_backend.museval_scores(**signals, options=case.options)
     remarks += dict.fromkeys(f"museval warns: {warning.message}" for warning in caught)
     return found, remarks
 

@@ -20,13 +20,13 @@ from readme_tables import ReadmeTable
 from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
-from unmix.evaluation.singing import SingingScores, score_singing
+from unmix.evaluation.singing import MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe
 from unmix.separation.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import read_recipe, training_of
-from unmix.training.logs import CsvLog, Several
+from unmix.training.logs import CsvLog, Listeners
 from unmix.training.run import Run
 
 FIGURES = ("GNSDR", "GSIR", "GSAR")
@@ -111,7 +111,7 @@ def trained(options: argparse.Namespace, console: Console) -> Path:
         device=options.device,
         resume=(options.out / "last.ckpt").exists(),
     )
-    return complete(run, Several([CsvLog(run.out), _Lines(console)]))
+    return complete(run, Listeners([CsvLog(run.out), _Lines(console)]))
 
 
 class _Lines:
@@ -131,7 +131,7 @@ class _Lines:
         pass
 
 
-def row(options: argparse.Namespace, held: dict[str, Any], scores: SingingScores) -> list[str]:
+def row(options: argparse.Namespace, held: dict[str, Any], scores: MeanSingingScores) -> list[str]:
     """Return the cells of our row."""
     config = held["recipe"]["train"]
     how = f"{held['step']} steps of {config['batch_size']}, {held['seconds'] / 60:.0f} min"

@@ -23,7 +23,7 @@ from rich.table import Table
 from measuring import peak_of, write_looped
 from unmix.audio import open_audio
 from unmix.data import STEMS, find_tracks
-from unmix.evaluation.references import sum_blocks
+from unmix.evaluation.signals import sum_blocks
 from unmix.stems import ACCOMPANIMENT, VOCALS
 
 RATE = 44100

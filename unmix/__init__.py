@@ -63,7 +63,15 @@ def __getattr__(name: str) -> object:
     """Import a public name from its room on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    try:
+        module = import_module(f".{_HOMES[name]}", __name__)
+    except ModuleNotFoundError as error:
+        from .errors import UnmixError, missing_extra
+
+        if sentence := missing_extra(error.name):
+            raise UnmixError(sentence) from None
+        raise
+    value: object = getattr(module, name)
     globals()[name] = value
     return value
 
