@@ -63,7 +63,8 @@ def find_architecture(name: str) -> ArchitectureChoice:
             if read_recipe_tables(path)["architecture"] == name
         ]
         if len(using) > 1:
-            raise ConfigError(f"several recipes build {name}; choose from {', '.join(using)}")
+            listed = ", ".join(using)
+            raise ConfigError(f"{name} has recipes in several forms; choose from {listed}")
         name = using[0] if using else name
     path = find_recipe(name)
     tables = read_recipe_tables(path)
