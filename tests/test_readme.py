@@ -40,10 +40,11 @@ NOT_RUN = {
     "pip install 'unmix[train]'": "needs the network; test_extras_exist looks for the extra",
     "pip install 'unmix[evaluate]'": "needs the network; test_extras_exist looks for the extra",
 }
+SMALL = "--batch-size 1 --workers 0"
 #: What makes a command cheap. It is added behind the command as it is printed.
 CHEAPER = {
-    "unmix train tfc-tdf --data DATA --out runs/mine": "--steps 1 --batch-size 1 --workers 0",
-    "unmix train tfc-tdf --data DATA --out runs/mine --resume": "--steps 2 --batch-size 1 --workers 0",
+    "unmix train tfc-tdf --data DATA --out runs/mine": f"--steps 1 {SMALL}",
+    "unmix train tfc-tdf --data DATA --out runs/mine --resume": f"--steps 2 {SMALL}",
     "unmix evaluate --data musdb:MUSDB18 --out report": "--examples 1 --baselines mixture",
 }
 
