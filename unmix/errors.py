@@ -1,23 +1,23 @@
-"""The mistakes a user can mend: one sentence that names the file or the option, and the remedy."""
+"""Errors that a user can fix: one sentence that names the file or option, and the remedy."""
 
 from __future__ import annotations
 
 
 class UnmixError(Exception):
-    """Base of every error that is shown to a user as one line, without a traceback."""
+    """Base of all errors that users see as one line, without a traceback."""
 
 
 class AudioError(UnmixError):
-    """A file cannot be read or written as audio; the sentence names the file."""
+    """A file cannot be read or written."""
 
 
 class ConfigError(UnmixError):
-    """A configuration is wrong; the sentence names the file and the key."""
+    """A setting is invalid; the message names the file and the key."""
 
 
 class ModelError(UnmixError):
-    """A model is unknown, damaged or unfit for the request; the sentence lists the choices."""
+    """A model is unknown, damaged or unsuitable; the message lists the choices."""
 
 
-class Cancelled(UnmixError):  # noqa: N818  (not a failure: what the caller asked for)
-    """The caller asked to stop; nothing was left behind."""
+class Cancelled(UnmixError):  # noqa: N818  (not a failure, but what the caller asked for)
+    """The caller cancelled the work; no files are left behind."""

@@ -47,7 +47,7 @@ def test_choices_are_those_of_the_rooms() -> None:
     from unmix.separation.separator import QUALITIES
 
     assert tuple(_options.Format) == FORMATS
-    assert tuple(_options.Quality) == tuple(QUALITIES)
+    assert tuple(_options.QualityName) == tuple(QUALITIES)
     assert all(choose_precision(name, _gpu()) for name in _options.Precision if name != "auto")
 
 
@@ -84,7 +84,7 @@ def _gpu() -> Any:
         (["sing"], "sing"),
     ],
 )
-def test_wrong_usage_is_said_and_exits_with_2(
+def test_wrong_usage_is_reported_and_exits_with_2(
     unmix: Unmix, arguments: list[str], sentence: str
 ) -> None:
     outcome = unmix(*arguments)

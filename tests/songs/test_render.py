@@ -1,4 +1,4 @@
-"""All outputs or none: whatever fails, and wherever, the folder is as it was."""
+"""All outputs or none: wherever something fails, the folder stays as it was."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from writing import separate_file
 
 from unmix.audio import AudioWriter
 from unmix.audio.wav import WavEncoder
 from unmix.errors import AudioError, Cancelled
 from unmix.songs.render import StemSeparator
-from unmix.songs.separate import separate_file
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
@@ -20,7 +20,7 @@ Tree = Callable[[Path], dict[str, bytes | None]]
 
 
 class _Breaks:
-    """A separator that fails on the way."""
+    """A separator that fails after the first block."""
 
     stems = ("vocals", "accompaniment")
     model_name = "breaks"
@@ -56,7 +56,7 @@ FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         patch, WavEncoder, "close", OSError(28, "No space left"), after=1
     ),
     "tagging": lambda patch: _break_tags(patch),
-    "publishing": lambda patch: _break_publishing(patch),
+    "renaming": lambda patch: _break_renaming(patch),
 }
 
 
@@ -67,7 +67,7 @@ def _break_tags(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("unmix.songs.separate.copy_tags", fail)
 
 
-def _break_publishing(patch: pytest.MonkeyPatch) -> None:
+def _break_renaming(patch: pytest.MonkeyPatch) -> None:
     replace = Path.replace
 
     def fail(self: Path, target: Path) -> Path:
@@ -133,7 +133,7 @@ def test_what_separator_and_progress_raise_passes_through(
     assert tree(tmp_path) == before
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is to be had on Linux")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux offers a full disk")
 @pytest.mark.parametrize("seconds", [0.01, 3])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     splitter: StemSeparator,

@@ -82,7 +82,7 @@ def evaluate(
     examples: Annotated[
         int, typer.Option(min=0, help="Tracks to see and hear on the page, from worst to best.")
     ] = 3,
-    quality: options.QualityOption = options.Quality.BALANCED,
+    quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print all scores as JSON.")] = False,
 ) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import UnmixError
+from ..storage import written_whole
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -21,20 +20,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         UnmixError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, temporary)
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with written_whole(path, fsync=True) as temporary:
+            torch.save(state, temporary)
     except (OSError, RuntimeError) as error:
         raise UnmixError(
             f"{path}: cannot write the checkpoint ({error}); is the disk full?"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UnmixError
+from ..storage import written_whole
 from .run import Listener
 
 # Steps between two rows of log.csv.
@@ -78,11 +79,11 @@ class CsvLog:
     def _begin(self, path: Path, step: int, header: list[str]) -> None:
         """Keep the complete rows of an earlier run for steps before ``step``."""
         kept = [row for row in _rows(path) if len(row) == len(header) and _step(row) < step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with (
+            written_whole(path) as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+        ):
             csv.writer(file).writerows([header, *kept])
-        part.replace(path)
 
 
 class Listeners:

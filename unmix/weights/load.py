@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import ModelError
 from ..models import Model, build, config_type
-from ..storage import sha256_of
+from ..storage import sha256_of, written_whole
 from .cache import WEIGHTS
 from .manifest import DEFAULT, FoundWeights, find_weights
 
@@ -86,19 +86,15 @@ def save_weights(
         ModelError: where the file cannot be written.
     """
     held = {"architecture": architecture, "config": json.dumps(config), "licence": licence}
-    part = path.with_name(f".{path.name}.part")
+    tensors = {name: value.contiguous() for name, value in state.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: value.contiguous() for name, value in state.items()}
-        save_file(tensors, part, (metadata or {}) | held)
-        _sort_header(part)
-        part.chmod(0o644)  # safetensors makes files that nobody else can read
-        digest = sha256_of(part)
-        part.replace(path)
+        with written_whole(path) as part:
+            save_file(tensors, part, (metadata or {}) | held)
+            _sort_header(part)
+            part.chmod(0o644)  # safetensors makes files that nobody else can read
+            digest = sha256_of(part)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be written ({error})") from None
-    finally:
-        part.unlink(missing_ok=True)
     return digest
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from ..._version import __version__
-from ...storage import publish, staging, writing
+from ...storage import put_in_place, staging, writing
 from ..aggregate import AGGREGATIONS
 from ..measures import METRICS, PERFECT, Metric
 from .boxplots import WIDTH, box_plot
@@ -116,7 +116,7 @@ def write_page(report: Report, examples: Sequence[Example], path: Path) -> None:
     with staging({"page": path}) as staged:
         with writing(path):
             staged["page"].write_text(text, encoding="utf-8", newline="\n")
-        publish([(staged["page"], path)], overwrite=True)
+        put_in_place([(staged["page"], path)], overwrite=True)
 
 
 def _resource(name: str) -> str:
