@@ -26,7 +26,7 @@ from unmix.errors import UnmixError
 from unmix.evaluation import Report
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
 from unmix.evaluation.singing import SingingScores, score_singing
-from unmix.recipes.reading import find_recipe
+from unmix.recipes.reading import find_recipe, resolved_text
 from unmix.songs.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, read_recipe
@@ -126,7 +126,7 @@ def _make(
             *(score for key, means in singing.items() for score in _singing_scores(*key, means)),
         ),
     )
-    shutil.copyfile(options.recipe, folder / "config.toml")
+    (folder / "config.toml").write_text(resolved_text(options.recipe), encoding="utf-8")
     songs = [next((ROOT / "tests" / "songs").glob("*_excerpt.ogg")), *options.song]
     names = ["spectrograms.png", *(f"spectrograms-{n}.png" for n in range(2, len(songs) + 1))]
     text = card(entry, held, changed, options, reports, names)
