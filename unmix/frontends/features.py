@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .magnitude import magnitude as magnitude_of
+from .magnitude import magnitude
 
 # A spectrogram's peaks stand some twenty times above its mean: dividing by that many means brings
 # the input near [0, 1], as networks like it, without one loud bin deciding the level of all others.
@@ -18,21 +18,21 @@ SILENCE = 1e-6
 _LEAST_COMPRESSED = 1e-3
 
 
-def level_of_sound(magnitude: Tensor) -> Tensor:
+def level_of_sound(magnitudes: Tensor) -> Tensor:
     """Return the level ``[B, 1, 1, 1]`` of magnitudes ``[B, C, F, T]``: about that of their peaks.
 
     The end of a song and a short clip are filled up with zeros: silent frames do not count, lest
     they make the sound look soft.
     """
-    frames = magnitude.mean((1, 2), keepdim=True)  # [B, 1, 1, T]
+    frames = magnitudes.mean((1, 2), keepdim=True)  # [B, 1, 1, T]
     sounding = (frames > 0).sum(3, keepdim=True).clamp(min=1)
     return _PEAK_OVER_MEAN * (frames.sum(3, keepdim=True) / sounding)
 
 
 def levelled_magnitude(frames: Tensor, exponent: float) -> Tensor:
     """Return magnitudes ``[B, C, F, T]`` of complex frames, levelled, to the power ``exponent``."""
-    magnitude = magnitude_of(frames)
-    return (magnitude / (level_of_sound(magnitude) + SILENCE)) ** exponent
+    magnitudes = magnitude(frames)
+    return (magnitudes / (level_of_sound(magnitudes) + SILENCE)) ** exponent
 
 
 def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
@@ -40,9 +40,9 @@ def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
 
     Levelled; the magnitude goes to the power ``exponent`` and the phase stays what it is.
     """
-    magnitude = magnitude_of(frames)
-    level = level_of_sound(magnitude) + SILENCE
-    scale = (magnitude / level).clamp(min=_LEAST_COMPRESSED) ** (exponent - 1) / level
+    magnitudes = magnitude(frames)
+    level = level_of_sound(magnitudes) + SILENCE
+    scale = (magnitudes / level).clamp(min=_LEAST_COMPRESSED) ** (exponent - 1) / level
     return torch.stack([frames.real * scale, frames.imag * scale], 2).flatten(1, 2)
 
 

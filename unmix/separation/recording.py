@@ -13,18 +13,8 @@ import numpy as np
 from .._types import Samples
 from ..audio import Resampler, channel_groups
 from ..models import Model
-from ..stems import ACCOMPANIMENT, VOCALS, completed, remainder_name
+from ..stems import ACCOMPANIMENT, VOCALS, in_order, residual_name
 from .stream import Separation, SeparationSettings
-
-
-def stems_of(model: Model) -> tuple[str, ...]:
-    """Return the stems that a recording is split into: the model's, and what remains."""
-    return completed(model.stems)
-
-
-def remainder_of(model: Model) -> str:
-    """Return the name of what is the mixture minus the estimates, so that the stems sum to it."""
-    return remainder_name(model.stems)
 
 
 class Recording:
@@ -79,14 +69,14 @@ class Recording:
         for lane in self._lanes:
             estimates[:, lane.group] = lane.take(count)
         stems = dict(zip(self._model.stems, estimates, strict=True))
-        remainder = remainder_of(self._model)
-        if remainder == ACCOMPANIMENT:
-            stems[remainder] = mixture - stems[VOCALS]
-        elif remainder == VOCALS:
-            stems[remainder] = mixture - stems[ACCOMPANIMENT]
+        residual = residual_name(stems)
+        if residual == ACCOMPANIMENT:
+            stems[residual] = mixture - stems[VOCALS]
+        elif residual == VOCALS:
+            stems[residual] = mixture - stems[ACCOMPANIMENT]
         else:
-            stems[remainder] = mixture - estimates.sum(0)
-        return {name: stems[name] for name in stems_of(self._model)}
+            stems[residual] = mixture - estimates.sum(0)
+        return {name: stems[name] for name in in_order(stems)}
 
 
 class _Lane:

@@ -14,9 +14,10 @@ from .._types import Progress, Samples
 from ..devices import choose_device, choose_precision
 from ..errors import UnmixError
 from ..models import Model
+from ..stems import with_residual
 from ..weights.load import load_model, name_of
 from ..weights.manifest import DEFAULT, find_weights
-from .recording import Recording, stems_of
+from .recording import Recording
 from .stream import SeparationSettings
 
 #: Name of a model that is handed over as such.
@@ -123,7 +124,7 @@ class RecordingSeparator:
     @property
     def stems(self) -> tuple[str, ...]:
         """Names of the stems that come out: the model's, and what remains of the mixture."""
-        return stems_of(self._model)
+        return with_residual(self._model.stems)
 
     def stream(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[dict[str, Samples]]:
         """Yield stems as they become final, in memory that does not grow with the recording.
