@@ -1,8 +1,8 @@
-"""Any length of samples to stems, at the model's own rate and channels: chunks, fades, batches.
+"""A stream of samples to a stream of estimates, at the model's own sample rate and channels.
 
-A stream of blocks comes in, a stream of blocks goes out, and what is held between them depends on
-the settings, never on the length of the recording. Where the blocks are cut makes no difference to
-any bit of the result: chunks lie on a fixed grid and are batched in fixed groups.
+Memory use depends on the settings, not on the length of the recording. How the recording is cut
+into blocks does not change a bit of the result: chunks lie on a fixed grid and are batched in
+fixed groups.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ from .overlap_add import OverlapAdd
 
 @dataclass(frozen=True, kw_only=True)
 class SeparationSettings:
-    """How a recording is cut and computed."""
+    """How a recording is cut into chunks and computed."""
 
     chunk: int
     """Samples of the estimates of one chunk."""
     overlap: float = 0.25
-    """Share of a chunk that it has in common with the next, 0 <= overlap < 1."""
+    """Fraction of a chunk shared with the next, 0 <= overlap < 1."""
     shifts: int = 1
-    """Passes over differently cut copies of the recording, whose average is returned."""
+    """Passes over the recording, each with its chunks in other places; the result is the mean."""
     batch_size: int = 4
     """Chunks computed at once; halved when memory runs out."""
     precision: str = "fp32"
     """``fp32``, ``bf16`` or ``fp16``."""
     step: int = 1
-    """Samples that the starts of chunks are multiples of, so that all are cut on one grid."""
+    """Chunks start at multiples of this many samples."""
 
     def __post_init__(self) -> None:
         if min(self.chunk, self.shifts, self.batch_size, self.step) < 1:
             raise ValueError("chunk, shifts, batch_size and step must be at least 1")
         if self.step > self.chunk:
-            raise ValueError(f"chunk must be at least {self.step} samples for this model")
+            raise ValueError(
+                f"chunk must be at least {self.step} samples for this model, got {self.chunk}"
+            )
         if not 0 <= self.overlap < 1:
             raise ValueError(f"overlap must be at least 0 and below 1, got {self.overlap}")
 
@@ -58,10 +60,10 @@ def separate_blocks(
     Args:
         model: in evaluation mode, on the device to compute on.
         blocks: the recording, in pieces ``[C, n]`` of any size, at the model's rate and channels.
-        settings: how to cut it.
+        settings: how to cut and compute it.
 
     Yields:
-        Pieces ``[S, C, n]`` that join to exactly as many samples as came in.
+        Pieces ``[S, C, n]``, which together have as many samples as the recording.
     """
     separation = Separation(model, settings)
     for block in blocks:
@@ -70,11 +72,11 @@ def separate_blocks(
 
 
 class Separation:
-    """The same, for a caller that pushes: one recording on its way through a model.
+    """Separates one recording whose blocks are pushed one by one.
 
     Args:
         model: in evaluation mode, on the device to compute on.
-        settings: how to cut the recording.
+        settings: how to cut and compute the recording.
     """
 
     def __init__(self, model: Model, settings: SeparationSettings) -> None:
@@ -83,22 +85,22 @@ class Separation:
         self._average = _Average(len(self._walks))
 
     def push(self, block: Samples) -> list[Samples]:
-        """Take samples ``[C, n]``; return the estimates ``[S, C, m]`` that are final by now."""
+        """Take samples ``[C, n]``; return the estimates ``[S, C, m]`` that are final."""
         return self._average([walk.push(block) for walk in self._walks])
 
     def finish(self) -> list[Samples]:
-        """Return the rest of the estimates: after it, as many samples are out as came in."""
+        """Return the remaining estimates."""
         return self._average([walk.finish() for walk in self._walks])
 
 
 class _Average:
-    """The mean of several streams of samples, as far as all of them have come."""
+    """The mean of several streams of samples that advance at different times."""
 
     def __init__(self, streams: int) -> None:
         self._held: list[list[Samples]] = [[] for _ in range(streams)]
 
     def __call__(self, pieces: list[list[Samples]]) -> list[Samples]:
-        """Take the next pieces of each stream; return the mean of what has come of all."""
+        """Take the next pieces of each stream; return the mean as far as all streams reach."""
         if len(pieces) == 1:
             return pieces[0]
         for held, new in zip(self._held, pieces, strict=True):
@@ -114,8 +116,8 @@ class _Average:
 class _Walk:
     """One walk over a recording, on a grid of chunks that starts ``delay`` samples before it.
 
-    Positions count from the start of the grid. What is held of the mixture reaches from a hop
-    before the next chunk, as far back as the last chunk may move, to the last sample that came:
+    Positions count from the start of the grid. The mixture is held from one hop before the next
+    chunk, because the last chunk may move back as far, to the last sample received:
 
         grid         |--- hop ---|--- hop ---|--- hop ---|
         next chunk                           |-----------------|
