@@ -1,4 +1,4 @@
-"""What a network sees of the frames: levelled, compressed, and told which bin is which."""
+"""What a network sees of the frames: magnitudes or complex values, levelled and compressed."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from torch import Tensor
 
 from .magnitude import magnitude
 
-# A spectrogram's peaks stand some twenty times above its mean: dividing by that many means brings
-# the input near [0, 1], as networks like it, without one loud bin deciding the level of all others.
+# The peaks of a spectrogram are about twenty times its mean. Dividing by twenty means brings the
+# input near [0, 1], without a single loud bin deciding the level of all others.
 _PEAK_OVER_MEAN = 20.0
 
-#: Added to the level, in the unit of magnitudes: silence stays zero instead of becoming 0 / 0.
+#: Added to the level, in units of magnitude, so that silence stays zero.
 SILENCE = 1e-6
 
-# Below this share of the level, compression of complex values is linear: its slope stays finite.
+# Below this fraction of the level, complex values are compressed linearly: the slope stays finite.
 _LEAST_COMPRESSED = 1e-3
 
 
 def level_of_sound(magnitudes: Tensor) -> Tensor:
-    """Return the level ``[B, 1, 1, 1]`` of magnitudes ``[B, C, F, T]``: about that of their peaks.
+    """Return the level ``[B, 1, 1, 1]`` of magnitudes ``[B, C, F, T]``, about that of their peaks.
 
-    The end of a song and a short clip are filled up with zeros: silent frames do not count, lest
-    they make the sound look soft.
+    Silent frames are ignored: the end of a song and short clips are padded with zeros, which would
+    lower the mean.
     """
     frames = magnitudes.mean((1, 2), keepdim=True)  # [B, 1, 1, T]
     sounding = (frames > 0).sum(3, keepdim=True).clamp(min=1)
@@ -30,7 +30,7 @@ def level_of_sound(magnitudes: Tensor) -> Tensor:
 
 
 def levelled_magnitude(frames: Tensor, exponent: float) -> Tensor:
-    """Return magnitudes ``[B, C, F, T]`` of complex frames, levelled, to the power ``exponent``."""
+    """Return levelled magnitudes ``[B, C, F, T]`` of complex frames, raised to ``exponent``."""
     magnitudes = magnitude(frames)
     return (magnitudes / (level_of_sound(magnitudes) + SILENCE)) ** exponent
 
@@ -38,7 +38,7 @@ def levelled_magnitude(frames: Tensor, exponent: float) -> Tensor:
 def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
     """Return real and imaginary parts ``[B, 2 * C, F, T]``, in pairs, of complex ``[B, C, F, T]``.
 
-    Levelled; the magnitude goes to the power ``exponent`` and the phase stays what it is.
+    Magnitudes are levelled and raised to ``exponent``; phases do not change.
     """
     magnitudes = magnitude(frames)
     level = level_of_sound(magnitudes) + SILENCE
@@ -47,7 +47,7 @@ def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
 
 
 def frequency_plane(features: Tensor) -> Tensor:
-    """Return ``[B, 1, F, T]``: position on a logarithmic axis, from 0 at the lowest bin to 1."""
+    """Return the positions ``[B, 1, F, T]`` of bins on a logarithmic axis, from 0 to 1."""
     batch, _, bins, count = features.shape
     exact = torch.promote_types(features.dtype, torch.float32)
     position = torch.arange(1, bins + 1, device=features.device, dtype=exact).log2()
@@ -56,9 +56,10 @@ def frequency_plane(features: Tensor) -> Tensor:
 
 
 def at_network_precision(features: Tensor) -> Tensor:
-    """Return features at the precision that a network's first convolution brings them to here.
+    """Return features in the precision that autocast uses for the network's first convolution.
 
-    Under autocast that is 16 bits, but for float64: what is arranged afterwards moves half as much.
+    Converting them early halves the memory traffic of what comes before it. Without autocast, and
+    in float64, they do not change.
     """
     device = features.device.type
     if features.dtype == torch.float32 and torch.is_autocast_enabled(device):
