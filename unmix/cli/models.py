@@ -179,7 +179,7 @@ def import_(
     Known are checkpoints of TensorFlow, PyTorch and Chainer for the architectures that unmix models
     architectures lists. No code in the file is run. Every tensor must find its place.
     """
-    from ..stems import completed
+    from ..stems import with_residual
     from ..weights.install import import_model
 
     if name and out:
@@ -196,7 +196,7 @@ def import_(
     results().print(done.path)
     for title, value in (
         ("architecture", done.architecture),
-        ("stems", ", ".join(completed(done.stems))),
+        ("stems", ", ".join(with_residual(done.stems))),
         ("parameters", f"{done.parameters:,}"),
         ("sha256", done.sha256),
         ("use it", f"unmix separate SONG --model {out or done.path.parent.name}"),
