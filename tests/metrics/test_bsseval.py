@@ -57,7 +57,7 @@ def _every_mode_and_window() -> Iterator[object]:
         yield pytest.param(channels, window, hop, mode, marks=[] if usual else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("channels", "window", "hop", "mode"), _every_mode_and_window())
+@pytest.mark.parametrize(("channels", "window", "hop", "mode"), [*_every_mode_and_window()])
 def test_agrees_with_museval(channels: int, window: int | None, hop: int | None, mode: str) -> None:
     options = BSSOptions(mode=mode, window=window, hop=hop, filter_length=64)
     ours = _agrees(*_signals(channels), options)
