@@ -112,7 +112,7 @@ def test_a_circle_is_refused(texts: dict[str, str], circle: list[str], tmp_path:
     folder.mkdir()
     _write(folder, **texts)
     files = " extends ".join(rf"\S*{name}\.toml" for name in circle)
-    with pytest.raises(ConfigError, match=f"^{files}: a circle") as raised:
+    with pytest.raises(ConfigError, match=f"^{files}: a recipe cannot extend itself") as raised:
         read_recipe_tables(folder / "a.toml")
     assert "\n" not in str(raised.value)
 

@@ -63,12 +63,13 @@ def find_architecture(name: str) -> ArchitectureChoice:
             if read_recipe_tables(path)["architecture"] == name
         ]
         if len(using) > 1:
-            raise ConfigError(f"several recipes build {name}; choose from {', '.join(using)}")
+            listed = ", ".join(using)
+            raise ConfigError(f"{name} has recipes in several forms; choose from {listed}")
         name = using[0] if using else name
     path = find_recipe(name)
     tables = read_recipe_tables(path)
     if not isinstance(tables.get("architecture"), str):
-        raise ConfigError(f"{path}: names no architecture")
+        raise ConfigError(f"{path}: has no key `architecture`")
     return ArchitectureChoice(tables["architecture"], tables.get("model", {}))
 
 
@@ -87,7 +88,8 @@ def read_recipe_tables(path: Path) -> dict[str, Any]:
         parent = _parent(lineage[-1], tables.pop("extends"))
         lineage.append(parent)
         if parent.resolve() in [file.resolve() for file in lineage[:-1]]:
-            raise ConfigError(f"{' extends '.join(map(str, lineage))}: a circle; break it")
+            circle = " extends ".join(map(str, lineage))
+            raise ConfigError(f"{circle}: a recipe cannot extend itself")
         tables = _merged(read_toml(parent), tables)
     return tables
 
@@ -119,20 +121,19 @@ def _merged(inherited: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _toml(table: dict[str, Any], name: str = "") -> Iterator[str]:
-    """Yield the lines of a table; JSON's strings, numbers and arrays are TOML's too."""
+    """Yield the lines of a table."""
+    own = [f"{key} = {_value(v)}" for key, v in table.items() if not isinstance(v, dict)]
+    if name and (own or not table):
+        yield from ("", f"[{name}]")
+    yield from own
     for key, value in table.items():
-        if not _holds_tables(value):
-            yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
-    for key, value in table.items():
-        inner = f"{name}.{key}" if name else key
         if isinstance(value, dict):
-            yield from ("", f"[{inner}]", *_toml(value, inner))
-        elif _holds_tables(value):
-            for item in value:
-                yield from ("", f"[[{inner}]]", *_toml(item, inner))
+            yield from _toml(value, f"{name}.{key}" if name else key)
 
 
-def _holds_tables(value: object) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(item, dict) for item in value)
-    )
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_value(v)}' for key, v in value.items())} }}"
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return "".join(["[\n", *(f"  {_value(item)},\n" for item in value), "]"])
+    return json.dumps(value, ensure_ascii=False)  # JSON's numbers, strings and lists are TOML's too
