@@ -24,7 +24,7 @@ from unmix import load_model
 from unmix.errors import ModelError
 from unmix.models import build
 from unmix.recipes.reading import find_architecture, recipes
-from unmix.separation.recording import stems_of
+from unmix.stems import with_residual
 from unmix.training.config import read_recipe
 from unmix.weights.archive import RoomError, check_room, unpack
 from unmix.weights.cache import downloads_folder, record_sha256, recorded_sha256, weights_path
@@ -650,7 +650,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused(
 def test_every_published_model_fits_its_recipe(entry: PublishedModel) -> None:
     recipe = read_recipe(recipes()[entry.recipe])
     model = build(recipe.architecture, recipe.model | recipe.smoke | entry.settings)
-    assert stems_of(model) == entry.stems
+    assert with_residual(model.stems) == entry.stems
     assert model.sample_rate == entry.sample_rate
     assert model.audio_channels == entry.audio_channels
     assert entry.licence
