@@ -9,7 +9,7 @@ from ..errors import ModelError
 from ..storage import sha256_of
 from .archive import RoomError, check_room, is_archive
 from .cache import cached_names, downloads_folder, in_cache, locked, recorded_sha256, weights_path
-from .http import Progress, UnreachedError, fetch
+from .http import ByteProgress, UnreachedError, fetch
 from .install import ForeignWeights, converter_of, put_in_cache
 from .manifest import PublishedModel, find_published, list_models, list_published
 
@@ -17,7 +17,7 @@ from .manifest import PublishedModel, find_published, list_models, list_publishe
 _ROOM = 2.5
 
 
-def download(name: str, *, progress: Progress | None = None, then: Sequence[str] = ()) -> Path:
+def download(name: str, *, progress: ByteProgress | None = None, then: Sequence[str] = ()) -> Path:
     """Download a published model into the cache, and return the path of its weights.
 
     The file is downloaded, checked if its hash is known, converted and removed. An undamaged model

@@ -16,7 +16,7 @@ from ..errors import ModelError
 from ..storage import sha256_of
 
 #: Called with the bytes received so far and the bytes of the file, None if unknown.
-Progress = Callable[[int, int | None], None]
+ByteProgress = Callable[[int, int | None], None]
 
 # A block that breaks off is lost.
 _BLOCK = 1 << 16
@@ -39,7 +39,7 @@ def fetch(
     *,
     size: int | None = None,
     sha256: str | None = None,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> None:
     """Download a file, which appears whole and checked, or not at all.
 
@@ -74,7 +74,7 @@ class _Download:
     target: Path
     size: int | None
     sha256: str | None
-    progress: Progress | None
+    progress: ByteProgress | None
 
     @property
     def part(self) -> Path:
