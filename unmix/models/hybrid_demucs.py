@@ -1,11 +1,8 @@
 """Hybrid Demucs of Défossez et al., "Hybrid Spectrogram and Waveform Source Separation".
 
 MDX workshop at ISMIR 2021, arXiv 2111.03600. Two U-Nets, one over samples and one over frames
-(complex as channels), that share their innermost layers; the estimates of both are summed. The
-network is torchaudio's, imported where it is built; this file makes it a model like every other.
-
-The network levels its input on its own (mean and standard deviation of the chunk), so that nothing
-need be done to the recording as a whole.
+(complex as channels), share their innermost layers, and their estimates are summed. The network is
+torchaudio's, imported when it is built. It normalises every chunk by mean and standard deviation.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from ..errors import ModelError
 from ._base import Model, ModelConfig
 from ._registry import register
 
-#: Levels that bring a spectrogram of so many bins down to one, by n_fft.
+#: Levels that reduce a spectrogram to one bin, by n_fft.
 _DEPTHS = {1024: 5, 2048: 6, 4096: 6}
 
 
@@ -30,11 +27,11 @@ class HybridDemucsConfig(ModelConfig):
 
     stems: tuple[str, ...] = ("drums", "bass", "other", "vocals")
     n_fft: Literal[1024, 2048, 4096] = 4096
-    """Window in samples: 4096 for 44.1 kHz, the shorter ones for 16 and 8 kHz."""
+    """Window in samples: 4096 for 44.1 kHz, 2048 and 1024 for 16 and 8 kHz."""
     width: int = Field(default=48, ge=4, multiple_of=4)
-    """Feature maps after the first layer; doubles with every level."""
+    """Feature maps after the first layer; doubled with every level."""
     output_samples: int = Field(default=441000, ge=1)
-    """Samples of the chunk that the network was trained on: ten seconds."""
+    """Samples of a chunk in training: ten seconds."""
 
 
 @register("hybrid-demucs", HybridDemucsConfig)
@@ -56,7 +53,7 @@ class HybridDemucs(Model):
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""
         length = mixture.shape[-1]
-        # Its levels are standard deviations: they need a few samples.
+        # The network cannot normalise a few samples: pad them.
         padded = F.pad(mixture, (0, max(0, self.config.n_fft // 4 - length)))
         estimates: Tensor = self.network(padded)
         return estimates[..., :length]
@@ -66,14 +63,14 @@ def _network(config: HybridDemucsConfig) -> nn.Module:
     """Return torchaudio's network, untrained.
 
     Raises:
-        ModelError: where torchaudio does not fit the torch beside it, and so refuses to load.
+        ModelError: torchaudio is missing, or does not fit the installed torch.
     """
     try:
         models = importlib.import_module("torchaudio.models")
     except (ImportError, OSError, RuntimeError) as error:
         raise ModelError(
-            "Hybrid Demucs needs a torchaudio that fits the installed torch, and this one does not "
-            f"load ({error}): install both from the same index, for the same CUDA"
+            f"Hybrid Demucs needs a torchaudio that fits the installed torch ({error}); "
+            "install both together: pip install 'unmix[hybrid-demucs]'"
         ) from None
     network: nn.Module = models.HDemucs(
         list(config.stems),
