@@ -63,14 +63,14 @@ def _network(config: HybridDemucsConfig) -> nn.Module:
     """Return torchaudio's network, untrained.
 
     Raises:
-        ModelError: torchaudio is missing, or does not fit the installed torch.
+        ModelError: where torchaudio does not fit the torch beside it, and so refuses to load.
     """
     try:
         models = importlib.import_module("torchaudio.models")
     except (ImportError, OSError, RuntimeError) as error:
         raise ModelError(
-            f"Hybrid Demucs needs a torchaudio that fits the installed torch ({error}); "
-            "install both together: pip install 'unmix[hybrid-demucs]'"
+            "Hybrid Demucs needs a torchaudio that fits the installed torch, and this one does not "
+            f"load ({error}): install both from the same index, for the same CUDA"
         ) from None
     network: nn.Module = models.HDemucs(
         list(config.stems),
