@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import unmix.separation.separator
+import unmix
 from unmix.errors import Cancelled, UnmixError
 from unmix.models import Model, build
 from unmix.separation.separator import QUALITIES
@@ -158,10 +158,10 @@ def test_16_bit_precision_costs_next_to_nothing(model: Model) -> None:
 
 def test_the_function_separate(model: Model) -> None:
     mixture = _noise(2, 5000)
-    stems = unmix.separator.separate(mixture, 44100, model=model, device="cpu")
+    stems = unmix.separate(mixture, 44100, model=model, device="cpu")
     np.testing.assert_allclose(sum(stems.values()), mixture, atol=1e-6)
     with pytest.raises(UnmixError, match="sample_rate"):
-        unmix.separator.separate(mixture, model=model)
+        unmix.separate(mixture, model=model)
 
 
 @pytest.mark.parametrize(
