@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from goals import bands_of, leak, level_errors
+from tools.release.goals import bands_of, leak, level_errors
 from unmix import Separator
 from unmix.stems import ACCOMPANIMENT, VOCALS
 

@@ -24,12 +24,13 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from accompaniment.players import arrange, cut
-from accompaniment.songs import read_song, varied
-from accompaniment.sound import find_soundfont, mix, play
 from unmix.audio import AudioWriter, OutputFormat
 from unmix.errors import UnmixError
 from unmix.stems import INSTRUMENTS
+
+from .players import arrange, cut
+from .songs import read_song, varied
+from .sound import find_soundfont, mix, play
 
 
 def main() -> int:

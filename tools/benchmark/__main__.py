@@ -22,10 +22,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-import reporting
-import scoring
-import starting
-from measuring import looped, peak_of, timed
 from unmix import Separator
 from unmix.audio import AudioWriter, OutputFormat, read_audio
 from unmix.data import STEMS, CorpusConfig
@@ -39,7 +35,10 @@ from unmix.training.dry_run import rehearse
 from unmix.training.run import Run
 from unmix.weights.manifest import DEFAULT
 
-ROOT = Path(__file__).resolve().parents[1]
+from . import evaluate, museval, starting
+from .measuring import looped, peak_of, timed
+
+ROOT = Path(__file__).resolve().parents[2]
 EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"
 
 
@@ -87,11 +86,11 @@ def main() -> int:
     corpus_parser.add_argument("--folder", type=Path, help="for temporary files")
     corpus_parser.set_defaults(measure=corpus)
     evaluate_parser = verbs.add_parser("evaluate", help="BSS Eval of ours against museval")
-    scoring.add_arguments(evaluate_parser)
-    evaluate_parser.set_defaults(measure=scoring.evaluate, folder=None)
+    museval.add_arguments(evaluate_parser)
+    evaluate_parser.set_defaults(measure=museval.evaluate, folder=None)
     report_parser = verbs.add_parser("report", help="peak memory of unmix evaluate, by length")
-    reporting.add_arguments(report_parser)
-    report_parser.set_defaults(measure=reporting.report)
+    evaluate.add_arguments(report_parser)
+    report_parser.set_defaults(measure=evaluate.report)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         options.measure(options, Path(folder))

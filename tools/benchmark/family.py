@@ -18,14 +18,15 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from readme_tables import ReadmeTable
 from unmix import Separator
 from unmix.audio import read_audio
 from unmix.models import Model, build
 from unmix.recipes.reading import find_architecture, recipes
 from unmix.weights.manifest import list_published
 
-ROOT = Path(__file__).resolve().parents[1]
+from ..tables import ReadmeTable
+
+ROOT = Path(__file__).resolve().parents[2]
 EXCERPT = ROOT / "tests" / "songs" / "joshua-morin_on-the-run_excerpt.ogg"
 TABLE = ReadmeTable(
     "family",

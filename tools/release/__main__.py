@@ -17,9 +17,6 @@ from typing import Any
 import torch
 from PIL import Image
 
-from card import card
-from registering import PRETRAINED, TABLE, models_rows, write_manifest
-from scores import SPLITS, Split, measure, scores_of
 from unmix import Separator, __version__
 from unmix.config import validate
 from unmix.errors import UnmixError
@@ -33,7 +30,11 @@ from unmix.training.config import Recipe, read_recipe
 from unmix.weights.load import load_model, save_weights
 from unmix.weights.manifest import ModelEntry, Score
 
-ROOT = Path(__file__).resolve().parents[1]
+from .card import card
+from .manifest import PRETRAINED, TABLE, models_rows, write_manifest
+from .scores import SPLITS, Split, measure, scores_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:

@@ -20,11 +20,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from measuring import peak_of, write_looped
 from unmix.audio import open_audio
 from unmix.data import STEMS, find_tracks
 from unmix.evaluation.references import sum_blocks
 from unmix.stems import ACCOMPANIMENT, VOCALS
+
+from .measuring import peak_of, write_looped
 
 RATE = 44100
 CHANNELS = 2

@@ -17,7 +17,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from measuring import timed
+from .measuring import timed
 
 COMMANDS = {
     "python, without anything": ["-c", ""],

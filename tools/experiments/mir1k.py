@@ -16,8 +16,6 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from readme_tables import ReadmeTable
-from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import SingingScores, score_singing
@@ -28,6 +26,9 @@ from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import read_recipe, training_of
 from unmix.training.logs import CsvLog, Several
 from unmix.training.run import Run
+
+from ..tables import ReadmeTable
+from .resumable import complete
 
 FIGURES = ("GNSDR", "GSIR", "GSAR")
 TABLE = ReadmeTable(

@@ -11,11 +11,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from card import with_scores
-from registering import PRETRAINED, TABLE, models_rows, write_manifest
-from scores import SPLITS, measure, scores_of
 from unmix.errors import UnmixError
 from unmix.weights.manifest import ModelEntry, find_model
+
+from .card import with_scores
+from .manifest import PRETRAINED, TABLE, models_rows, write_manifest
+from .scores import SPLITS, measure, scores_of
 
 
 def main() -> int:

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from scores import QUALITY, Split
 from unmix.errors import UnmixError
 from unmix.evaluation import Report
 from unmix.weights.manifest import ModelEntry, Score
+
+from .scores import QUALITY, Split
 
 # What a card says between them is measured, and can be measured again.
 _BEGIN, _END = "<!-- scores: written by tools/release.py and rescore.py -->", "<!-- /scores -->"

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from readme_tables import ReadmeTable
 from unmix.config import read_toml, validate
 from unmix.weights.manifest import Manifest, ModelEntry, Score
 
-PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+from ..tables import ReadmeTable
+
+PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
 TABLE = ReadmeTable(
     "models",
     "release.py and rescore.py",

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accompaniment import players
-from accompaniment.midi import Note, Part, pan, read_midi, write_midi
-from accompaniment.songs import read_song, varied
-from accompaniment.sound import find_soundfont, in_room, mix
+from tools.accompaniment import players
+from tools.accompaniment.midi import Note, Part, pan, read_midi, write_midi
+from tools.accompaniment.songs import read_song, varied
+from tools.accompaniment.sound import find_soundfont, in_room, mix
 from unmix.data import find_tracks
 from unmix.errors import UnmixError
 from unmix.stems import INSTRUMENTS

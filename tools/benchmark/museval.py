@@ -19,11 +19,12 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from agreement import FIGURES, compared, score, table_of_cases
 from unmix.data import STEMS, Track, find_tracks
 from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import SINGULAR, BSSOptions
 from unmix.stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
+
+from .agreement import FIGURES, compared, score, table_of_cases
 
 Result = TypeVar("Result")
 

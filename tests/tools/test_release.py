@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-import readme_tables
-import registering
-import rescore
-import scores
-from card import card, with_scores
-from scores import SPLITS, Split, measure, scores_of
+from tools import tables
+from tools.release import manifest, rescore, scores
+from tools.release.card import card, with_scores
+from tools.release.scores import SPLITS, Split, measure, scores_of
 from unmix import Separator
 from unmix.audio import read_audio, resample
 from unmix.config import read_toml
@@ -154,10 +152,10 @@ def test_measured_anew_a_model_keeps_its_weights_and_notes(
     shutil.copytree(entry.weights.parent, folder / "unet")
     readme = tmp_path / "README.md"
     shutil.copy(Path(__file__).parents[1] / "README.md", readme)
-    for module in (registering, rescore):
+    for module in (manifest, rescore):
         monkeypatch.setattr(module, "PRETRAINED", folder)
     shutil.copy(entry.weights.parents[1] / "manifest.toml", folder)
-    monkeypatch.setattr(readme_tables, "README", readme)
+    monkeypatch.setattr(tables, "README", readme)
     for name in [*SPLITS]:
         monkeypatch.delitem(SPLITS, name)
     monkeypatch.setitem(SPLITS, "songs", Split("Songs", "dev", "songs"))
@@ -174,6 +172,6 @@ def test_measured_anew_a_model_keeps_its_weights_and_notes(
     assert after.split("## Scores")[0] == before.split("## Scores")[0]
     assert after.split("## Pictures")[1] == before.split("## Pictures")[1]
     assert "| Songs | dev | vocals |" in after
-    rows = {tuple(row[0:1] + row[4:5]) for row in registering.models_rows()}
+    rows = {tuple(row[0:1] + row[4:5]) for row in manifest.models_rows()}
     assert ("`unet`", "Songs, dev") in rows
-    assert registering.TABLE.markdown(registering.models_rows()) in readme.read_text("utf-8")
+    assert manifest.TABLE.markdown(manifest.models_rows()) in readme.read_text("utf-8")

@@ -16,7 +16,6 @@ from statistics import mean
 from rich.console import Console
 from rich.table import Table
 
-from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import score_singing
@@ -25,6 +24,8 @@ from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.logs import CsvLog
 from unmix.training.run import Run
+
+from .resumable import complete
 
 RECIPE = "mir1k-semisupervised"
 #: Singers of the split ``test`` of our data.

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-import mir1k
-import readme_tables
-import semisupervised
+from tools import tables
+from tools.experiments import mir1k, semisupervised
 from unmix.recipes.reading import recipes
 from unmix.training.config import Recipe, read_recipe
 
@@ -35,8 +34,8 @@ def data(tmp_path: Path) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Folder of runs of the smallest models, where nothing is written into the project."""
     readme = tmp_path / "README.md"
-    readme.write_text(readme_tables.README.read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(readme_tables, "README", readme)
+    readme.write_text(tables.README.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(tables, "README", readme)
     for tool in (mir1k, semisupervised):
         monkeypatch.setattr(tool, "read_recipe", _small)
     return tmp_path / "runs"
