@@ -1,4 +1,4 @@
-"""What tools/goals.py measures, on sounds for which it is known."""
+"""What ``tools.release.goals`` measures, on sounds with known answers."""
 
 import numpy as np
 import pytest

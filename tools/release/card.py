@@ -1,41 +1,42 @@
-"""What ``release.py`` and ``rescore.py`` write about a model: its card in Markdown."""
+"""A model's card: what to know before using its weights, in Markdown."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from unmix.errors import UnmixError
 from unmix.evaluation import Report
 from unmix.weights.manifest import ModelEntry, Score
 
-from .scores import QUALITY, Split
-
-# What a card says between them is measured, and can be measured again.
-_BEGIN, _END = "<!-- scores: written by tools/release.py and rescore.py -->", "<!-- /scores -->"
+from ..tables import split
+from .splits import QUALITY, Split
 
 
 def card(
     entry: ModelEntry,
-    held: dict[str, Any],
-    changed: str,
-    options: argparse.Namespace,
-    reports: dict[Split, Report],
-    pictures: Sequence[str],
+    checkpoint: Mapping[str, Any],
+    reports: Mapping[Split, Report],
+    *,
+    differences: str = "",
+    calibrated: Mapping[str, float] | None = None,
+    notes: str = "",
+    pictures: Sequence[str] = (),
 ) -> str:
-    """Return the model's card in Markdown: what anyone must know before using the weights.
+    """Return a model's card.
 
     Args:
         entry: of the manifest.
-        held: the checkpoint.
-        changed: what the run had at its end and its recipe has not, as a sentence.
-        options: of the command line.
-        reports: by what was measured.
-        pictures: names of the files beside the card.
+        checkpoint: of the training run.
+        reports: by split.
+        differences: between the run's settings at its end and the recipe, as a sentence.
+        calibrated: settings of the model that were set after training.
+        notes: Markdown with the sections ``# data``, ``# training``, ``# scores``, ``# pictures``,
+            ``# failures`` and ``# cite``, each optional.
+        pictures: names of files beside the card.
     """
-    train = held["recipe"]["train"]
-    notes = options.notes.read_text(encoding="utf-8") if options.notes else ""
+    train = checkpoint["recipe"]["train"]
     sections = _sections(notes)
     return f"""# {entry.name}
 
@@ -49,57 +50,58 @@ Splits a recording into {" and ".join(entry.stems)}. Architecture `{entry.archit
 
 ## Data and its licence
 
-{sections.get("data", "").strip()}
+{sections.get("data", "")}
 
 Licence of the weights: {entry.licence}.
 
 ## Training
 
-Recipe: `config.toml` beside this card; seed {train["seed"]}, {held["step"]} steps of
-{train["batch_size"]} excerpts in each process{_minutes(held)}. {changed}{_calibrated(options)}
-Retrain with `python tools/retrain.py {entry.name} --data DATA --out RUNS`{_stages(entry)}.
+Recipe: `config.toml` beside this card; seed {train["seed"]}, {checkpoint["step"]} steps of
+{train["batch_size"]} excerpts in each process{_minutes(checkpoint)}. {differences}\
+{_set(calibrated)}
+Retrain with `python -m tools.release.retrain {entry.name} --data DATA --out RUNS`{_stages(entry)}.
 
-{sections.get("training", "").strip()}
+{sections.get("training", "")}
 
 ## Scores
 
-{_scores(entry, reports)}
+<!-- scores: written by python -m tools.release -->{_scores(entry, reports)}<!-- /scores -->
 
-{sections.get("scores", "").strip()}
+{sections.get("scores", "")}
 
 ## Pictures
 
-The mixture, then what the model makes of it.
+The mixture, then the model's stems.
 
 {_pictures(pictures)}
-{sections.get("pictures", "").strip()}
+{sections.get("pictures", "")}
 
 ## Known failures
 
-{sections.get("failures", "").strip()}
+{sections.get("failures", "")}
 
 ## How to cite
 
-{sections.get("cite", "").strip()}
+{sections.get("cite", "")}
 """
 
 
-def with_scores(text: str, entry: ModelEntry, reports: dict[Split, Report]) -> str:
-    """Return a card with other scores, those of an entry and of the reports that they come from.
+def with_scores(text: str, entry: ModelEntry, reports: Mapping[Split, Report]) -> str:
+    """Return a card with its scores replaced by those of an entry and the reports behind them.
 
     Raises:
-        UnmixError: where the card has no place for them.
+        UnmixError: if the card has no place for scores.
     """
-    head, begin, rest = text.partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
-    if not begin or not end:
-        raise UnmixError(f"the card of {entry.name} has no scores between {_BEGIN} and {_END}")
+    try:
+        head, _, tail = split(text, "scores", Path(entry.name, "card.md"))
+    except ValueError as error:
+        raise UnmixError(str(error)) from None
     return head + _scores(entry, reports) + tail
 
 
-def _scores(entry: ModelEntry, reports: dict[Split, Report]) -> str:
+def _scores(entry: ModelEntry, reports: Mapping[Split, Report]) -> str:
     rows = "\n".join(_row(score) for score in entry.scores)
-    return f"""{_BEGIN}
+    return f"""
 
 Measured on these weights at quality `{QUALITY}`; in dB.
 
@@ -108,7 +110,7 @@ Measured on these weights at quality `{QUALITY}`; in dB.
 {rows}
 
 {_tracks(reports)}
-{_END}"""
+"""
 
 
 def _stages(entry: ModelEntry) -> str:
@@ -117,13 +119,13 @@ def _stages(entry: ModelEntry) -> str:
     return ": " + ", then ".join(f"`{stage}`" for stage in entry.stages)
 
 
-def _minutes(held: dict[str, Any]) -> str:
-    seconds = held.get("seconds", 0.0)  # older checkpoints do not tell
+def _minutes(checkpoint: Mapping[str, Any]) -> str:
+    seconds = checkpoint.get("seconds", 0.0)  # missing in older checkpoints
     return f" in {seconds / 60:.0f} minutes" if seconds else ""
 
 
-def _calibrated(options: argparse.Namespace) -> str:
-    settings = ", ".join(f"`{key}` = {value}" for key, value in options.calibrate)
+def _set(calibrated: Mapping[str, float] | None) -> str:
+    settings = ", ".join(f"`{key}` = {value}" for key, value in (calibrated or {}).items())
     return f" Set after training, on the split `dev`: {settings}." if settings else ""
 
 
@@ -131,18 +133,18 @@ def _pictures(names: Sequence[str]) -> str:
     return "\n".join(f"![Spectrograms of a song and its stems]({name})\n" for name in names)
 
 
-def _tracks(reports: dict[Split, Report]) -> str:
-    """Return how many tracks each split has, and how they spread."""
+def _tracks(reports: Mapping[Split, Report]) -> str:
+    """Return the number of tracks of each split, and the range of their scores."""
     lines = []
-    for split, report in reports.items():
+    for part, report in reports.items():
         for stem in report.stems:
             values = sorted(report.values(stem, "bss_sdr").values())
-            if not values:  # silent references have none
-                continue
-            lines.append(
-                f"- {split.dataset} {split.split}, {stem}: {len(values)} of {len(report.tracks)} "
-                f"tracks, from {values[0]:.2f} to {values[-1]:.2f} dB (SDR of museval, per track)"
-            )
+            if values:  # a silent reference has no score
+                lines.append(
+                    f"- {part.dataset} {part.split}, {stem}: {len(values)} of "
+                    f"{len(report.tracks)} tracks, from {values[0]:.2f} to {values[-1]:.2f} dB "
+                    "(museval's SDR per track)"
+                )
     return "\n".join(lines) + "\n"
 
 
@@ -153,9 +155,9 @@ def _row(score: Score) -> str:
 
 
 def _sections(notes: str) -> dict[str, str]:
-    """Return the parts of a notes file, by their ``# name`` headings."""
-    parts: dict[str, str] = {}
-    for part in ("\n" + notes).split("\n# ")[1:]:
-        heading, _, body = part.partition("\n")
-        parts[heading.strip().lower()] = body
-    return parts
+    """Return the sections of notes by their ``# name`` headings."""
+    sections: dict[str, str] = {}
+    for section in ("\n" + notes).split("\n# ")[1:]:
+        heading, _, body = section.partition("\n")
+        sections[heading.strip().lower()] = body.strip()
+    return sections

@@ -1,75 +1,47 @@
-"""python tools/scores.py --data DATA --model NAME: the score table of a model, split by split.
+"""python -m tools.release.scores --data DATA --model NAME: measure a model on every split.
 
-DATA is the folder that recipes are relative to. Every figure is measured anew, and has the interval
-that 95 % of bootstrapped sets of tracks fall into.
+DATA is the folder that the recipes' paths are relative to. Intervals are 95 % bootstrap intervals
+over tracks. With ``--write`` the scores replace those of a released model in the manifest, its card
+and ``pretrained/README.md``; its weights, and scores by other metrics, stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from unmix.errors import UnmixError
-from unmix.evaluation import Dataset, Report, evaluate, open_dataset
-from unmix.weights.manifest import DEFAULT, Score
+from unmix.separation.separator import QUALITIES
+from unmix.weights.manifest import DEFAULT, ModelEntry, Score, find_model
 
-
-@dataclass(frozen=True)
-class Split:
-    """Tracks of a data set that the default model's recipes leave out."""
-
-    dataset: str
-    split: str
-    folder: str
-    """In the data folder."""
-    tracks: tuple[str, ...] = ()
-    """Patterns of names, where only a part of the folder is meant."""
-    sample_rate: int | None = None
-    """Hz that all is scored at: those of the recordings, where the files have more."""
-
-    def open(self, data: Path) -> Dataset:
-        """Return its tracks in a data folder.
-
-        Raises:
-            UnmixError: where they are not there.
-        """
-        dataset = open_dataset(f"folder:{data / self.folder}").only(self.tracks)
-        return replace(dataset, sample_rate=self.sample_rate) if self.sample_rate else dataset
-
-
-#: By the names that ``--split`` takes.
-SPLITS = {
-    "musdb18-7/dev": Split("MUSDB18-7", "dev", "musdb18-7/dev"),
-    "musdb18-7/test": Split("MUSDB18-7", "test", "musdb18-7/test"),
-    "mir1k/dev": Split("MIR-1K", "dev", "mir1k", ("annar_*", "bobon_*"), 16000),
-    "mir1k/test": Split("MIR-1K", "test", "mir1k", ("leon_*", "geniusturtle_*"), 16000),
-}
-#: At which released models are scored.
-QUALITY = "balanced"
-#: Name and aggregation of a figure, and what a report calls it.
-FIGURES = (
-    ("SDR (museval, 1 s frames)", "median over frames, median over tracks", "bss_sdr"),
-    ("SDR (whole track)", "mean over tracks", "sdr"),
-)
+from . import manifest
+from .card import with_scores
+from .splits import QUALITY, SPLITS, measure, scores_of
 
 
 def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", default=DEFAULT)
+    """Measure, then print a table or write the scores."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="data folder")
+    parser.add_argument("--model", default=DEFAULT, help="name or path of a model")
     parser.add_argument("--split", nargs="+", choices=SPLITS, default=[*SPLITS])
-    parser.add_argument("--quality", default=QUALITY)
+    parser.add_argument("--quality", choices=QUALITIES, default=QUALITY)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--write", action="store_true", help="update a released model's scores")
     options = parser.parse_args()
-    splits = [SPLITS[name] for name in options.split]
+    if options.write and (options.split != [*SPLITS] or options.quality != QUALITY):
+        parser.error(f"--write scores every split at quality {QUALITY}")
     try:
+        if options.write:
+            rescore(find_model(options.model), options.data, options.device)
+            return
+        splits = [SPLITS[name] for name in options.split]
         reports = measure(options.model, options.data, splits, options.quality, options.device)
     except UnmixError as error:
         raise SystemExit(f"error: {error}") from None
@@ -77,49 +49,24 @@ def main() -> None:
     Console().print(_table(title, scores_of(reports)))
 
 
-def measure(
-    model: str | Path,
-    data: Path,
-    splits: Sequence[Split],
-    quality: str = QUALITY,
-    device: str = "auto",
-) -> dict[Split, Report]:
-    """Return the scores of a model on each split.
+def rescore(entry: ModelEntry, data: Path, device: str = "auto") -> None:
+    """Measure a released model on every split, and write its scores.
 
     Raises:
-        UnmixError: where the model or one of the splits is not there; nothing is scored then.
+        UnmixError: if a split is missing, or the card has no place for scores.
     """
-    opened = {split: split.open(data) for split in splits}
-    settings = {"metrics": ("bss", "sdr"), "baselines": (), "quality": quality, "device": device}
-    return {split: evaluate(model, data=held, **settings) for split, held in opened.items()}
-
-
-def scores_of(reports: Mapping[Split, Report]) -> list[Score]:
-    """Return what reports come to, as the manifest holds it."""
-    totals = [
-        (split, stem, metric, aggregation, report.aggregate(stem, name))
-        for split, report in reports.items()
-        for stem in report.stems
-        for metric, aggregation, name in FIGURES
-    ]
-    return [
-        Score(
-            dataset=split.dataset,
-            split=split.split,
-            stem=stem,
-            metric=metric,
-            aggregation=aggregation,
-            value=round(total.value, 3),
-            low=_end(total.low),
-            high=_end(total.high),
-        )
-        for split, stem, metric, aggregation, total in totals
-    ]
-
-
-def _end(value: float) -> float | None:
-    """Return an end of an interval; of a single track there is none."""
-    return None if math.isnan(value) else round(value, 3)
+    folder = manifest.PRETRAINED / entry.name
+    card = folder / "card.md"
+    before = card.read_text(encoding="utf-8")
+    with_scores(before, entry, {})  # fails now, not after hours of measuring
+    reports = measure(folder, data, [*SPLITS.values()], device=device)
+    scores = scores_of(reports)
+    measured = {score.metric for score in scores}
+    others = (score for score in entry.scores if score.metric not in measured)
+    changed = entry.model_copy(update={"scores": (*scores, *others)})
+    after = with_scores(before, changed, reports)
+    manifest.write_manifest(changed)
+    card.write_text(after, encoding="utf-8")
 
 
 def _table(title: str, scores: Iterable[Score]) -> Table:
