@@ -1,32 +1,32 @@
 """Every architecture and every recipe, in its smallest form: a new file arrives already tested."""
 
-import json
+import copy
 
 import pytest
-import torch
+from smoke import built, of_each_model, read
 
-from unmix.models import Model, build
-from unmix.recipes.reading import recipes
-from unmix.training.config import Recipe, read_recipe
-
-
-def _of_each_model() -> list[str]:
-    """Return names of recipes, one for each model: some are later stages of another's training."""
-    first: dict[str, str] = {}
-    for name, path in sorted(recipes().items()):
-        recipe = read_recipe(path)
-        model = json.dumps([recipe.architecture, recipe.model, recipe.smoke], sort_keys=True)
-        first.setdefault(model, name)
-    return list(first.values())
+from unmix.models import Model
+from unmix.training.config import Recipe
 
 
-@pytest.fixture(params=_of_each_model())
-def recipe(request: pytest.FixtureRequest) -> Recipe:
-    return read_recipe(recipes()[request.param])
+@pytest.fixture(scope="session", params=of_each_model())
+def recipe_name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def recipe(recipe_name: str) -> Recipe:
+    return read(recipe_name)
+
+
+@pytest.fixture(scope="session")
+def smoke_model(recipe_name: str) -> Model:
+    """The smallest model of the recipe, built once: tests leave it as it is."""
+    return built(recipe_name)
 
 
 @pytest.fixture
-def smoke_model(recipe: Recipe) -> Model:
-    """A model of the recipe with its table [smoke], at random weights."""
-    torch.manual_seed(0)
-    return build(recipe.architecture, recipe.model | recipe.smoke).eval()
+def trainee(smoke_model: Model) -> Model:
+    """A copy of it, for tests that change it."""
+    return copy.deepcopy(smoke_model)

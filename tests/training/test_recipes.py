@@ -34,6 +34,22 @@ PITCHES = {"vocals": 440, "drums": 150, "bass": 60, "other": 900, "piano": 650}
 PITCHES["accompaniment"] = 200
 
 
+def _of_each_kind() -> list[str]:
+    """Return one recipe for each architecture, optimizer and set of terms in the loss."""
+    found: dict[object, str] = {}
+    for name, path in sorted(recipes().items()):
+        recipe = read_recipe(path)
+        config = _training(recipe)
+        terms = {term for term, weight in config.loss if isinstance(weight, float) and weight}
+        kind = (recipe.architecture, config.optimizer, bool(config.semi_supervised), *sorted(terms))
+        found.setdefault(kind, name)
+    return list(found.values())
+
+
+def _training(recipe: Recipe) -> TrainConfig:
+    return training_of(recipe, recipe.architecture)
+
+
 @pytest.fixture(params=sorted(recipes()))
 def recipe(request: pytest.FixtureRequest) -> Recipe:
     return read_recipe(recipes()[request.param])
@@ -122,28 +138,47 @@ def test_its_corpora_are_where_the_data_is_documented(recipe: Recipe, shared: Pa
 
 
 @pytest.mark.parametrize("name", sorted(recipes()))
+def test_it_trains(name: str, data: Path, tmp_path: Path, log: Log, smoke: None) -> None:
+    """By one command, two steps: its own corpora and mixtures, losses, optimizer, validation."""
+    heard = log()
+    _train(name, data, tmp_path, heard, steps=2)
+    assert len(heard.losses) == 2
+    assert np.isfinite(heard.losses).all()
+    assert len(heard.scores) == bool(training_of(_smoke(recipes()[name]), name).validation)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _of_each_kind())
 def test_its_loss_falls_at_smoke_size(
-    name: str, data: Path, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+    name: str, data: Path, tmp_path: Path, log: Log, smoke: None
 ) -> None:
-    """By one command: its own corpora and mixtures, losses and optimizer, and validation.
+    """One recipe of each architecture, optimizer and kind of loss.
 
     Only lengths and learning rate are those of a network that is small and has no time; and a soft
     item counts as much as a loud one, or their levels would hide what is learnt.
     """
     heard = log()
-    monkeypatch.setattr("unmix.training.config.read_recipe", _smoke)
-    monkeypatch.setattr("unmix.training.logs.CsvLog", lambda _: heard)
     # Critics take their time.
     steps = STEPS if training_of(read_recipe(recipes()[name]), name).semi_supervised is None else 30
-    options = ("--steps", steps, "--batch-size", 2, "--workers", 0, "--device", "cpu")
-    command = ("train", name, "--data", data, "--out", tmp_path, *options)
-    outcome = CliRunner().invoke(app, [str(word) for word in command])
-    assert outcome.exit_code == 0, outcome.output
-    assert (tmp_path / "last.ckpt").is_file()
+    _train(name, data, tmp_path, heard, steps)
     assert len(heard.losses) == steps
     begin, end = heard.losses[: steps // 8 + 4], heard.losses[-(steps // 4) :]
     assert np.mean(end) < 0.95 * np.mean(begin)
-    assert len(heard.scores) == bool(training_of(_smoke(recipes()[name]), name).validation)
+
+
+@pytest.fixture
+def smoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unmix.training.config.read_recipe", _smoke)
+
+
+def _train(name: str, data: Path, out: Path, heard: Any, steps: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unmix.training.logs.CsvLog", lambda _: heard)
+        options = ("--steps", steps, "--batch-size", 2, "--workers", 0, "--device", "cpu")
+        command = ("train", name, "--data", data, "--out", out, *options)
+        outcome = CliRunner().invoke(app, [str(word) for word in command])
+    assert outcome.exit_code == 0, outcome.output
+    assert (out / "last.ckpt").is_file()
 
 
 def _smoke(path: Path) -> Recipe:
@@ -157,7 +192,3 @@ def _smoke(path: Path) -> Recipe:
             "train": _training(recipe).model_copy(update=small),
         }
     )
-
-
-def _training(recipe: Recipe) -> TrainConfig:
-    return training_of(recipe, recipe.architecture)

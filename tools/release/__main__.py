@@ -23,7 +23,7 @@ from unmix.config import validate
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
 from unmix.evaluation.singing import SingingScores, score_singing
-from unmix.recipes.reading import find_recipe
+from unmix.recipes.reading import find_recipe, resolved_text
 from unmix.songs.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, read_recipe
@@ -113,7 +113,7 @@ def _write(
         since=options.since or __version__,
         scores=(*scores_of(reports), *(s for row in singing for s in _singing_scores(*row))),
     )
-    shutil.copyfile(options.recipe, folder / "config.toml")
+    (folder / "config.toml").write_text(resolved_text(options.recipe), encoding="utf-8")
     songs = [next((ROOT / "tests" / "songs").glob("*_excerpt.ogg")), *options.song]
     pictures = ["spectrograms.png", *(f"spectrograms-{n}.png" for n in range(2, len(songs) + 1))]
     text = card(

@@ -206,13 +206,12 @@ def import_(
 
 def architectures(json: options.JsonOption = False) -> None:
     """List the kinds of networks that there are, their papers and their recipes."""
-    from ..config import read_toml
     from ..models import config_type, names
-    from ..recipes.reading import recipes
+    from ..recipes.reading import read_recipe_tables, recipes
 
     forms: dict[str, list[str]] = {}
     for recipe, file in recipes().items():
-        forms.setdefault(read_toml(file)["architecture"], []).append(recipe)
+        forms.setdefault(read_recipe_tables(file)["architecture"], []).append(recipe)
     listed = [
         {"name": name, "about": _about(config_type(name)), "recipes": forms.get(name, [])}
         for name in names()

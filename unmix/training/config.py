@@ -7,9 +7,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..config import Settings, read_toml, validate
+from ..config import Settings, validate
 from ..data import CorpusConfig, MixingConfig
 from ..errors import ConfigError
+from ..recipes.reading import read_recipe_tables
 from .augment.config import AugmentConfig
 from .precision import PrecisionChoice
 
@@ -178,8 +179,12 @@ class Recipe(Settings):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Return the recipe in a TOML file; a ``ConfigError`` names the file and the key at fault."""
-    return validate(Recipe, read_toml(path), str(path))
+    """Return the recipe in a TOML file, with what it extends.
+
+    Raises:
+        ConfigError: naming the file and the key at fault.
+    """
+    return validate(Recipe, read_recipe_tables(path), str(path))
 
 
 def training_of(recipe: Recipe, where: str, **changes: Any) -> TrainConfig:
