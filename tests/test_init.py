@@ -50,6 +50,16 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = unmix.separat  # type: ignore[attr-defined]
 
 
+def test_a_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
+
+    monkeypatch.delitem(vars(unmix), "evaluate", raising=False)
+    monkeypatch.setattr(unmix, "import_module", fail)
+    with pytest.raises(unmix.UnmixError, match=r"run `pip install 'unmix\[evaluate\]'`"):
+        _ = unmix.evaluate
+
+
 def test_public_functions_are_no_modules() -> None:
     """A module of the same name would take a function's place as soon as anybody imports it."""
     for name in ("separate", "karaoke", "evaluate", "load_model", "list_models"):

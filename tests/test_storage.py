@@ -1,12 +1,13 @@
 """Files appear together or not at all."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from unmix.errors import AudioError, UnmixError
-from unmix.storage import outputs_to_write, publish, staging
+from unmix.storage import outputs_to_write, put_in_place, sha256_of, staging, written_whole
 
 Tree = Callable[[Path], dict[str, bytes | None]]
 
@@ -38,7 +39,7 @@ def test_a_move_that_fails_takes_the_others_back(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(AudioError, match=rf"{moves[broken][1].name}: cannot be written: a player"):
-        publish(moves, overwrite=True)
+        put_in_place(moves, overwrite=True)
     after = {name: data for name, data in tree(tmp_path).items() if ".hidden" not in name}
     assert after == before
 
@@ -47,7 +48,7 @@ def test_what_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     moves = _stage(tmp_path, "a", "b")
     (tmp_path / "b").write_text("somebody else's")
     with pytest.raises(UnmixError, match="exists already"):
-        publish(moves, overwrite=False)
+        put_in_place(moves, overwrite=False)
     assert (tmp_path / "b").read_text() == "somebody else's"
     assert not (tmp_path / "a").exists()
 
@@ -88,6 +89,70 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         staging({"a": tmp_path / "file" / "a.wav"}),
     ):
         pass
+
+
+@pytest.mark.parametrize("fsync", [False, True])
+@pytest.mark.parametrize("name", ["a.txt", "x" * 255, "日本 %d.wav"])
+def test_one_file_is_written_whole(tmp_path: Path, tree: Tree, name: str, fsync: bool) -> None:
+    path = tmp_path / "new" / "er" / name
+    for content in ("first", "second"):
+        before = tree(tmp_path)
+        with written_whole(path, fsync=fsync) as staged:
+            staged.write_text(content)
+            assert staged.parent == path.parent
+            assert staged.name.startswith(".")
+            assert path.exists() == bool(before)
+        assert path.read_text() == content
+        assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt(), OSError(28, "full")])
+def test_one_file_that_fails_leaves_no_trace(
+    tmp_path: Path, tree: Tree, error: BaseException, there: bool
+) -> None:
+    path = tmp_path / "new" / "a.txt"
+    if there:
+        path.parent.mkdir()
+        path.write_text("old")
+    before = tree(tmp_path)
+
+    def fail() -> None:
+        with written_whole(path) as staged:
+            staged.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    assert caught.value is error
+    assert tree(tmp_path) == before
+
+
+def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with written_whole(path) as staged:
+        staged.write_text("a")
+    staged.write_text("left by a killed process")
+    with written_whole(path) as staged:
+        staged.write_text("b")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "b"
+
+
+def test_one_file_is_not_replaced_unless_it_may(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError), written_whole(path, overwrite=False) as staged:
+        staged.write_text("new")
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    assert sha256_of(tmp_path / "empty") == sha256(b"").hexdigest()
+    (tmp_path / "long").write_bytes(b"ab" * (1 << 20))
+    assert sha256_of(tmp_path / "long") == sha256(b"ab" * (1 << 20)).hexdigest()
 
 
 def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:

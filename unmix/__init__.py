@@ -1,7 +1,12 @@
-"""Separate the vocals of a song from its accompaniment: U-Nets to use, to train and to trust.
+"""Separate the vocals of a song from its accompaniment.
 
-The names below are the public face. Each is imported when it is first used, so that ``import
-unmix`` takes no time and needs no torch.
+    import unmix
+
+    stems = unmix.separate("song.mp3")
+    stems["vocals"], stems["accompaniment"]
+
+A public name is imported when it is first used, so that ``import unmix`` is quick and needs no
+torch.
 """
 
 from __future__ import annotations
@@ -55,10 +60,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name from its room, once."""
+    """Import a public name from its room on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    try:
+        module = import_module(f".{_HOMES[name]}", __name__)
+    except ModuleNotFoundError as error:
+        from .errors import UnmixError, missing_extra
+
+        if sentence := missing_extra(error.name):
+            raise UnmixError(sentence) from None
+        raise
+    value: object = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""From a TOML file to validated, frozen settings; an unknown key is an error that names it."""
+"""TOML files as validated, frozen settings; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .errors import ConfigError
 
 
 class Settings(BaseModel):
-    """Base of every group of settings: frozen, typed, and closed to unknown keys."""
+    """Base of all groups of settings: frozen, typed, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,13 +21,17 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the tables of a TOML file; a missing or malformed one is a ``ConfigError``."""
+    """Return the content of a TOML file.
+
+    Raises:
+        ConfigError: the file is missing or malformed.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
+        raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder; name a .toml file in it") from None
+        raise ConfigError(f"{path}: is a folder; give a .toml file in it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
@@ -36,12 +40,12 @@ def validate(kind: type[SettingsT], table: object, where: str) -> SettingsT:
     """Return ``table`` as ``kind``.
 
     Args:
-        kind: the settings to make.
-        table: what the file holds.
-        where: file, and table within it, for the message.
+        kind: the type of the settings.
+        table: content of the file or of a part of it.
+        where: name of the file and the table, for the message.
 
     Raises:
-        ConfigError: with every offending key and what is wrong with it, in one sentence.
+        ConfigError: a key or value is invalid; the message names each one.
     """
     try:
         return kind.model_validate(table)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from errno import EEXIST
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
+from zlib import crc32
 
 from .errors import AudioError, UnmixError
 
@@ -19,23 +21,23 @@ EXISTING: tuple[Existing, ...] = ("error", "overwrite", "skip")
 def outputs_to_write(
     source: Path, outputs: Mapping[str, Path], existing: Existing
 ) -> dict[str, Path]:
-    """Return the outputs that are to be made, before any work is done.
+    """Return the outputs to write, checked before any work is done.
 
     Args:
         source: the song, which no output may replace.
         outputs: a path by name.
-        existing: what becomes of those that exist: ``error`` refuses, ``overwrite`` makes them
-            anew, ``skip`` leaves them out.
+        existing: what to do about files that exist: ``error`` refuses them, ``overwrite`` replaces
+            them, ``skip`` leaves them out.
 
     Raises:
-        UnmixError: two outputs have one path, one is a folder or the song itself, or exists.
-        AudioError: a path cannot be looked at: its name is too long, its folder locked.
+        UnmixError: two outputs share a path, or one is a folder, the song itself, or exists.
+        AudioError: a path cannot be examined: its name is too long, or its folder is locked.
     """
     if existing not in EXISTING:
         raise UnmixError(f"existing={existing!r}: choose from {', '.join(EXISTING)}")
     seen: dict[str, str] = {}
     for name, path in outputs.items():
-        # Most file systems of Windows and macOS take "Vocals" and "vocals" for one name.
+        # Most file systems of Windows and macOS treat "Vocals" and "vocals" as one name.
         other = seen.setdefault(os.path.normcase(path).casefold(), name)
         if other != name:
             raise UnmixError(
@@ -51,13 +53,13 @@ def outputs_to_write(
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make one sentence of what the operating system says to writing: no room, no permission.
+    """Turn an error of the operating system while writing a file into one sentence.
 
-    It belongs around what touches files, and around nothing else: an ``OSError`` of a callback, of
-    a closed pipe or a connection that is gone, is not about the file.
+    Wrap only what touches files: an ``OSError`` of a callback, a closed pipe or a lost connection
+    is not about the file.
 
     Args:
-        path: what the sentence names.
+        path: the file that the sentence names.
 
     Raises:
         AudioError: in place of any ``OSError``.
@@ -69,45 +71,72 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def written_whole(path: Path, *, overwrite: bool = True, fsync: bool = False) -> Iterator[Path]:
+    """Yield a hidden path beside a file; the file gets its name when the ``with`` block ends.
+
+    A block that fails leaves an existing file as it was and nothing new beside it. What a killed
+    process leaves, the next one to write the file replaces; two must not write it at once. Missing
+    folders are made.
+
+    Args:
+        path: the file.
+        overwrite: whether to replace an existing file.
+        fsync: whether to wait until the content is on the disk, so that a power failure leaves
+            either the old file or the new one.
+
+    Raises:
+        OSError: the file cannot be written, or exists and may not be replaced.
+    """
+    # Short, as the file's own name may be as long as names get.
+    staged = path.with_name(f".unmix-{crc32(os.fsencode(path.name)):08x}.part")
+    with _folder_made(path.parent):
+        try:
+            yield staged
+            if fsync:
+                with staged.open("r+b") as file:
+                    os.fsync(file.fileno())
+            if not overwrite and path.exists():
+                raise FileExistsError(EEXIST, os.strerror(EEXIST), str(path))
+            staged.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                staged.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
 def staging(outputs: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     """Yield, for every output, a path in a hidden folder beside its place.
 
-    Missing folders are made. However the ``with`` block ends, the hidden folders are removed with
-    all that is still in them; when it fails, the folders that were made are removed too. What the
-    block raises passes through as it is.
+    ``put_in_place`` then gives all of them their names. Missing folders are made. However the
+    ``with`` block ends, the hidden folders are removed with everything left in them; if it fails,
+    so are the folders that were made. Errors raised in the block pass through unchanged.
 
     Raises:
         AudioError: a folder cannot be made or written to.
     """
-    made: list[Path] = []
-    try:
-        with ExitStack() as stack:
-            hidden: dict[Path, Path] = {}
-            for folder in dict.fromkeys(path.parent for path in outputs.values()):
-                with writing(folder):
-                    _make(folder, made)
-                    # Beside its place, hence on the same disk: renaming is then atomic.
-                    temporary = TemporaryDirectory(
-                        prefix=".unmix-", dir=folder, ignore_cleanup_errors=True
-                    )
-                hidden[folder] = Path(stack.enter_context(temporary))
-            yield {name: hidden[path.parent] / path.name for name, path in outputs.items()}
-    except BaseException:
-        for folder in reversed(made):
-            with suppress(OSError):  # somebody else has put something there meanwhile
-                folder.rmdir()
-        raise
+    with ExitStack() as stack:
+        hidden: dict[Path, Path] = {}
+        for folder in dict.fromkeys(path.parent for path in outputs.values()):
+            with writing(folder):
+                stack.enter_context(_folder_made(folder))
+                # Beside its place, hence on the same disk: renaming is then atomic.
+                temporary = TemporaryDirectory(
+                    prefix=".unmix-", dir=folder, ignore_cleanup_errors=True
+                )
+            hidden[folder] = Path(stack.enter_context(temporary))
+        yield {name: hidden[path.parent] / path.name for name, path in outputs.items()}
 
 
-def publish(moves: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
+def put_in_place(moves: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
     """Give staged files their names: all of them, or none.
 
     Args:
         moves: staged path and final path, on one disk.
-        overwrite: whether existing files are replaced; they come back if a later move fails.
+        overwrite: whether to replace existing files; they come back if a later move fails.
 
     Raises:
-        UnmixError: a file has appeared under a final name, and may not be replaced.
+        UnmixError: a file has appeared under a final name and may not be replaced.
         AudioError: a file cannot be moved; on Windows, because a player has it open.
     """
     there = [final for _, final in moves if final.exists()]
@@ -132,7 +161,7 @@ def publish(moves: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
 
 
 def cache_folder() -> Path:
-    """Return ``$UNMIX_CACHE``, or ``$XDG_CACHE_HOME/unmix``, or what is usual on the platform."""
+    """Return ``$UNMIX_CACHE``, else ``$XDG_CACHE_HOME/unmix``, else the platform's cache folder."""
     if named := os.environ.get("UNMIX_CACHE"):
         return Path(named).expanduser().absolute()
     if home := os.environ.get("XDG_CACHE_HOME"):
@@ -143,18 +172,19 @@ def cache_folder() -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
 _REMEDY = (
-    'exists already; existing="overwrite" (--overwrite) replaces, "skip" (--skip-existing) keeps'
+    'exists already; existing="overwrite" (--overwrite) replaces it, '
+    '"skip" (--skip-existing) keeps it'
 )
 
 
 def _refuse(name: str, path: Path, source: Path) -> None:
-    """Refuse a path where a file would destroy something else than an older output."""
+    """Refuse a path where a file would destroy something other than an older output."""
     if path.is_dir():
         raise UnmixError(f"{path}: is a folder, where {name} would be written")
     if path.exists() and path.samefile(source):
@@ -165,9 +195,18 @@ def _listed(paths: Iterable[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
-def _make(folder: Path, made: list[Path]) -> None:
-    """Make a folder and its parents; note in ``made`` those that were not there."""
-    if not folder.exists():
-        _make(folder.parent, made)
-        folder.mkdir(exist_ok=True)
-        made.append(folder)
+@contextmanager
+def _folder_made(folder: Path) -> Iterator[None]:
+    """Make a folder and its parents; remove those that are new if the block fails."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    made: list[Path] = []
+    try:
+        for place in reversed(missing):
+            place.mkdir(exist_ok=True)
+            made.append(place)
+        yield
+    except BaseException:
+        for place in reversed(made):
+            with suppress(OSError):  # not empty: another process uses it
+                place.rmdir()
+        raise

@@ -98,7 +98,7 @@ def test_files_that_may_not_be_read(tmp_path):
     path = tmp_path / "secret.wav"
     path.write_bytes(b"RIFF")
     path.chmod(0)
-    with pytest.raises(AudioError, match="may not be read"):
+    with pytest.raises(AudioError, match="is not readable"):
         open_audio(path)
 
 

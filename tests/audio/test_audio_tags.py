@@ -144,7 +144,7 @@ def test_what_has_no_place_is_said(tmp_path, song, write, tagged):
     write(destination, song(3000))
     warnings = copy_tags(tagged("flac", odd), destination, stem_title=None)
     assert len(warnings) == 2
-    assert "the track number 'A1' stayed behind" in warnings[0]
+    assert "were copied without the track number 'A1'" in warnings[0]
     assert "image/gif" in warnings[1]
 
 

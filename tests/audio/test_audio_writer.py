@@ -287,27 +287,24 @@ def test_an_existing_file_is_kept_or_replaced_whole(tmp_path, song, write):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_finalize_sees_the_whole_file_before_it_has_its_name(tmp_path, song):
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_staged_file_is_written_straight_to_its_path(tmp_path, song, name):
+    path = tmp_path / f"a.{name}"
+    output = OutputFormat.parse(name)
+    with AudioWriter(path, sample_rate=44100, channels=2, format=output, staged=True) as writer:
+        writer.write(song(5000))
+        assert list(tmp_path.iterdir()) == [path]
+    assert read_audio(path)[0].shape[0] == 2
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, song):
     path = tmp_path / "a.wav"
-    seen = []
-
-    def finalize(temporary):
-        seen.append(read_audio(temporary)[0].shape)
-        assert not path.exists()
-
-    form = {"sample_rate": 44100, "channels": 2, "format": OutputFormat.parse("wav")}
-    with AudioWriter(path, **form, finalize=finalize) as writer:
-        writer.write(song(1000))
-    assert seen == [(2, 1000)]
-
-    def fail(temporary):
-        raise AudioError("no")
-
-    with (
-        pytest.raises(AudioError, match="no"),
-        AudioWriter(tmp_path / "b.wav", **form, finalize=fail) as writer,
-    ):
-        writer.write(song(1000))
+    writer = AudioWriter(path, sample_rate=44100, channels=2, format=OutputFormat.parse("wav"))
+    writer.write(song(10))
+    path.write_text("somebody else's")
+    with pytest.raises(AudioError, match="exists already"):
+        writer.close()
+    assert path.read_text() == "somebody else's"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -362,7 +359,7 @@ def test_a_folder_that_is_a_file(tmp_path, song, write):
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
 def test_a_read_only_folder(tmp_path, song, write):
     tmp_path.chmod(0o500)
-    with pytest.raises(AudioError, match="may not be written to"):
+    with pytest.raises(AudioError, match="is not writable"):
         write(tmp_path / "a.wav", song(10))
 
 

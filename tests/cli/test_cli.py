@@ -47,7 +47,7 @@ def test_choices_are_those_of_the_rooms() -> None:
     from unmix.separation.separator import QUALITIES
 
     assert tuple(_options.Format) == FORMATS
-    assert tuple(_options.Quality) == tuple(QUALITIES)
+    assert tuple(_options.QualityName) == tuple(QUALITIES)
     assert all(choose_precision(name, _gpu()) for name in _options.Precision if name != "auto")
 
 

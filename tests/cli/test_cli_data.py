@@ -1,4 +1,4 @@
-"""``unmix data``: what is listed, packed and verified, and what is one line of error."""
+"""``unmix data``: listing, packing, verifying, and one-line errors."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from unmix.cli.data import Layout
+from unmix.cli.data import LayoutName
 from unmix.data.folders import Format
 
 Unmix = Callable[..., Any]
@@ -18,7 +18,7 @@ RATE = 8000
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """Two songs of three seconds; one has no file for the accompaniment, one a silent voice."""
+    """Two songs of three seconds; one has no accompaniment file, one silent vocals."""
     noise = np.random.default_rng(0).uniform(-0.4, 0.4, 3 * RATE)
     for song, stems in (("one", ("vocals", "mixture")), ("two", ("vocals", "accompaniment"))):
         (tmp_path / "songs" / song).mkdir(parents=True)
@@ -29,7 +29,7 @@ def songs(tmp_path: Path) -> Path:
 
 
 def test_layouts_are_those_of_the_rooms() -> None:
-    assert tuple(Layout) == get_args(Format)
+    assert tuple(LayoutName) == get_args(Format)
 
 
 @pytest.mark.parametrize("verb", ["", "list", "pack", "verify"])
@@ -46,7 +46,7 @@ def test_list_shows_tracks_stems_and_minutes(unmix: Unmix, songs: Path) -> None:
     assert "layout stems" in outcome.out
     assert "vocals mixture (accompaniment)" in outcome.out
     assert "0:03" in outcome.out
-    assert "2 tracks, 0 files left out; minutes: vocals 0.1" in outcome.out
+    assert "2 tracks, 0 files skipped; minutes: vocals 0.1" in outcome.out
 
 
 def test_list_names_what_is_left_out(unmix: Unmix, songs: Path) -> None:
@@ -54,9 +54,9 @@ def test_list_names_what_is_left_out(unmix: Unmix, songs: Path) -> None:
     broken.write_bytes(b"no sound")
     outcome = unmix("data", "list", songs)
     assert outcome.code == 0
-    assert "1 files left out" in outcome.out
+    assert "1 files skipped" in outcome.out
     (line,) = outcome.err.splitlines()
-    assert line.startswith(f"warning: accompaniment is left out: {broken}")
+    assert line.startswith(f"warning: accompaniment skipped: {broken}")
 
 
 def test_check_decodes_everything(unmix: Unmix, songs: Path) -> None:
@@ -98,17 +98,17 @@ def test_pack_list_verify(unmix: Unmix, songs: Path, tmp_path: Path) -> None:
     packed = tmp_path / "packed"
     outcome = unmix("data", "pack", songs, packed, "--verify")
     assert (outcome.code, outcome.out) == (0, f"{packed}\n")
-    assert outcome.err == "Packed: 2 tracks, 0 MB in 1 shards, 0 stems left out\n"
+    assert outcome.err == "Packed: 2 tracks, 0 MB in 1 shards, 0 stems skipped\n"
     source, again = (
         json.loads(unmix("data", "list", folder, "--json").out) for folder in (songs, packed)
     )
     assert again == source | {"format": "packed"}
-    assert unmix("data", "verify", packed).out == "shard-00000.i16: as it should be\n"
+    assert unmix("data", "verify", packed).out == "shard-00000.i16: ok\n"
     shard = packed / "shard-00000.i16"
     shard.write_bytes(bytes(shard.stat().st_size))
     outcome = unmix("data", "verify", packed)
     assert (outcome.code, outcome.out) == (1, "")
-    assert "expected the sha256" in outcome.errors[0]
+    assert "expected SHA-256" in outcome.errors[0]
 
 
 def test_pack_warns_of_what_it_leaves_out(unmix: Unmix, songs: Path, tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_pack_warns_of_what_it_leaves_out(unmix: Unmix, songs: Path, tmp_path: P
     assert (outcome.code, len(outcome.errors)) == (1, 1)
     outcome = unmix("data", "pack", songs, tmp_path / "packed")
     assert outcome.code == 0
-    assert f"warning: mixture is left out: {cut} is cut short" in outcome.err
-    assert "1 stems left out" in outcome.err
+    assert f"warning: mixture skipped: {cut} is cut short" in outcome.err
+    assert "1 stems skipped" in outcome.err
 
 
 def test_an_interrupt_says_how_to_go_on(
@@ -132,7 +132,7 @@ def test_an_interrupt_says_how_to_go_on(
         patch.setattr("unmix.data.packing._add_stem", stop)
         outcome = unmix("data", "pack", songs, tmp_path / "packed")
     assert outcome.code == 130
-    assert outcome.err == "Interrupted: the same command goes on from there.\n"
+    assert outcome.err == "Interrupted: run the same command again to continue.\n"
     assert unmix("data", "pack", songs, tmp_path / "packed").code == 0
 
 
@@ -142,7 +142,7 @@ def test_an_interrupt_says_how_to_go_on(
         (["list", "none"], "no such folder of tracks"),
         (["list", "."], "holds no track"),
         (["list", ".", "--format", "dsd100"], "holds no track of the layout dsd100"),
-        (["list", ".", "--format", "dsd100", "--single", "vocals"], "leaves nothing for `format`"),
+        (["list", ".", "--format", "dsd100", "--single", "vocals"], "`single` and `format` cannot"),
         (["verify", "."], "cannot be read"),
         (["pack", ".", "out"], "holds no track"),
     ],

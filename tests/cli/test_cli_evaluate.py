@@ -161,7 +161,7 @@ def test_references_without_an_upper_band_are_said(unmix: Unmix, tmp_path: Path)
     options = ("evaluate", "--data", tmp_path / "data", "--model", "mixture")
     outcome = unmix(*options)
     assert outcome.code == 0
-    assert "warning: 1 of 1 tracks have references with an empty upper band" in outcome.err
+    assert "warning: 1 of 1 tracks have references without high frequencies" in outcome.err
     for path in (tmp_path / "data" / "song").iterdir():
         samples, _ = soundfile.read(path)
         soundfile.write(path, samples, RATE, "PCM_16")
@@ -188,7 +188,7 @@ def test_tracks_are_chosen(unmix: Unmix, data: Path) -> None:
 def test_what_does_not_fit_together_is_wrong_usage(unmix: Unmix, options: list[str]) -> None:
     outcome = unmix("evaluate", *options)
     assert outcome.code == 2
-    assert "needs" in outcome.err or "no others" in outcome.err or "no --model" in outcome.err
+    assert any(word in outcome.err for word in ("needs", "give either", "takes no", "add --data"))
     assert "Traceback" not in outcome.err
 
 
@@ -196,14 +196,14 @@ def test_what_does_not_fit_together_is_wrong_usage(unmix: Unmix, options: list[s
     ("options", "sentence"),
     [
         (["--data", "musdb:nowhere"], "nowhere: no such folder of tracks"),
-        (["--data", "mushdb:nowhere"], "no data set of kind 'mushdb'"),
-        (["--data", "DATA", "--metrics", "fad"], "no metric 'fad'; choose from"),
-        (["--data", "DATA", "--baselines", "idea"], "no baseline 'idea'; choose from"),
-        (["--data", "DATA", "--stems", "piano"], "not every track has piano"),
-        (["--data", "DATA", "--window", "0"], "seconds above 0, not 0.0"),
-        (["--data", "DATA", "--window", "0.00001"], "less than a sample at 8000 Hz"),
+        (["--data", "mushdb:nowhere"], "unknown data set 'mushdb'"),
+        (["--data", "DATA", "--metrics", "fad"], "unknown metric 'fad'; choose from"),
+        (["--data", "DATA", "--baselines", "idea"], "unknown baseline 'idea'; choose from"),
+        (["--data", "DATA", "--stems", "piano"], "some tracks lack piano"),
+        (["--data", "DATA", "--window", "0"], "must be above 0 seconds, got 0.0"),
+        (["--data", "DATA", "--window", "0.00001"], "shorter than a sample at 8000 Hz"),
         (["--data", "DATA", "--out", "/proc/there"], "/proc/there"),
-        (["--data", "DATA", "--include", "x"], "none of 2 tracks is asked for"),
+        (["--data", "DATA", "--include", "x"], "none of the 2 tracks is selected"),
     ],
 )
 def test_what_cannot_be_scored_is_one_sentence(
@@ -220,7 +220,7 @@ def test_what_cannot_be_scored_is_one_sentence(
 def test_reports_that_are_not_there_are_named(unmix: Unmix) -> None:
     outcome = unmix("evaluate", "--compare", "nowhere", "either")
     assert outcome.code == 1
-    assert outcome.errors == ["error: nowhere: no report there; make one by evaluate --out"]
+    assert outcome.errors == ["error: nowhere: no report found; make one with unmix evaluate --out nowhere"]
 
 
 def test_a_damaged_reference_is_named_and_nothing_is_left(

@@ -1,9 +1,10 @@
-"""``unmix models``: what there is, and how more comes onto this machine."""
+"""``unmix models``: list, download, import and check models."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -21,7 +22,14 @@ import pytest
 from unmix.audio import read_audio
 from unmix.recipes.reading import recipes
 from unmix.weights.cache import record_sha256, recorded_sha256, weights_path
-from unmix.weights.manifest import ModelEntry, Score, find_published, list_models, list_published
+from unmix.weights.manifest import (
+    ModelEntry,
+    Score,
+    find_model,
+    find_published,
+    list_models,
+    list_published,
+)
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -30,6 +38,8 @@ COMMANDS = ("list", "download", "path", "verify", "import", "architectures")
 ENTRIES = [
     ModelEntry(
         name=name,
+        aliases=(f"{name}-alias",),
+        purpose="eighteen letters..",
         summary="a model",
         architecture="unet",
         stems=("vocals", "accompaniment"),
@@ -78,25 +88,34 @@ def test_help_fits_a_terminal_and_says_the_exit_codes(unmix: Unmix, command: str
 
 
 @pytest.mark.parametrize("command", [[], ["list"]])
-def test_models_are_listed_with_their_scores(
+def test_each_model_is_one_line_of_at_most_80_columns(
     unmix: Unmix, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.setattr("unmix.weights.manifest.list_models", lambda: ENTRIES)
     outcome = unmix("models", *command)
     for words in (
-        "first (default) vocals, accompaniment 44.1 kHz 12.3 MB",
+        "default vocals, accompaniment eighteen letters.. *4.59 12.3 MIT",
+        "second-alias vocals, accompaniment eighteen letters.. *4.59 12.3 MIT",
+        "spleeter-4stems 4 stems *6.55 MIT",
+        "unet-16khz vocals, accompaniment none",
+    ):
+        assert words in map(_words, outcome.out.splitlines())
+    assert max(map(len, outcome.out.splitlines())) <= 80
+    for entry in list_published():
+        assert sum(line.startswith(f"{entry.name} ") for line in outcome.out.splitlines()) == 1
+    for words in ("To download: unmix models download NAME", "To fetch by hand:", "SDR of the"):
+        assert words in outcome.out
+    [last] = outcome.err.splitlines()
+    assert len(last) <= 80
+    for words in ("unmix models --all", "unmix models architectures"):
+        assert words in last
+    everything = _words(unmix("models", *command, "--all").out)
+    for words in (
+        "first (default) (first-alias) vocals, accompaniment 44.1 kHz 12.3 MB",
         "second unet MIT",
         "second musdb18-7/dev museval SDR, median vocals 4.59, accompaniment 8.68",
     ):
-        assert words in _words(outcome.out)
-    assert max(map(len, outcome.out.splitlines())) <= 80
-    for entry in list_published():
-        assert f" {entry.name} " in outcome.out
-    for words in ("unet-16khz (by hand)", "To download: unmix models download NAME"):
-        assert words in _words(outcome.out)
-    [last] = outcome.err.splitlines()
-    for words in ("unmix models --all", "unmix models architectures"):
-        assert words in last
+        assert words in everything
     outcome = unmix("models", *command, "--json")
     assert outcome.err == ""
     listed = json.loads(outcome.out)["models"]
@@ -105,6 +124,37 @@ def test_models_are_listed_with_their_scores(
         (False, "package"),
     ]
     assert [ModelEntry(**entry) for entry in listed] == ENTRIES
+
+
+def test_every_model_of_the_package_has_a_line_that_fits(unmix: Unmix) -> None:
+    printed = unmix("models").out.partition("To download")[0].splitlines()
+    assert max(len(line.rstrip()) for line in printed) <= 80
+    names = [line.split()[0] for line in printed[2:] if line]
+    assert names[0] == "default"
+    for name, entry in zip(names, list_models(), strict=True):
+        assert find_model(name) == entry
+        assert 0 < len(entry.purpose) <= 18
+        line = next(line for line in printed if line.startswith(f"{name} "))
+        for words in (*entry.stems, entry.purpose, "non-commercial"):
+            assert words in line
+        assert re.search(r" \*?\d+\.\d\d ", line)
+
+
+def test_models_are_chosen_by_their_aliases(unmix: Unmix) -> None:
+    aliases = [alias for entry in list_models() for alias in entry.aliases]
+    assert "tiny" in aliases
+    assert len({*aliases, *(entry.name for entry in list_models()), "default"}) == (
+        len(aliases) + len(list_models()) + 1
+    )
+    assert find_model("tiny").name == "tfc-tdf-tiny"
+    assert unmix("models", "path", "tiny").out == unmix("models", "path", "tfc-tdf-tiny").out
+    assert unmix("models", "verify", "tiny").out == "tfc-tdf-tiny: ok\n"
+    outcome = unmix("models", "path", "huge")
+    assert outcome.code == 1
+    for words in ("tfc-tdf-deep (default)", "tfc-tdf-tiny (tiny)"):
+        assert words in outcome.errors[0]
+    outcome = unmix("models", "download", "tiny")
+    assert "tiny is on this machine already" in outcome.errors[0]
 
 
 def test_no_models_is_said(unmix: Unmix, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +204,7 @@ def test_weights_of_others_come_in_and_are_used(
     assert listed["path"] == str(weights)
     # As of every other model: what a recording is split into, which is more than the estimates.
     assert listed["stems"] == ["vocals", "accompaniment"]
-    assert "unet-16khz vocals, accompaniment 16 kHz" in _words(unmix("models").out)
+    assert "unet-16khz vocals, accompaniment" in _words(unmix("models").out)
     assert "In the cache" in unmix("models").out
     assert " unet-16khz " not in unmix("models", "--all").out.partition("by hand")[2]
     outcome = unmix("separate", excerpt, "-m", "unet-16khz", "-o", tmp_path / "out", "--json")
@@ -178,6 +228,7 @@ def test_imports_have_a_name_or_a_file_of_their_own(
     assert [path.name for path in (cache / "models").iterdir()] == ["mine"]
     for more, sentence, code in (
         (["--name", "unet"], "unet is a model of the package", 1),
+        (["--name", "tiny"], "tiny is a model of the package", 1),
         (["--name", "a/b"], "cannot be a model's name", 1),
         (["--out", tmp_path / "x.bin"], "must end in .safetensors", 1),
         (["--out", out, "--name", "mine"], "exclude each other", 2),
@@ -216,20 +267,20 @@ def test_verify_finds_damage(unmix: Unmix, chainer: Path) -> None:
     unmix("models", "import", chainer, "--as", "unet-16khz", "--name", "mine")
     outcome = unmix("models", "verify")
     assert (outcome.code, outcome.err) == (0, "")
-    own = "".join(f"{entry.name}: as it should be\n" for entry in list_models())
-    assert outcome.out == f"{own}mine: as it should be\n"
+    own = "".join(f"{entry.name}: ok\n" for entry in list_models())
+    assert outcome.out == f"{own}mine: ok\n"
     weights = weights_path("mine")
     weights.write_bytes(weights.read_bytes() + b" ")
     outcome = unmix("models", "verify")
     assert (outcome.code, outcome.out) == (1, own)
-    for part in ("mine", "expected the sha256", str(recorded_sha256(weights)), "remove "):
+    for part in ("mine", "expected sha256", str(recorded_sha256(weights)), "remove "):
         assert part in outcome.errors[0]
     assert unmix("models", "verify", "unet").code == 0
     assert unmix("models", "verify", "nope").code == 1
     record_sha256(weights, None)
     outcome = unmix("models", "verify", "mine")
     assert outcome.code == 0
-    assert "no sha256 is on record" in outcome.err
+    assert "no recorded sha256" in outcome.err
     weights.write_bytes(b"nonsense")
     outcome = unmix("models")
     assert outcome.code == 0
@@ -289,11 +340,11 @@ def test_from_the_net_to_stems(
     outcome = unmix("models", "download", "spleeter-2stems")
     weights = cache / "models" / "spleeter-2stems" / "weights.safetensors"
     assert (outcome.code, outcome.out) == (0, f"{weights}\n")
-    assert "the download itself is removed" in outcome.err
+    assert "downloaded and converted" in outcome.err
     assert len(published) == 1
     outcome = unmix("models", "download", "spleeter-2stems", "nonsense")
     assert (outcome.code, outcome.out) == (1, f"{weights}\n")
-    assert "spleeter-2stems: there already" in outcome.err
+    assert "spleeter-2stems: already downloaded" in outcome.err
     assert "unknown model 'nonsense'" in outcome.errors[0]
     assert len(published) == 1
     assert unmix("models", "verify", "spleeter-2stems").code == 0
@@ -318,7 +369,7 @@ def test_an_interrupted_download_says_how_to_go_on(
     monkeypatch.setattr("unmix.weights.download.download", interrupt)
     outcome = unmix("models", "download", "spleeter-2stems")
     assert (outcome.code, outcome.out) == (130, "")
-    assert outcome.err == "Interrupted: the same command goes on from there.\n"
+    assert outcome.err == "Interrupted. Run the same command again to resume.\n"
 
 
 @pytest.mark.parametrize("command", ["list --all", "path unet", "verify"])

@@ -111,7 +111,7 @@ def test_a_signal_leaves_no_partial_file(
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert b"Traceback" not in err
-    assert (b"Interrupted: no unfinished file is left." in err) == (number == signal.SIGINT)
+    assert (b"Interrupted: no unfinished files are left." in err) == (number == signal.SIGINT)
     assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
 
 

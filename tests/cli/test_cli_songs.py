@@ -166,14 +166,14 @@ def test_two_songs_of_a_run_never_share_files(
     make_song(folder / "a.flac", seconds=0.1)
     outcome = unmix("separate", "music/a.wav", "a.flac", flag)
     assert outcome.code == 1
-    assert "result of music/a.wav; name it otherwise with --template" in outcome.errors[0]
+    assert "result of music/a.wav; choose other names with --template" in outcome.errors[0]
     assert probe("separated/a/vocals.wav").length == 8820
     karaoke = unmix("karaoke", "music/a.wav", "a.flac", "--format", "wav", "-o", "out", flag)
     assert karaoke.code == 1
-    assert "write it elsewhere with --out" in karaoke.errors[0]
+    assert "choose another folder with --out" in karaoke.errors[0]
 
 
-def test_two_backing_tracks_of_a_run_never_share_a_file(
+def test_two_karaoke_versions_of_a_run_never_share_a_file(
     unmix: Unmix, folder: Path, make_song: MakeSong
 ) -> None:
     """Two endings of one format give one name."""
@@ -181,7 +181,7 @@ def test_two_backing_tracks_of_a_run_never_share_a_file(
     make_song(folder / "b.aiff", seconds=0.1).rename(folder / "a.aif")
     outcome = unmix("karaoke", "a.aiff", "a.aif", "--overwrite")
     assert (outcome.code, outcome.out) == (1, "a (karaoke).aiff\n")
-    assert "result of a.aiff; write it elsewhere with --out" in outcome.errors[0]
+    assert "result of a.aiff; choose another folder with --out" in outcome.errors[0]
     assert probe("a (karaoke).aiff").length == 8820
 
 
@@ -191,7 +191,7 @@ def test_a_name_that_is_too_long_is_one_line(unmix: Unmix, folder: Path) -> None
     assert outcome.code == 1
     assert outcome.errors == [
         f"error: {names[0]}: cannot be read: File name too long",
-        f"error: {names[1]} matches no file",
+        f"error: {names[1]} matches no files",
     ]
     assert len(outcome.out.splitlines()) == 2
 
@@ -298,7 +298,7 @@ def test_a_fault_in_one_song_is_one_line_and_the_rest_is_done(
     outcome = unmix("separate", "music/a.wav", "missing.wav")
     assert outcome.code == 1
     assert outcome.errors == [
-        "error: music/a.wav: ZeroDivisionError: oh no (a fault of unmix; --debug shows where)",
+        "error: music/a.wav: ZeroDivisionError: oh no (a bug in unmix; --debug shows where)",
         "error: missing.wav does not exist: check the name",
     ]
     told = unmix("separate", "music/a.wav", "--debug")
@@ -314,7 +314,7 @@ def test_an_interrupt_leaves_what_is_whole_and_nothing_else(
         monkeypatch.setattr("unmix.songs.separator.Separator", lambda *_, s=stopped, **__: s)
         outcome = unmix("separate", "music", "--recursive", "-o", f"out{arguments}", *arguments)
         assert outcome.code == 130
-        assert outcome.err.splitlines()[-1] == "Interrupted: no unfinished file is left."
+        assert outcome.err.splitlines()[-1] == "Interrupted: no unfinished files are left."
         assert _stems(folder / f"out{arguments}") == {"a/vocals.wav", "a/accompaniment.wav"}
         assert not list(folder.rglob(".unmix-*"))
     document = json.loads(outcome.out)
@@ -362,7 +362,7 @@ def test_karaoke(unmix: Unmix, folder: Path) -> None:
     outcome = unmix("karaoke", "music", "--guide", "-18")
     assert outcome.code == 0
     assert outcome.out.splitlines() == ["music/a (karaoke).wav", "music/b (karaoke).flac"]
-    # A folder's backing tracks of an earlier run are no songs.
+    # Karaoke versions of an earlier run are not songs.
     again = json.loads(unmix("karaoke", "music", "-r", "--skip-existing", "--json").out)
     assert [song["source"] for song in again["songs"]] == [
         "music/a.wav",

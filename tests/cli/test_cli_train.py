@@ -51,7 +51,7 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(
     stopped: type[BaseException],
     code: int,
 ) -> None:
-    """From the keyboard, or by a signal to end."""
+    """From the keyboard, or by a signal."""
     devices = []
 
     def stop(run: Run, *_: object) -> None:
@@ -66,7 +66,7 @@ def test_an_interrupt_is_one_line_that_says_how_to_go_on(
     outcome = unmix("train", "unet", "--data", tmp_path, "-o", tmp_path / "run", "--device", "cpu")
     assert outcome.code == code
     last = tmp_path / "run" / "last.ckpt"
-    text = f"--resume goes on from {last}" if saved else "nothing to --resume"
+    text = f"--resume continues from {last}" if saved else "nothing to resume"
     assert outcome.err.splitlines()[-1] == f"Interrupted: {text}."
     assert devices == ["cpu"]
 
@@ -123,7 +123,7 @@ def test_a_recipe_and_a_folder_become_a_model_with_logs(
     assert list((out / "tensorboard").glob("events.*"))
     shorter = unmix("train", recipe, *options, "--resume", "--steps", 10)
     assert shorter.code == 1
-    assert "of another recipe: train.steps (fewer than the 20 done" in shorter.errors[0]
+    assert "with another recipe: train.steps (fewer than the 20 done" in shorter.errors[0]
     again = unmix("train", recipe, *options, "--resume", "--steps", 30)
     assert again.code == 0, again.err
     with (out / "log.csv").open() as log:
@@ -138,23 +138,23 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     outcome = unmix("train", recipe, *options, "--dry-run")
     assert outcome.code == 0, outcome.err
     lines = dict(line.split(maxsplit=1) for line in outcome.out.splitlines())
-    names = ("model", "parameters", "checkpoint", "memory", "computes", "step", "loading", "all")
+    names = ("model", "parameters", "checkpoint", "memory", "computes", "step", "loading", "total")
     assert tuple(lines) == names
     assert lines["model"] == "unet: vocals"
-    assert lines["all"].startswith("20 steps, about 0:")
-    assert lines["loading"].endswith(" s an item, in each of 2 processes")
+    assert lines["total"].startswith("20 steps, about 0:")
+    assert lines["loading"].endswith(" s per item, in each of 2 processes")
     alone = unmix("train", recipe, *options, "--dry-run", "--workers", 0)
-    assert " s an item, in one process" in alone.out
+    assert " s per item, in one process" in alone.out
     assert tree(tmp_path) == before
 
 
-def test_the_bar_bears_a_step_that_was_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_bears_a_step_that_was_skipped(capfd: pytest.CaptureFixture[str]) -> None:
     console = Console(stderr=True)
     with _Display(console, 3) as display:
         for step, loss in enumerate((1.0, math.nan, 1.0), 1):
             display.step(step, loss, 1e-3, 1.0)
     error = capfd.readouterr().err
-    assert "step 2: left out, its loss is no number" in error
+    assert "step 2: skipped, its loss or gradient is not finite" in error
     assert "loss 1.0000" in error
 
 
@@ -178,13 +178,13 @@ def test_a_run_below_a_file_is_one_line(unmix: Unmix, recipe: Path, tmp_path: Pa
     options = ("--data", tmp_path / "data", "--workers", 0, "--device", "cpu")
     outcome = unmix("train", recipe, *options, "-o", recipe / "run")
     assert (outcome.code, len(outcome.err.splitlines())) == (1, 1)
-    assert "cannot be the folder of a run" in outcome.errors[0]
+    assert "the folder cannot be created" in outcome.errors[0]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_signal_to_all_processes_loses_no_step(recipe: Path, tmp_path: Path) -> None:
-    """As Slurm sends it, and timeout: those that read excerpts get it too."""
+    """As Slurm and timeout send it: loader workers receive it too."""
     recipe.write_text(recipe.read_text().replace("steps = 20", "steps = 1000000"))
     options = ["--data", tmp_path / "data", "-o", tmp_path / "run", "--workers", 2]
     options += ["--device", "cpu"]
@@ -204,6 +204,6 @@ def test_a_signal_to_all_processes_loses_no_step(recipe: Path, tmp_path: Path) -
         os.killpg(process.pid, signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert err.decode().splitlines()[-1] == f"Interrupted: --resume goes on from {last}."
+    assert err.decode().splitlines()[-1] == f"Interrupted: --resume continues from {last}."
     assert b"Traceback" not in err
     assert load_checkpoint(last)["step"] >= 10

@@ -1,4 +1,4 @@
-"""Damaged and silent files met while training: named, replaced, the same way whoever asks."""
+"""Damaged and silent files in training: reported, and replaced reproducibly."""
 
 import logging
 import tracemalloc
@@ -65,7 +65,7 @@ def test_another_excerpt_takes_its_place(
     # Said once, though met many times.
     (record,) = caplog.records
     assert str(path) in record.getMessage()
-    assert record.getMessage().endswith("; another excerpt takes its place")
+    assert record.getMessage().endswith("; using another excerpt")
     # Who asks in another order, or for few items only, gets the same.
     for index in (59, 7, 31):
         assert torch.equal(again[index]["references"], after[index])
@@ -93,7 +93,7 @@ def test_damage_everywhere_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_a_silent_instrument_is_part_of_a_song(tmp_path: Path) -> None:
-    """Only what is drawn for its own sake has to sound: a song without drums is a song."""
+    """Only the first stem of an excerpt has to sound: a song may lack drums."""
     _songs(tmp_path, 1)
     soundfile.write(tmp_path / "song 0000" / "drums.wav", np.zeros(RATE), RATE)
     config = CorpusConfig(path=".", coherent=1.0)
@@ -113,7 +113,7 @@ def test_a_silent_instrument_is_part_of_a_song(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
-    """What items take is the same for 10 tracks and for 300; a track itself is a few names."""
+    """Items take as much memory with 10 tracks as with 300."""
     peaks, sizes = {}, {}
     for count in (10, 300):
         folder = tmp_path / str(count)

@@ -1,4 +1,4 @@
-"""Layouts: every corpus is understood as its makers laid it out, and refused where unclear."""
+"""Layouts: known corpora are recognised, ambiguous ones refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +105,7 @@ def test_the_real_stem_files_are_read_stream_by_stream(shared: Path) -> None:
 
 
 def test_the_real_stem_files_are_those_of_the_decoded_corpus(shared: Path) -> None:
-    """Streams are in the order that they are said to be in."""
+    """Streams have the documented order."""
     data = shared / "data"
     track = read_folder(data / "musdb18-7-stems", STEMS).tracks[-1]
     decoded = next(t for t in read_folder(data / "musdb18-7", STEMS).tracks if t.name == track.name)
@@ -124,11 +124,11 @@ def test_what_could_be_two_layouts_is_refused(tmp_path: Path) -> None:
 
 
 def test_songs_are_not_guessed_to_be_stems(tmp_path: Path) -> None:
-    """A stereo file is a song, unless its name and folder say otherwise."""
+    """A stereo file is a song, unless its name and folder identify a clip."""
     _write(tmp_path / "song_1_01.wav", 0.1, 0.2)
-    with pytest.raises(UnmixError, match=r"no other layout that is known.*`single`"):
+    with pytest.raises(UnmixError, match=r"nor one of the other layouts.*`single`"):
         read_folder(tmp_path, STEMS)
-    with pytest.raises(UnmixError, match="no track of the layout dsd100"):
+    with pytest.raises(UnmixError, match="no track has the layout dsd100"):
         read_folder(tmp_path, STEMS, format="dsd100")
 
 
@@ -152,7 +152,7 @@ def test_patterns_name_tracks_folders_and_lists(tmp_path: Path) -> None:
     assert names(include=["train"], exclude=["musdb18:validation"]) == ["train/A - One"]
     assert names(include=["musdb18:validation"]) == ["train/Leaf - Summerghost"]
     assert names(exclude=["t*/A - *"]) == ["test/B - Two", "train/Leaf - Summerghost"]
-    with pytest.raises(UnmixError, match="no track that is asked for"):
+    with pytest.raises(UnmixError, match="no track matches"):
         names(include=["none"])
 
 
@@ -247,5 +247,5 @@ def test_a_mono_file_has_no_stem_in_each_channel(tmp_path: Path) -> None:
 
 def test_nothing_but_damaged_files_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "vocals.wav").write_bytes(b"no sound")
-    with pytest.raises(UnmixError, match="no track that can be read"):
+    with pytest.raises(UnmixError, match="no track can be read"):
         read_folder(tmp_path, STEMS)

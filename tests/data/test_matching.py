@@ -1,4 +1,4 @@
-"""Matching: partners fit in tempo and key wherever some do, and any item is still its index's."""
+"""Matching: partners match in tempo and key if any do; items depend on their index alone."""
 
 import pickle
 from collections import Counter
@@ -17,7 +17,7 @@ from unmix.data import CorpusConfig, MatchConfig, MixingConfig, RandomMixtures, 
 from unmix.data import tempo_key_cache as room
 from unmix.data.drawing import Drawing
 from unmix.data.matching import Repertoire, Wanted
-from unmix.data.tempo_key import Key, Music
+from unmix.data.tempo_key import Key, TempoKey
 from unmix.errors import ConfigError
 
 RATE = 8000
@@ -25,22 +25,22 @@ C, A_MINOR, C_MINOR = Key(tonic=0, minor=False), Key(tonic=9, minor=True), Key(t
 G, F_SHARP = Key(tonic=7, minor=False), Key(tonic=6, minor=False)
 #: What is heard of tracks, by name.
 MUSIC = {
-    "a": Music(tempo=100, key=C),
-    "b": Music(tempo=103, key=C),
-    "c": Music(tempo=51, key=C),
-    "d": Music(tempo=196, key=A_MINOR),
-    "e": Music(tempo=101, key=F_SHARP),
-    "f": Music(tempo=120, key=C),
-    "g": Music(tempo=140, key=F_SHARP),
-    "long": Music(tempo=100, key=C),
-    "voice in c": Music(key=C),
-    "voice": Music(),
+    "a": TempoKey(tempo=100, key=C),
+    "b": TempoKey(tempo=103, key=C),
+    "c": TempoKey(tempo=51, key=C),
+    "d": TempoKey(tempo=196, key=A_MINOR),
+    "e": TempoKey(tempo=101, key=F_SHARP),
+    "f": TempoKey(tempo=120, key=C),
+    "g": TempoKey(tempo=140, key=F_SHARP),
+    "long": TempoKey(tempo=100, key=C),
+    "voice in c": TempoKey(key=C),
+    "voice": TempoKey(),
 }
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read of a track for an item."""
+    """One read of a track for an item."""
 
     track: Track
     parts: tuple[str, ...]
@@ -49,7 +49,7 @@ class Reading:
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
-    """All that is read from now on."""
+    """A list that records all reads."""
     found: list[Reading] = []
     read = Drawing.read
 
@@ -66,7 +66,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(room, "listen", lambda track: MUSIC[track.name])
+    monkeypatch.setattr(room, "estimate_tempo_key", lambda track: MUSIC[track.name])
     return tmp_path
 
 
@@ -84,7 +84,7 @@ Make = Callable[..., RandomMixtures]
 
 @pytest.fixture
 def make(data: Path) -> Make:
-    """Return a stream of items from corpora of tracks, given by their names and stems."""
+    """Return a stream of items from corpora of tracks, given by name and stems."""
 
     def made(
         corpora: dict[str, Sequence[str]],
@@ -110,7 +110,7 @@ def make(data: Path) -> Make:
 
 
 def _pairs(items: RandomMixtures, readings: list[Reading], count: int = 60) -> Counter[str]:
-    """Return how often each accompaniment came with each vocals, as ``vocals>accompaniment``."""
+    """Count the pairs of tracks, as ``vocals>accompaniment``."""
     readings.clear()
     for index in range(count):
         items[index]
@@ -151,7 +151,7 @@ def test_partners_fit_in_both(make: Make, readings: list[Reading]) -> None:
 
 
 def test_where_none_fits_the_nearest_is_taken(make: Make, readings: list[Reading]) -> None:
-    """103 is nearer to 120 than 140 is, by a hair; 120 is the nearest to 140."""
+    """103 is slightly nearer to 120 than 140 is; 120 is nearest to 140."""
     pairs = _pairs(make({"songs": "abcfg"}, match=MatchConfig(tempo=0.01)), readings, 100)
     assert {pair for pair in pairs if pair[0] in "fg"} == {"f>b", "g>f"}
 
@@ -167,7 +167,7 @@ def test_what_is_unknown_fits_everything(make: Make, readings: list[Reading]) ->
 def test_a_track_is_no_partner_of_itself_unless_it_is_alone(
     make: Make, readings: list[Reading]
 ) -> None:
-    """Nor where its folder is one corpus for vocals, and another for accompaniments."""
+    """Not even if its folder is used as a corpus of vocals and as one of accompaniments."""
     twice = {"songs": {"vocals": 1.0}, "songs/.": {"accompaniment": 1.0}}
     match = MatchConfig(tempo=0.05)
     assert set(_pairs(make({"songs": "ab"}, weights=twice, match=match), readings)) == {
@@ -202,7 +202,7 @@ def test_long_tracks_are_drawn_as_often_as_they_are_long(
 
 
 def test_instruments_fit_too_and_drums_in_any_key(make: Make, readings: list[Reading]) -> None:
-    """The voice has no tempo: the first accompaniment that is drawn gives it."""
+    """The vocals have no tempo, so the first accompaniment decides it."""
     corpora = {"voices": ["voice in c"], "songs": "abcefg"}
     weights = {"voices": {"vocals": 1.0}, "songs": {"accompaniment": 1.0}}
     match = MatchConfig(tempo=0.05, key="same")
@@ -221,7 +221,7 @@ def test_instruments_fit_too_and_drums_in_any_key(make: Make, readings: list[Rea
 
 
 def test_a_second_accompaniment_fits_the_first_too(make: Make, readings: list[Reading]) -> None:
-    """The voice has no tempo: the first accompaniment gives it to the second."""
+    """The vocals have no tempo, so the first accompaniment decides that of the second."""
     corpora = {"voices": ["voice"], "songs": "abfg"}
     weights = {"voices": {"vocals": 1.0}, "songs": {"accompaniment": 1.0}}
     match = MatchConfig(tempo=0.05)
@@ -245,7 +245,7 @@ def test_all_of_an_item_are_played_at_one_speed(make: Make, readings: list[Readi
 
 
 def test_an_item_is_that_of_its_index_in_any_process(make: Make, data: Path) -> None:
-    """Also where the tracks are known from an earlier run, and where a worker has the items."""
+    """Also with cached tracks, and in a worker."""
     match = MatchConfig(tempo=0.05, key="relative")
     corpora = {"songs": "abcdefg"}
     first = make(corpora, ("vocals", "drums", "bass", "other"), match=match, speed=0.1)
@@ -259,7 +259,7 @@ def test_an_item_is_that_of_its_index_in_any_process(make: Make, data: Path) -> 
 def test_nobody_listens_where_nothing_is_matched(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "listen", lambda *_: pytest.fail("listened"))
+    monkeypatch.setattr(room, "estimate_tempo_key", lambda *_: pytest.fail("listened"))
     make({"songs": "ab"}, match=MatchConfig())[0]
 
 
@@ -267,8 +267,12 @@ def test_voices_are_left_alone_where_only_tempo_is_matched(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    listen = room.listen
-    monkeypatch.setattr(room, "listen", lambda track: names.append(track.name) or listen(track))
+    estimate_tempo_key = room.estimate_tempo_key
+    monkeypatch.setattr(
+        room,
+        "estimate_tempo_key",
+        lambda track: names.append(track.name) or estimate_tempo_key(track),
+    )
     weights = {"voices": {"vocals": 1.0}, "songs": {"accompaniment": 1.0}}
     make({"voices": ["voice"], "songs": "ab"}, weights=weights, match=MatchConfig(tempo=0.1))
     assert names == ["a", "b"]
@@ -277,26 +281,26 @@ def test_voices_are_left_alone_where_only_tempo_is_matched(
 @pytest.mark.parametrize(
     ("config", "other", "distance"),
     [
-        (MatchConfig(tempo=0.05), Music(tempo=105), 0),
-        (MatchConfig(tempo=0.05), Music(tempo=210), 0),
-        (MatchConfig(tempo=0.05), Music(tempo=100 / 1.05 / 4), 0),
-        (MatchConfig(tempo=0.0), Music(tempo=200), 0),
-        (MatchConfig(tempo=0.0), Music(tempo=100 * 2**0.5), 5),
-        (MatchConfig(tempo=0.05), Music(tempo=106), 10 * np.log2(106 / 105)),
-        (MatchConfig(key="same"), Music(tempo=106, key=C), 0),
-        (MatchConfig(key="same"), Music(key=A_MINOR), 1),
-        (MatchConfig(key="relative"), Music(key=A_MINOR), 0),
-        (MatchConfig(key="same"), Music(key=G), 1),
-        (MatchConfig(key="relative"), Music(key=C_MINOR), 3),
-        (MatchConfig(key="same"), Music(key=C_MINOR), 4),
-        (MatchConfig(key="relative"), Music(key=F_SHARP), 6),
-        (MatchConfig(tempo=0.0, key="same"), Music(tempo=100 * 2**0.5, key=G), 6),
-        (MatchConfig(tempo=0.0, key="same"), Music(), 0),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=105), 0),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=210), 0),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=100 / 1.05 / 4), 0),
+        (MatchConfig(tempo=0.0), TempoKey(tempo=200), 0),
+        (MatchConfig(tempo=0.0), TempoKey(tempo=100 * 2**0.5), 5),
+        (MatchConfig(tempo=0.05), TempoKey(tempo=106), 10 * np.log2(106 / 105)),
+        (MatchConfig(key="same"), TempoKey(tempo=106, key=C), 0),
+        (MatchConfig(key="same"), TempoKey(key=A_MINOR), 1),
+        (MatchConfig(key="relative"), TempoKey(key=A_MINOR), 0),
+        (MatchConfig(key="same"), TempoKey(key=G), 1),
+        (MatchConfig(key="relative"), TempoKey(key=C_MINOR), 3),
+        (MatchConfig(key="same"), TempoKey(key=C_MINOR), 4),
+        (MatchConfig(key="relative"), TempoKey(key=F_SHARP), 6),
+        (MatchConfig(tempo=0.0, key="same"), TempoKey(tempo=100 * 2**0.5, key=G), 6),
+        (MatchConfig(tempo=0.0, key="same"), TempoKey(), 0),
     ],
 )
-def test_distances(config: MatchConfig, other: Music, distance: float) -> None:
-    """From a song of 100 beats a minute in C; they are the same the other way."""
-    one, two = Track("one", {}, Music(tempo=100, key=C)), Track("two", {}, other)
+def test_distances(config: MatchConfig, other: TempoKey, distance: float) -> None:
+    """From a song of 100 beats per minute in C; distances are symmetric."""
+    one, two = Track("one", {}, TempoKey(tempo=100, key=C)), Track("two", {}, other)
     for wanting, wanted in ((one, two), (two, one)):
         asked = Wanted.by(wanting, config)
         assert asked is not None
@@ -313,7 +317,7 @@ def test_settings_that_mean_nothing_are_refused(match: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("match", [{}, {"tempo": 0.05}])
 def test_as_many_excerpts_are_swapped_as_are_asked_for(make: Make, match: dict[str, Any]) -> None:
-    """And nothing else changes with it; the left channel of all tracks is the louder one."""
+    """Nothing else changes; the left channel of all tracks is louder."""
     streams = {
         share: make({"songs": "abc"}, match=MatchConfig(**match), swap_channels=share)
         for share in (0.0, 0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Packed corpora: the same tracks, sample for sample, or no corpus at all."""
+"""Packed corpora have the same samples as their source, or do not exist."""
 
 import json
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_patterns_and_stems_hold_for_packed_corpora(songs: Path) -> None:
     contents = read_folder(songs / "packed", ["vocals"], exclude=["*1"])
     assert [track.name for track in contents.tracks] == ["song 0"]
     assert tuple(contents.tracks[0].stems) == ("vocals",)
-    with pytest.raises(UnmixError, match="no track that is asked for"):
+    with pytest.raises(UnmixError, match="no track matches"):
         read_folder(songs / "packed", ["piano"])
 
 
@@ -128,7 +128,7 @@ def test_the_shards_are_split_and_the_index_documents_them(songs: Path) -> None:
 
 
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, stems: int, error: BaseException) -> None:
-    """Let packing fail at a stem; what is torn down then is what a kill leaves."""
+    """Make packing fail at a stem, as if the process were killed there."""
     real, count = packing._add_stem, 0
 
     def add(*arguments: Any) -> Any:
@@ -153,7 +153,7 @@ def test_an_interrupted_packing_is_none_and_goes_on(
         with pytest.raises(KeyboardInterrupt):
             pack(contents, out, shard_size=1000)
     assert not out.exists()
-    with pytest.raises(UnmixError, match="holds no track"):
+    with pytest.raises(UnmixError, match="no track matches"):
         read_folder(songs / ".packed.packing", STEMS)
     calls = []
     real = packing._add_stem
@@ -169,7 +169,7 @@ def test_a_full_disk_is_a_sentence_and_goes_on(
     contents = read_folder(songs / "songs", STEMS)
     with monkeypatch.context() as patch:
         _interrupt_after(patch, 7, OSError(28, "No space left on device"))
-        with pytest.raises(UnmixError, match=r"No space left on device.*the same command"):
+        with pytest.raises(UnmixError, match=r"No space left on device; run the same command"):
             pack(contents, songs / "packed")
     pack(contents, songs / "packed", verify=True)
 
@@ -181,7 +181,7 @@ def test_another_packing_does_not_go_on(songs: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(KeyboardInterrupt):
             pack(contents, songs / "packed")
     (songs / "songs" / "song 0" / "vocals.wav").touch()
-    with pytest.raises(UnmixError, match="something else, or its files have changed"):
+    with pytest.raises(UnmixError, match="other files, or files that have changed"):
         pack(read_folder(songs / "songs", STEMS), songs / "packed")
 
 
@@ -211,7 +211,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "song" / "vocals.wav"
     soundfile.write(path, np.ones(9000) / 2, RATE)
     path.write_bytes(path.read_bytes()[:9000])
-    with pytest.raises(UnmixError, match="nothing is left to pack"):
+    with pytest.raises(UnmixError, match="nothing to pack"):
         pack(read_folder(tmp_path, STEMS), tmp_path / "packed")
 
 
@@ -227,7 +227,7 @@ def test_verification_finds_what_differs(songs: Path, monkeypatch: pytest.Monkey
             yield block + np.float32(1e-3 * (calls > 12))
 
     monkeypatch.setattr(StemFile, "blocks", changed)
-    with pytest.raises(UnmixError, match="differs from what was packed of it"):
+    with pytest.raises(UnmixError, match="differs from its packed samples"):
         pack(contents, songs / "packed", verify=True)
     assert not (songs / "packed").exists()
 
@@ -241,14 +241,14 @@ def test_damage_to_a_packed_corpus_is_found(songs: Path) -> None:
     first.write_bytes(content)
     second.write_bytes(second.read_bytes()[:-2])
     faults = dict(verify_packed(out))
-    assert "expected the sha256" in str(faults[first.name])
+    assert "expected SHA-256" in str(faults[first.name])
     assert "expected 2" in str(faults[second.name])
     with pytest.raises(UnmixError, match=f"{second.name}: damaged.*pack the corpus again"):
         read_folder(out, STEMS)
     second.unlink()
     assert "missing" in str(dict(verify_packed(out))[second.name])
     (out / "unmix-pack.json").write_text('{"format": "other"}')
-    with pytest.raises(UnmixError, match="no index of a packed corpus"):
+    with pytest.raises(UnmixError, match="not the index of a packed corpus"):
         read_folder(out, STEMS)
 
 

@@ -1,4 +1,4 @@
-"""Random mixtures: seeded, made of what was asked for, at the levels that were asked for."""
+"""Random mixtures: seeded, of the configured corpora, at the configured levels."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def _items(
 
 
 def _peaks(samples: torch.Tensor) -> set[int]:
-    """Return the frequencies in Hz, to the nearest 50, that stand out of the spectrum."""
+    """Return the frequencies of spectral peaks, to the nearest 50 Hz."""
     spectrum = np.abs(np.fft.rfft(samples.numpy().sum(0) * np.hanning(samples.shape[-1])))
     bins = np.flatnonzero(spectrum > 0.2 * spectrum.max())
     return {int(round(b * 8000 / samples.shape[-1] / 50) * 50) for b in bins}
@@ -79,7 +79,7 @@ def test_vocals_keep_the_level_that_was_asked_for(corpora_folder: Path) -> None:
 
 
 def test_vocals_over_silence_are_as_loud_as_they_were(tmp_path: Path) -> None:
-    """Half a minute of an accompaniment before it begins."""
+    """An accompaniment that starts after half a minute."""
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 8000 * 30)
     for stem, begin in (("vocals", 0), ("accompaniment", 8000 * 29)):
         (tmp_path / "songs" / "one").mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def test_corpora_are_drawn_by_weight(corpora_folder: Path) -> None:
 
 
 def _power(samples: torch.Tensor, frequency: float) -> float:
-    """Return the power of a sine of some phase, all channels together, by least squares."""
+    """Return the power of a sine of any phase over all channels, by least squares."""
     turn = 2 * np.pi * frequency * np.arange(samples.shape[-1]) / 8000
     basis = np.stack([np.sin(turn), np.cos(turn)], 1)
     return float(np.square(np.linalg.lstsq(basis, samples.numpy().T, rcond=None)[0]).sum())
@@ -204,7 +204,7 @@ def test_speed_moves_the_pitch(corpora_folder: Path) -> None:
 
 @pytest.mark.parametrize("speed", [0.87, 0.999, 1.13])
 def test_another_speed_adds_nothing_that_was_not_there(tmp_path: Path, speed: float) -> None:
-    """A straight line between samples would mirror a cymbal's 14 kHz, 13 dB below it."""
+    """Linear interpolation would leave an alias of 14 kHz, 13 dB lower."""
     time = np.arange(2 * 44100) / 44100
     soundfile.write(tmp_path / "cymbal.wav", 0.3 * np.sin(2 * np.pi * 14000 * time), 44100, "FLOAT")
     term = Term(StemFile.open(tmp_path / "cymbal.wav"), 1)
@@ -247,7 +247,7 @@ def test_a_file_shorter_than_the_excerpt_is_placed_in_silence(corpora_folder: Pa
 @pytest.mark.parametrize(
     ("corpora", "message"),
     [
-        ([SINGERS, SONGS | {"accompaniment": 0.0}], "none for `accompaniment`"),
+        ([SINGERS, SONGS | {"accompaniment": 0.0}], "none has a weight `accompaniment`"),
         ([SONGS | {"coherent": 0.0}], "coherent"),
         ([SONGS, SINGERS | {"accompaniment": 1.0}], "singers: no track has accompaniment"),
     ],
@@ -261,6 +261,6 @@ def test_corpora_that_cannot_be_mixed_are_refused(
 
 def test_a_name_that_is_asked_for_twice_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "songs").mkdir()
-    with pytest.raises(UnmixError, match=r"one of vocals,.*mixture, choir, and no") as refused:
+    with pytest.raises(UnmixError, match=r"named vocals,.*mixture, choir, nor") as refused:
         open_corpus(CorpusConfig(path="songs", vocals=1), tmp_path, ("vocals", "choir"))
     assert str(refused.value).count("vocals") == 1

@@ -1,4 +1,4 @@
-"""The items that a recipe draws stay what they were, and so does where they are cut from."""
+"""The items of a recipe, and the positions of their excerpts, do not change between versions."""
 
 import hashlib
 from pathlib import Path
@@ -26,7 +26,7 @@ CUT = "c926d85bf754128deffcb1352c2599af3503ae713719acf346ca4f0691e9589c"
 
 
 def _write(path: Path, seconds: float, channels: int = 2) -> None:
-    """Write noise whose every sample is a small whole number: the same on every machine."""
+    """Write noise of small integers, which is the same on every machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(len(str(path.name)) * 1000 + int(seconds * 100))
     samples = random.integers(-8000, 8000, (int(seconds * RATE), channels), dtype=np.int16)
@@ -68,7 +68,7 @@ def test_items_are_those_that_were_recorded(data: Path) -> None:
 def test_items_at_another_speed_are_cut_where_they_were(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Resampling rounds otherwise on another machine; what is resampled is the same."""
+    """Resampling rounds differently on other machines, but its input is the same."""
     cuts: list[str] = []
     read = StemFile.read
 

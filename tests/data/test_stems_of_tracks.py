@@ -1,4 +1,4 @@
-"""Items for models of any stems: rows in the model's order, and the rest of the mixture."""
+"""Items for models of any stems: rows in the model's order, and the residual of the mixture."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def _items(folder: Path, stems: tuple[str, ...], *corpora: Any, **mixing: Any) -
 
 
 def _sounds(samples: torch.Tensor) -> set[str]:
-    """Return the stems that are heard, by their frequencies."""
+    """Return the stems that sound, by their frequencies."""
     spectrum = np.abs(np.fft.rfft(samples.numpy().sum(0) * np.hanning(samples.shape[-1])))
     near = {stem: spectrum[f // 2 - 5 : f // 2 + 6].max() for stem, f in FREQUENCIES.items()}
     return {stem for stem, peak in near.items() if peak > 0.1 * spectrum.max()}
@@ -54,7 +54,7 @@ def test_rows_are_the_stems_and_the_rest(
     songs_folder: Path, stems: tuple[str, ...], rows: list[str], mixing: dict[str, float]
 ) -> None:
     items = _items(songs_folder, stems, **mixing)
-    assert items.rows == (stems if len(stems) == len(rows) else (*stems, "rest"))
+    assert items.rows == (stems if len(stems) == len(rows) else (*stems, "residual"))
     for index in range(4):
         references = items[index]["references"]
         assert references.shape == (len(rows), 2, 4000)
@@ -63,7 +63,7 @@ def test_rows_are_the_stems_and_the_rest(
 
 @pytest.mark.parametrize("stems", [("drums",), ("vocals", "bass"), ("vocals", "drums", "other")])
 def test_the_rows_of_a_song_are_its_mixture(songs_folder: Path, stems: tuple[str, ...]) -> None:
-    """Whatever the stems, a coherent item of one seed is one piece of one song."""
+    """With any stems, a coherent item of a seed is the same excerpt of the same song."""
     two = _items(songs_folder, ("vocals", "accompaniment"), coherent=1.0)
     many = _items(songs_folder, stems, coherent=1.0)
     for index in range(3):
@@ -98,7 +98,7 @@ def test_silence_is_asked_for_in_all_rows(songs_folder: Path) -> None:
         ((), "different parts"),
         (("vocals", "vocals"), "different parts"),
         (("mixture",), "different parts"),
-        (("accompaniment", "drums"), "holds the other stems"),
+        (("accompaniment", "drums"), "includes the other stems"),
         (("vocals", "piano"), "songs: no track has piano"),
     ],
 )
@@ -159,7 +159,7 @@ def test_unpaired_excerpts(songs_folder: Path, stem: str, heard: set[str]) -> No
 def test_unpaired_excerpts_are_swapped_as_often_as_is_asked_for(
     songs_folder: Path, share: float, louder: set[int]
 ) -> None:
-    """The left channel of all songs is the louder one."""
+    """The left channel of all songs is louder."""
     corpora = [open_corpus(CorpusConfig(path="songs", vocals=1.0), songs_folder)]
     form = {"sample_rate": RATE, "channels": 2, "length": 1000, "seed": 0, "items": 20}
     items = UnpairedExcerpts(corpora, "vocals", **form, swap_channels=share)
@@ -170,7 +170,7 @@ def test_unpaired_excerpts_are_swapped_as_often_as_is_asked_for(
 def test_unpaired_excerpts_need_a_corpus_and_a_stem(songs_folder: Path) -> None:
     corpora = [open_corpus(CorpusConfig(path="songs", vocals=1.0), songs_folder)]
     form = {"sample_rate": RATE, "channels": 1, "length": 100, "seed": 0, "items": 1}
-    with pytest.raises(ConfigError, match="no corpus has a weight for `mixture`"):
+    with pytest.raises(ConfigError, match="no corpus has a weight `mixture`"):
         UnpairedExcerpts(corpora, "mixture", **form)
-    with pytest.raises(ConfigError, match="'drums' is not drawn alone; choose from vocals"):
+    with pytest.raises(ConfigError, match="'drums' is not an unpaired stem; choose from vocals"):
         UnpairedExcerpts(corpora, "drums", **form)

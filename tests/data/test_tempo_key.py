@@ -1,4 +1,4 @@
-"""Tempo and key: those of clicks and chords are known, those of a song move with its speed."""
+"""Tempo and key of clicks and chords are known; those of a song follow its speed."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from tools.accompaniment import players
 from tools.accompaniment.songs import read_song
 from tools.accompaniment.sound import find_soundfont, play
 from unmix.audio import read_audio, resample
-from unmix.data.tempo_key import Key, Music, estimate_key, estimate_tempo, key_of
-from unmix.data.tempo_key_cache import listen
+from unmix.data.tempo_key import Key, TempoKey, estimate_key, estimate_tempo, key_of
+from unmix.data.tempo_key_cache import estimate_tempo_key
 from unmix.data.tracks import StemFile, Track
 from unmix.errors import UnmixError
 
@@ -25,7 +25,7 @@ CADENCES = {
 
 
 def _octaves_apart(tempo: float | None, other: float) -> float:
-    """Return how far tempi are from each other where half and double are the same."""
+    """Return the distance of tempi in octaves, with half and double as equal."""
     assert tempo is not None
     away = abs(np.log2(tempo / other)) % 1
     return float(min(away, 1 - away))
@@ -92,8 +92,10 @@ def test_signatures_follow_the_circle_of_fifths() -> None:
 
 def test_what_is_not_known_is_filled_in() -> None:
     key, other = KEYS[3], KEYS[5]
-    assert Music(key=key).filled_in(Music(tempo=90, key=other)) == Music(tempo=90, key=key)
-    assert Music(tempo=80).filled_in(Music(tempo=90, key=other)) == Music(tempo=80, key=other)
+    assert TempoKey(key=key).filled_in(TempoKey(tempo=90, key=other)) == TempoKey(tempo=90, key=key)
+    assert TempoKey(tempo=80).filled_in(TempoKey(tempo=90, key=other)) == TempoKey(
+        tempo=80, key=other
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_the_tempo_and_key_of_annotated_songs_are_told(
     parts = [part._replace(notes=players.cut(part.notes, 60)) for part in parts]
     samples = play([part for part in parts if part.notes], soundfont, tmp_path, RATE)
     soundfile.write(tmp_path / "song.wav", samples.T, RATE)
-    music = listen(Track(song, {"accompaniment": StemFile.open(tmp_path / "song.wav")}))
+    music = estimate_tempo_key(Track(song, {"accompaniment": StemFile.open(tmp_path / "song.wav")}))
     beats = read.beats[read.beats < 60]
     assert _octaves_apart(music.tempo, 60 / np.median(np.diff(beats))) < np.log2(1.02)
     assert music.key is not None

@@ -1,4 +1,4 @@
-"""Listening: each track once, what it has of it, and remembered whatever becomes of the cache."""
+"""The cache of tempo and key: each track is estimated once, even if the cache is damaged."""
 
 import logging
 import os
@@ -11,8 +11,8 @@ import soundfile
 
 from unmix.data import STEMS, CorpusConfig, Track, open_corpus, pack, read_folder
 from unmix.data import tempo_key_cache as room
-from unmix.data.tempo_key import Key, Music
-from unmix.data.tempo_key_cache import listen, with_music
+from unmix.data.tempo_key import Key, TempoKey
+from unmix.data.tempo_key_cache import estimate_tempo_key, with_tempo_key
 from unmix.errors import AudioError
 
 RATE = 8000
@@ -20,7 +20,7 @@ SECONDS = 12
 
 
 def _band(path: Path, tempo: float, up: int, *, voice: float = 0.0) -> None:
-    """Write beats and a chord of E minor, higher by some semitones; the voice sings its tonic."""
+    """Write beats and a chord of E minor, transposed; the vocals sing its tonic."""
     path.mkdir(parents=True)
     time = np.arange(SECONDS * RATE) / RATE
     since = (time * tempo / 60 % 1) * 60 / tempo
@@ -45,25 +45,25 @@ def tracks(tmp_path: Path) -> tuple[Track, ...]:
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the tracks that were listened to; what is heard is made up of them."""
+    """Records the names of estimated tracks; estimates follow from their names."""
     names: list[str] = []
 
-    def made_up(track: Track) -> Music:
+    def made_up(track: Track) -> TempoKey:
         names.append(track.name)
-        return Music(tempo=60 + len(track.name), key=Key(tonic=len(names) % 12, minor=True))
+        return TempoKey(tempo=60 + len(track.name), key=Key(tonic=len(names) % 12, minor=True))
 
-    monkeypatch.setattr(room, "listen", made_up)
+    monkeypatch.setattr(room, "estimate_tempo_key", made_up)
     return names
 
 
-def _music(tracks: Sequence[Track], *, voices: bool = True) -> list[Music]:
-    return [track.music for track in with_music(tracks, voices=voices)]
+def _tempo_keys(tracks: Sequence[Track], *, voices: bool = True) -> list[TempoKey]:
+    return [track.tempo_key for track in with_tempo_key(tracks, voices=voices)]
 
 
 def test_tempo_and_key_are_those_of_the_accompaniment(
     tracks: tuple[Track, ...], cache: Path
 ) -> None:
-    first, second = _music(tracks)
+    first, second = _tempo_keys(tracks)
     assert first.tempo == pytest.approx(96, rel=0.01)
     assert second.tempo == pytest.approx(132, rel=0.01)
     assert first.key == Key(tonic=4, minor=True)
@@ -75,7 +75,7 @@ def test_a_mixture_does_where_the_accompaniment_is_not_there(tmp_path: Path) -> 
     (tmp_path / "song" / "vocals.wav").unlink()
     (tmp_path / "song" / "accompaniment.wav").rename(tmp_path / "song" / "mixture.wav")
     (track,) = open_corpus(CorpusConfig(path="."), tmp_path).tracks
-    assert listen(track).tempo == pytest.approx(96, rel=0.01)
+    assert estimate_tempo_key(track).tempo == pytest.approx(96, rel=0.01)
 
 
 def test_a_voice_alone_has_a_key_but_no_tempo(tmp_path: Path, cache: Path) -> None:
@@ -85,14 +85,14 @@ def test_a_voice_alone_has_a_key_but_no_tempo(tmp_path: Path, cache: Path) -> No
     (tmp_path / "singers").mkdir()
     soundfile.write(tmp_path / "singers" / "a.wav", 0.3 * np.sin(2 * np.pi * phase), RATE)
     corpus = open_corpus(CorpusConfig(path="singers", single="vocals"), tmp_path)
-    assert _music(corpus.tracks) == [Music(key=Key(tonic=0, minor=False))]
-    assert _music(corpus.tracks, voices=False) == [Music()]
+    assert _tempo_keys(corpus.tracks) == [TempoKey(key=Key(tonic=0, minor=False))]
+    assert _tempo_keys(corpus.tracks, voices=False) == [TempoKey()]
 
 
 def test_only_a_minute_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracks: tuple[Track, ...]
 ) -> None:
-    """The middle one, however long the track is."""
+    """The middle one, for tracks of any length."""
     monkeypatch.setattr(room, "_SECONDS", 4)
     asked: list[tuple[int, int]] = []
     read = type(tracks[0].stems["vocals"]).read
@@ -102,37 +102,37 @@ def test_only_a_minute_is_decoded(
         return read(file, start, length, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(tracks[0].stems["vocals"]), "read", spied)
-    listen(tracks[0])
+    estimate_tempo_key(tracks[0])
     assert asked == [(11025 * (SECONDS - 4) // 2, 11025 * 4)]
 
 
 def test_a_second_start_listens_to_nothing(
     tracks: tuple[Track, ...], cache: Path, heard: list[str]
 ) -> None:
-    first = _music(tracks)
+    first = _tempo_keys(tracks)
     assert heard == ["song 0", "song 1"]
     before = cache.read_bytes()
-    assert _music(tracks) == first
+    assert _tempo_keys(tracks) == first
     assert heard == ["song 0", "song 1"]
     assert cache.read_bytes() == before
 
 
 def test_what_is_remembered_is_what_was_estimated(tracks: tuple[Track, ...], cache: Path) -> None:
-    assert _music(tracks) == _music(tracks)  # to the bit: the items of a run hang on it
+    assert _tempo_keys(tracks) == _tempo_keys(tracks)  # to the bit: the items of a run hang on it
 
 
 def test_a_file_that_has_changed_is_listened_to_again(
     tracks: tuple[Track, ...], cache: Path, heard: list[str], tmp_path: Path
 ) -> None:
-    _music(tracks)
+    _tempo_keys(tracks)
     os.utime(tracks[1].stems["vocals"].path, ns=(1, 1))  # not what is listened to
-    _music(tracks)
+    _tempo_keys(tracks)
     assert len(heard) == 2
     os.utime(tracks[1].stems["accompaniment"].path, ns=(1, 1))
-    _music(tracks)
+    _tempo_keys(tracks)
     assert heard[2:] == ["song 1"]
     soundfile.write(tracks[0].stems["accompaniment"].path, np.zeros(RATE), RATE)
-    _music(open_corpus(CorpusConfig(path="songs"), tmp_path).tracks)
+    _tempo_keys(open_corpus(CorpusConfig(path="songs"), tmp_path).tracks)
     assert heard[3:] == ["song 0"]
 
 
@@ -140,14 +140,14 @@ def test_a_file_that_has_changed_is_listened_to_again(
 def test_a_damaged_cache_is_rebuilt(
     tracks: tuple[Track, ...], cache: Path, heard: list[str], damage: bytes
 ) -> None:
-    first = _music(tracks)
+    first = _tempo_keys(tracks)
     lines = cache.read_bytes().splitlines(keepends=True)
     cache.write_bytes(lines[0] + damage)
     heard.clear()
-    music = _music(tracks)
+    music = _tempo_keys(tracks)
     assert heard == ["song 1"]
     assert music[0] == first[0]
-    assert _music(tracks) == music
+    assert _tempo_keys(tracks) == music
     assert cache.read_bytes().count(b"\n") == 2
     assert damage not in cache.read_bytes()
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
@@ -156,18 +156,18 @@ def test_a_damaged_cache_is_rebuilt(
 def test_what_was_known_before_an_interruption_stays(
     tracks: tuple[Track, ...], cache: Path, monkeypatch: pytest.MonkeyPatch, heard: list[str]
 ) -> None:
-    made_up = room.listen
+    made_up = room.estimate_tempo_key
 
-    def interrupted(track: Track) -> Music:
+    def interrupted(track: Track) -> TempoKey:
         if track.name == "song 1":
             raise KeyboardInterrupt
         return made_up(track)
 
-    monkeypatch.setattr(room, "listen", interrupted)
+    monkeypatch.setattr(room, "estimate_tempo_key", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        _music(tracks)
-    monkeypatch.setattr(room, "listen", made_up)
-    _music(tracks)
+        _tempo_keys(tracks)
+    monkeypatch.setattr(room, "estimate_tempo_key", made_up)
+    _tempo_keys(tracks)
     assert heard == ["song 0", "song 1"]
 
 
@@ -181,7 +181,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     (tmp_path / "file").touch()
     monkeypatch.setenv("UNMIX_CACHE", str(tmp_path / "file"))
     with caplog.at_level(logging.WARNING):
-        assert all(music.tempo for music in _music(tracks))
+        assert all(music.tempo for music in _tempo_keys(tracks))
     assert sum("cannot be written" in message for message in caplog.messages) == 1
 
 
@@ -189,14 +189,14 @@ def test_a_track_that_cannot_be_read_is_unknown_and_not_remembered(
     tracks: tuple[Track, ...], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracks[0].stems["accompaniment"].path.write_bytes(b"RIFF")
-    unknown, known = _music(tracks)
-    assert unknown == Music()
+    unknown, known = _tempo_keys(tracks)
+    assert unknown == TempoKey()
     assert known.tempo
     assert cache.read_bytes().count(b"\n") == 1
     tracks[0].stems["accompaniment"].path.unlink()
-    assert _music(tracks) == [unknown, known]
+    assert _tempo_keys(tracks) == [unknown, known]
     with pytest.raises(AudioError):
-        listen(tracks[0])
+        estimate_tempo_key(tracks[0])
 
 
 def test_tracks_of_one_packed_file_are_told_apart(
@@ -205,5 +205,5 @@ def test_tracks_of_one_packed_file_are_told_apart(
     pack(read_folder(tmp_path / "songs", STEMS), tmp_path / "packed")
     packed = open_corpus(CorpusConfig(path="packed"), tmp_path).tracks
     assert len({track.stems["accompaniment"].path for track in packed}) == 1
-    tempi = [music.tempo for music in _music(packed)]
+    tempi = [music.tempo for music in _tempo_keys(packed)]
     assert tempi == pytest.approx([96, 132], rel=0.01)

@@ -9,7 +9,7 @@ from chromium import resize, rows, run, text, wait
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from unmix.evaluation.report.examples import Example
+from unmix.evaluation.report.excerpts import Excerpt
 from unmix.evaluation.report.page import write_page
 from unmix.evaluation.report.scores import Report, TrackScore
 
@@ -44,11 +44,11 @@ def _report() -> Report:
     return Report("unet", "songs", tuple(scores), {"window": 1.0, "metrics": ["bss", "sdr"]})
 
 
-def _example(stem: str, rate: int, channels: int) -> Example:
+def _example(stem: str, rate: int, channels: int) -> Excerpt:
     length = round(SECONDS * rate)
     random = np.random.default_rng(0)
     mixture, estimate, reference = random.normal(0, 0.3, (3, channels, length)).astype(np.float32)
-    return Example(TRACKS[1], stem, 70.0, rate, mixture, estimate, reference)
+    return Excerpt(TRACKS[1], stem, 70.0, rate, mixture, estimate, reference)
 
 
 @pytest.fixture(scope="module")

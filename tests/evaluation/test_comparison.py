@@ -7,7 +7,7 @@ import pytest
 
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, compare_reports
-from unmix.evaluation.comparison import comparison_as_dict
+from unmix.evaluation.report.comparison import comparison_as_dict
 
 
 def _report(values: dict[str, float], system: str = "m", **settings: object) -> Report:

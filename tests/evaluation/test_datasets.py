@@ -12,7 +12,7 @@ from unmix.data.tracks import MIXTURE
 from unmix.errors import UnmixError
 from unmix.evaluation import KINDS, open_dataset
 from unmix.evaluation.musdb_tracks import musdb_tracks
-from unmix.evaluation.references import REFERENCE, write_references
+from unmix.evaluation.signals import REFERENCE, write_references
 
 RATE = 8000
 MakeTracks = Callable[..., Path]
@@ -38,7 +38,7 @@ def test_tracks_can_be_chosen_by_name(make_tracks: MakeTracks) -> None:
     dataset = open_dataset(make_tracks())
     assert [t.name for t in dataset.only(["*0", "*2"]).tracks] == ["song 0", "song 2"]
     assert [t.name for t in dataset.only(exclude=["song 1"]).tracks] == ["song 0", "song 2"]
-    with pytest.raises(UnmixError, match="none of 3 tracks"):
+    with pytest.raises(UnmixError, match="none of the 3 tracks"):
         dataset.only(["nothing"])
 
 
@@ -51,7 +51,7 @@ def test_what_is_not_there_is_said(kind: str, tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_and_splits_list_the_known() -> None:
-    with pytest.raises(UnmixError, match="no data set of kind 'mushdb'; there is musdb"):
+    with pytest.raises(UnmixError, match="unknown data set 'mushdb'; choose from musdb"):
         open_dataset("mushdb:somewhere")
     with pytest.raises(UnmixError, match="musdb has no split 'dev'; choose from train, valid"):
         open_dataset("musdb:somewhere", "dev")

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unmix.evaluation.museval_backend import Track, museval_memory, museval_scores, museval_tracks
+from unmix.evaluation.museval_backend import (
+    MusevalTrack,
+    museval_memory,
+    museval_scores,
+    museval_tracks,
+)
 from unmix.metrics import BSSOptions
 
 OPTIONS = BSSOptions(window=2000, filter_length=32)
@@ -23,7 +28,7 @@ def _load(seed: int) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[
 
 
 def test_tracks_in_processes_score_as_here() -> None:
-    tracks = [Track(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(3)]
+    tracks = [MusevalTrack(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(3)]
     found = dict(museval_tracks(tracks, OPTIONS, workers=2))
     assert sorted(found) == ["0", "1", "2"]
     for seed in range(3):
@@ -38,8 +43,8 @@ def test_tracks_in_processes_score_as_here() -> None:
 
 
 def test_tracks_too_large_go_alone_and_one_that_fails_says_why() -> None:
-    good = [Track(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(2)]
-    tracks = [Track("bad", _fail, 2, 1, 100), *good]  # the smallest: it comes last
+    good = [MusevalTrack(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(2)]
+    tracks = [MusevalTrack("bad", _fail, 2, 1, 100), *good]  # the smallest: it comes last
     scored = museval_tracks(tracks, OPTIONS, workers=2, memory=1)
     assert {next(scored)[0], next(scored)[0]} == {"0", "1"}
     with pytest.raises(ValueError, match="no such seed"):
@@ -47,9 +52,9 @@ def test_tracks_too_large_go_alone_and_one_that_fails_says_why() -> None:
 
 
 def test_memory_grows_with_length_and_stems() -> None:
-    song = Track("song", partial(_load, 0), 2, 2, 44100 * 240)
-    four = Track("four", partial(_load, 0), 4, 2, 44100 * 240)
-    hour = Track("hour", partial(_load, 0), 2, 2, 44100 * 3600)
+    song = MusevalTrack("song", partial(_load, 0), 2, 2, 44100 * 240)
+    four = MusevalTrack("four", partial(_load, 0), 4, 2, 44100 * 240)
+    hour = MusevalTrack("hour", partial(_load, 0), 2, 2, 44100 * 3600)
     assert 1 << 30 < museval_memory(song) < museval_memory(four) < museval_memory(hour)
 
 

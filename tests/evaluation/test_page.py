@@ -12,9 +12,9 @@ from PIL import Image
 
 from unmix.audio import read_audio
 from unmix.errors import AudioError
-from unmix.evaluation.aggregate import AGGREGATIONS
+from unmix.evaluation.report.aggregate import AGGREGATIONS
 from unmix.evaluation.report.boxplots import WIDTH, box_plot
-from unmix.evaluation.report.examples import Example
+from unmix.evaluation.report.excerpts import Excerpt
 from unmix.evaluation.report.page import write_page
 from unmix.evaluation.report.scores import Report, TrackScore
 from unmix.evaluation.report.sounds import SOUNDS, common_gain, encode, sounds
@@ -29,8 +29,8 @@ def noise(seed: int, channels: int = 2, seconds: float = 1.0, rate: int = RATE) 
     return np.random.default_rng(seed).normal(0, 0.1, shape).astype(np.float32)
 
 
-def example(track: str = "Song", stem: str = "vocals", **changes: object) -> Example:
-    made = Example(track, stem, 61.5, RATE, noise(1), noise(2), noise(3))
+def example(track: str = "Song", stem: str = "vocals", **changes: object) -> Excerpt:
+    made = Excerpt(track, stem, 61.5, RATE, noise(1), noise(2), noise(3))
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ def report(values: dict[str, list[float]], metric: str = "sdr") -> Report:
     return Report(next(iter(values)), "songs", tuple(scores))
 
 
-def write(folder: Path, of: Report, *examples: Example) -> str:
+def write(folder: Path, of: Report, *examples: Excerpt) -> str:
     write_page(of, examples, folder / "page.html")
     return (folder / "page.html").read_text(encoding="utf-8")
 
@@ -107,7 +107,7 @@ def test_a_missing_value_is_a_dash(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "words"),
-    [("bss_sdr", "median of medians"), ("sdr", "mean"), ("nsdr", "mean weighted by length")],
+    [("bss_sdr", "median of medians"), ("sdr", "mean"), ("nsdr", "mean weighted by duration")],
 )
 def test_the_header_tells_the_aggregation(tmp_path: Path, metric: str, words: str) -> None:
     assert f'<small class="way">{words}</small>' in write(tmp_path, report({"unet": [1.0]}, metric))
@@ -272,7 +272,7 @@ def test_excerpts_of_any_length_are_drawn(length: int) -> None:
 
 def test_colours_can_be_read_in_light_and_in_dark() -> None:
     """Text has the contrast of WCAG 2's level AA on everything that it stands on."""
-    style = (ROOT / "unmix" / "evaluation" / "page.css").read_text()
+    style = (ROOT / "unmix" / "evaluation" / "report" / "page.css").read_text()
     schemes = [dict(re.findall(r"--(\w+): #(\w{6})", part)) for part in style.split("@media")[:2]]
     for scheme in schemes:
         for text in ("ink", "faint", "accent", "worst"):
@@ -289,6 +289,6 @@ def luminance(colour: str) -> float:
 
 def test_the_page_ships() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folder = ROOT / "unmix" / "evaluation"
+    folder = ROOT / "unmix" / "evaluation" / "report"
     beside = {p.name for p in folder.iterdir() if p.is_file() and p.suffix not in (".py", ".pyc")}
-    assert set(settings["package-data"]["unmix.evaluation"]) == beside
+    assert set(settings["package-data"]["unmix.evaluation.report"]) == beside

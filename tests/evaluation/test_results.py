@@ -15,15 +15,8 @@ from unmix.cli._scores import score_table
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, load_report
 from unmix.evaluation.measures import METRICS
-from unmix.evaluation.report.results import (
-    example_folder,
-    load_track,
-    make_folder,
-    report_as_dict,
-    save_comparison,
-    save_report,
-    save_track,
-)
+from unmix.evaluation.report.folder import excerpt_folder, load_track, make_folder, save_track
+from unmix.evaluation.report.results import report_as_dict, save_comparison, save_report
 
 NAN, INF = math.nan, math.inf
 FRAMES = {
@@ -128,7 +121,7 @@ def test_every_name_has_a_file_of_its_own(tmp_path: Path, names: tuple[str, ...]
     save_report(tmp_path, report)
     assert repr(load_report(tmp_path)) == repr(report)
     assert len(_files(tmp_path / "museval" / "test")) == len(names)
-    places = {example_folder(tmp_path, name) for name in names}
+    places = {excerpt_folder(tmp_path, name) for name in names}
     assert len(places) == len(names)
     assert all(place.resolve().is_relative_to(tmp_path.resolve()) for place in places)
 
@@ -218,7 +211,7 @@ _HEAD = {"system": "m", "dataset": "d", "settings": {}, "fingerprint": "print"}
 )
 def test_what_has_another_shape_is_no_report(tmp_path: Path, held: object) -> None:
     (tmp_path / "scores.json").write_text(json.dumps(held))
-    with pytest.raises(UnmixError, match=r"scores.json: (is no report of|a report without)"):
+    with pytest.raises(UnmixError, match=r"scores.json: (not a report of|a report without)"):
         load_report(tmp_path)
     path = tmp_path / "tracks" / "m" / "a.json"
     path.parent.mkdir(parents=True)
@@ -229,7 +222,7 @@ def test_what_has_another_shape_is_no_report(tmp_path: Path, held: object) -> No
 @pytest.mark.parametrize("changes", [{"system": 5}, {"dataset": None}, {"settings": []}])
 def test_what_is_about_nothing_is_no_report(tmp_path: Path, changes: dict[str, object]) -> None:
     (tmp_path / "scores.json").write_text(json.dumps(_HEAD | {"scores": [_ROW]} | changes))
-    with pytest.raises(UnmixError, match="is no report of unmix, or a damaged one"):
+    with pytest.raises(UnmixError, match="not a report of unmix, or damaged"):
         load_report(tmp_path)
 
 

@@ -13,7 +13,7 @@ from unmix.frontends import BANDS, PQMF, Padding, SubbandSTFT
 from unmix.frontends.subbands import _ANGLES, prototype
 from unmix.models import build
 from unmix.recipes.reading import find_architecture
-from unmix.weights.converters import importers
+from unmix.weights.converters import converters
 
 LENGTHS = [1, 2, 3, 4, 5, 63, 64, 1000, 1001, 1002, 1003, 88200]
 
@@ -27,7 +27,7 @@ def filterbank(request: pytest.FixtureRequest) -> PQMF:
         held = np.load(shared / "parity" / "bytesep_pqmf_filters.npz")
         choice = find_architecture("mobilenet-subband")
         model = build(choice.architecture, choice.model)
-        for move in importers()[choice.architecture].moves(model):
+        for move in converters()[choice.architecture].moves(model):
             if "pqmf" in move.theirs:
                 filters = move.change(torch.from_numpy(held[move.theirs]))
                 bank.state_dict()[move.ours.rpartition(".")[2]].copy_(filters)

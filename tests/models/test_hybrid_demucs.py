@@ -1,6 +1,7 @@
 """Hybrid Demucs: torchaudio's network, wrapped without a change to what it computes."""
 
 import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -31,7 +32,17 @@ def test_computes_what_torchaudio_computes() -> None:
         torch.testing.assert_close(model(mixture), model.network(mixture))
 
 
-def test_a_torchaudio_that_does_not_load_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torchaudio.models", None)
-    with pytest.raises(ModelError, match="needs a torchaudio that fits the installed torch"):
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (None, r"torchaudio is not installed: run `pip install 'unmix\[hybrid-demucs\]'`"),
+        (ModuleType("broken"), "needs a torchaudio that fits the installed torch"),
+    ],
+    ids=["missing", "broken"],
+)
+def test_a_torchaudio_that_does_not_load_is_explained(
+    monkeypatch: pytest.MonkeyPatch, found: ModuleType | None, sentence: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchaudio.models", found)
+    with pytest.raises(ModelError, match=sentence):
         build("hybrid-demucs", {"n_fft": 1024, "width": 4})

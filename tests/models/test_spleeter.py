@@ -17,7 +17,7 @@ from unmix.frontends.masks import extend_mask
 from unmix.models import build
 from unmix.models.spleeter import Spleeter
 from unmix.recipes.reading import find_architecture
-from unmix.weights.converters import import_weights, importers
+from unmix.weights.converters import convert_weights, converters
 
 RECIPES = ("spleeter-2stems", "spleeter-4stems", "spleeter-5stems")
 #: The checkpoints of small networks: those of published statistics, and those of random ones.
@@ -73,7 +73,7 @@ def computed(
 
 def _imported(fixtures: Path, tag: str, folder: Path, **settings: object) -> Spleeter:
     recipe = f"spleeter-{tag.partition('_')[0]}"
-    done = import_weights(
+    done = convert_weights(
         fixtures / f"spleeter_{tag}",
         recipe,
         folder / "weights.safetensors",
@@ -222,7 +222,7 @@ def test_full_size(fixtures: Path, mixture: Tensor) -> None:
     assert isinstance(model, Spleeter)
     shapes = {variable["name"]: variable["shape"] for variable in variables}
     state = model.state_dict()
-    for move in importers()["spleeter"].moves(model):
+    for move in converters()["spleeter"].moves(model):
         if not move.optional:
             filled = _filled(move.theirs, shapes[move.theirs])
             state[move.ours].copy_(move.change(torch.from_numpy(filled)))

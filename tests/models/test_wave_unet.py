@@ -13,7 +13,7 @@ from unmix.errors import ConfigError
 from unmix.models import Model, build
 from unmix.recipes.reading import find_architecture
 from unmix.separation.stream import SeparationSettings, separate_blocks
-from unmix.weights.converters import import_weights
+from unmix.weights.converters import convert_weights
 
 Samples = NDArray[np.float32]
 
@@ -35,7 +35,7 @@ def published(
     def load(tag: str) -> tuple[Model, dict[str, Samples]]:
         recipe, folder = PUBLISHED[tag]
         weights = tmp_path_factory.mktemp(tag) / "weights.safetensors"
-        import_weights(shared / "parity_tf" / f"waveunet_{tag}_reduced" / folder, recipe, weights)
+        convert_weights(shared / "parity_tf" / f"waveunet_{tag}_reduced" / folder, recipe, weights)
         with np.load(shared / "parity_tf" / f"waveunet_{tag}_reduced_window.npz") as outputs:
             return load_model(weights).eval(), dict(outputs)
 

@@ -1,4 +1,4 @@
-"""A song in, a backing track out: beside it, in its format, with its tags, with its picture."""
+"""A song in, its karaoke version out: beside it, in its format, with its tags and picture."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +7,13 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from writing import karaoke_file
 
 from unmix.audio import AudioInfo, probe, read_audio
 from unmix.audio.tags import read_tags
 from unmix.audio.video import has_picture
 from unmix.errors import AudioError, Cancelled, ConfigError, UnmixError
-from unmix.songs.karaoke import backing_path, karaoke_file
+from unmix.songs.karaoke import KaraokeOptions, karaoke, plan_karaoke
 from unmix.songs.render import StemSeparator
 
 Samples = NDArray[np.float32]
@@ -37,6 +38,23 @@ def test_the_guide_leaves_the_singer_in_at_its_level(
     assert (done.source, done.guide, done.video, done.skipped) == (song, guide, False, False)
     mixture, _ = read_audio(song)
     np.testing.assert_allclose(read_audio(done.path)[0], level * mixture, atol=1.01 * LSB)
+
+
+def test_options_of_the_public_function_reach_the_file(
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, str]] = []
+
+    def make(model: str, **options: str) -> StemSeparator:
+        made.append({"model": model, **options})
+        return splitter
+
+    monkeypatch.setattr("unmix.songs.separator.Separator", make)
+    song = make_song(tmp_path / "song.wav", seconds=0.1)
+    done = karaoke(song, tmp_path, model="a", quality="fast", device="cpu", guide=-6, format="flac")
+    assert made == [{"model": "a", "quality": "fast", "device": "cpu"}]
+    assert (done.path, done.guide) == (tmp_path / "song (karaoke).flac", -6)
+    assert karaoke(song, tmp_path, format="flac", existing="skip").skipped
 
 
 @pytest.mark.parametrize("guide", [0.1, 12, float("inf"), float("nan")])
@@ -71,7 +89,7 @@ def _alike(first: AudioInfo, second: AudioInfo) -> bool:
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff", "a.mp3", "a.ogg", "a.opus", "a.m4a"])
-def test_the_backing_track_is_like_the_song(
+def test_the_karaoke_version_is_like_the_song(
     splitter: StemSeparator, make_song: MakeSong, tmp_path: Path, name: str
 ) -> None:
     song = make_song(tmp_path / name, seconds=1.1, sample_rate=48000)
@@ -123,7 +141,7 @@ def test_existing_files_are_an_error_or_replaced_or_kept(
     assert done.path.read_bytes().startswith(b"RIFF")
 
 
-def test_a_backing_track_that_would_clip_is_lowered(
+def test_a_karaoke_version_that_would_clip_is_lowered(
     splitter: StemSeparator, make_song: MakeSong, tmp_path: Path
 ) -> None:
     song = make_song(tmp_path / "hot.wav", peak=2.0, bit_depth=32)
@@ -197,13 +215,13 @@ def test_a_video_of_another_kind_gives_its_sound_and_says_so(
     song = make_video(tmp_path / "a.avi", "mpeg4", "libmp3lame")
     done = karaoke_file(splitter, song)
     assert (done.path, done.video) == (tmp_path / "a (karaoke).m4a", False)
-    assert "a.avi: its picture stays behind" in done.warnings[0]
+    assert "a.avi: the picture is left out" in done.warnings[0]
     assert not has_picture(done.path)
 
 
 @pytest.mark.parametrize("name", ["a.aif", "a.flac", "a.mp3", "a.avi", "a.mp4", "a.mkv"])
 @pytest.mark.parametrize("form", [None, "ogg"])
-def test_where_the_backing_track_will_be_is_known_before(
+def test_where_the_karaoke_version_goes_is_known_before(
     splitter: StemSeparator,
     make_song: MakeSong,
     make_video: MakeSong,
@@ -218,7 +236,7 @@ def test_where_the_backing_track_will_be_is_known_before(
     else:
         make_song(tmp_path / f"b{name.replace('aif', 'aiff')}").rename(song)
     before = tree(tmp_path)
-    expected = backing_path(song, tmp_path / "out", format=form)
+    expected = plan_karaoke(song, tmp_path / "out", KaraokeOptions(format=form)).path
     assert tree(tmp_path) == before
     assert karaoke_file(splitter, song, tmp_path / "out", format=form).path == expected
 

@@ -12,6 +12,7 @@ from unmix.errors import AudioError, Cancelled, UnmixError
 from unmix.songs import plot
 from unmix.songs.plot import PlotFile, SpectrogramPlot, plot_file, song_title
 from unmix.songs.render import StemSeparator
+from unmix.songs.spectrogram import PooledSpectrogram
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
@@ -19,8 +20,8 @@ Tree = Callable[[Path], dict[str, bytes | None]]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def _columns(samples: Samples, n_fft: int, cuts: Iterable[int] = ()) -> plot._Columns:
-    columns = plot._Columns(n_fft)
+def _columns(samples: Samples, n_fft: int, cuts: Iterable[int] = ()) -> PooledSpectrogram:
+    columns = PooledSpectrogram(n_fft)
     for piece in np.split(samples, sorted(cuts), axis=1):
         columns.push(piece)
     return columns
@@ -56,7 +57,7 @@ def test_a_click_stands_where_its_time_is_however_long_the_song(seconds: int) ->
 
 def test_rows_rise_and_are_fewer_than_bins() -> None:
     for n_fft in (32, 512, 4096, 16384):
-        frequencies = plot._Columns(n_fft).frequencies
+        frequencies = PooledSpectrogram(n_fft).frequencies
         assert (np.diff(frequencies) > 0).all()
         assert frequencies[-1] == pytest.approx(0.5)
         assert len(frequencies) < 400

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from writing import separate_file
 
 from unmix.audio import AudioWriter
 from unmix.audio.wav import WavEncoder
 from unmix.errors import AudioError, Cancelled
 from unmix.songs.render import StemSeparator
-from unmix.songs.separate import separate_file
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
@@ -56,7 +56,7 @@ FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         patch, WavEncoder, "close", OSError(28, "No space left"), after=1
     ),
     "tagging": lambda patch: _break_tags(patch),
-    "publishing": lambda patch: _break_publishing(patch),
+    "renaming": lambda patch: _break_renaming(patch),
 }
 
 
@@ -67,7 +67,7 @@ def _break_tags(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("unmix.songs.separate.copy_tags", fail)
 
 
-def _break_publishing(patch: pytest.MonkeyPatch) -> None:
+def _break_renaming(patch: pytest.MonkeyPatch) -> None:
     replace = Path.replace
 
     def fail(self: Path, target: Path) -> Path:

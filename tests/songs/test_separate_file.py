@@ -1,6 +1,7 @@
 """A song file in, a file per stem out: the contract on length, sum, level, tags, and failure."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from writing import separate_file
 
 from unmix.audio import AudioWriter, OutputFormat, probe, read_audio, read_excerpt
 from unmix.audio.tags import read_tags
 from unmix.audio.video import replace_sound
 from unmix.errors import AudioError, ConfigError, UnmixError
 from unmix.songs.render import StemSeparator
-from unmix.songs.separate import SeparatedFile, choose_stems, separate_file, stem_paths
+from unmix.songs.separate import SeparatedFile, StemOptions, StemPlan, plan_stems
+from unmix.songs.separator import Separator
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
@@ -211,10 +214,24 @@ def test_a_file_in_place_of_the_folder_is_one_sentence(
     assert tree(tmp_path) == before
 
 
-def test_stems_are_chosen_by_name(splitter: StemSeparator) -> None:
-    assert choose_stems(splitter, "all") == ("vocals", "accompaniment")
-    assert choose_stems(splitter, "vocals") == ("vocals",)
-    assert choose_stems(splitter, ["accompaniment", "accompaniment"]) == ("accompaniment",)
+def _plan(separator: StemSeparator, song: Path | str, **options: object) -> StemPlan:
+    return plan_stems(separator, song, "out", StemOptions(**options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stems", "names"),
+    [
+        ("all", ("vocals", "accompaniment")),
+        ("vocals", ("vocals",)),
+        (["accompaniment", "accompaniment"], ("accompaniment",)),
+    ],
+)
+def test_stems_are_chosen_by_name(
+    splitter: StemSeparator, stems: str | list[str], names: tuple[str, ...]
+) -> None:
+    plan = _plan(splitter, "song.wav", stems=stems)
+    assert plan.names == names
+    assert plan.paths == {name: Path(f"out/song/{name}.wav") for name in names}
 
 
 def test_the_listener_hears_the_song_at_its_own_level(
@@ -258,12 +275,15 @@ def test_tags_and_cover_travel_and_name_the_stems(
     assert copied.pictures == tags.pictures != ()
 
 
-def test_a_song_without_tags_is_named_by_its_file(make_song: MakeSong, tmp_path: Path) -> None:
+def test_a_song_without_tags_is_named_by_its_file(
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path
+) -> None:
     song = make_song(tmp_path / "my song.wav")
     template = "{artist} - {title}/{album}/{track} {stem}"
-    assert stem_paths(song, "out", stems=["vocals"], template=template) == {
-        "vocals": Path("out/Unknown artist - my song/Unknown album/00 vocals.wav")
-    }
+    plan = _plan(splitter, song, stems="vocals", template=template)
+    folder = Path("out/Unknown artist - my song/Unknown album")
+    assert plan.paths == {"vocals": folder / "00 vocals.wav"}
+    assert plan.path("spectrograms", "png") == folder / "00 spectrograms.png"
 
 
 @pytest.mark.parametrize(
@@ -353,10 +373,9 @@ def test_the_contract_holds_for_random_songs(
 @pytest.fixture(
     scope="module", params=["untrained", pytest.param("default", marks=pytest.mark.slow)]
 )
-def separator(request: pytest.FixtureRequest) -> StemSeparator:
+def separator(request: pytest.FixtureRequest) -> Separator:
     """A real separator: with a small, untrained model, and with the one that ships."""
     from unmix.models import build
-    from unmix.songs.separator import Separator
 
     if request.param == "default":
         return Separator(device="cpu")
@@ -399,10 +418,32 @@ def test_real_songs_in_any_container(
 
 
 def test_the_excerpt_through_a_real_model(
-    separator: StemSeparator, excerpt: Path, tmp_path: Path
+    separator: Separator, excerpt: Path, tmp_path: Path
 ) -> None:
-    done = separate_file(separator, excerpt, tmp_path, format="flac")
+    done = separator.separate_file(excerpt, tmp_path, format="flac")
     mixture, rate = read_audio(excerpt)
     assert (done.sample_rate, done.channels, done.samples) == (rate, *mixture.shape)
     np.testing.assert_allclose(_sum(done), done.gain * mixture, atol=1.01 * LSB)
     assert all(np.square(read_audio(path)[0]).mean() > 1e-6 for path in done.stems.values())
+
+
+def test_options_of_the_public_method_reach_the_files(
+    splitter: StemSeparator, make_song: MakeSong, tmp_path: Path
+) -> None:
+    song = make_song(tmp_path / "song.wav", seconds=0.1)
+    fractions: list[float] = []
+    call = partial(Separator.separate_file, splitter, song, tmp_path)  # type: ignore[arg-type]
+    done = call(
+        stems="vocals",
+        format="flac",
+        bit_depth=24,
+        template="{name} ({stem})",
+        strict=True,
+        progress=fractions.append,
+    )
+    assert done.stems == {"vocals": tmp_path / "song (vocals).flac"}
+    assert probe(done.stems["vocals"]).bit_depth == 24
+    assert fractions[-1] == 1
+    assert call(stems="vocals", format="flac", template="{name} ({stem})", existing="skip").skipped
+    mp3 = call(stems="all", format="mp3", bitrate="128k")
+    assert [probe(path).bitrate for path in mp3.stems.values()] == [128_000] * 2

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tools.benchmark.agreement import FIGURES, cases, compared, score
-from unmix.evaluation.museval_backend import OfficialScores
+from unmix.evaluation.museval_backend import MusevalScores
 from unmix.metrics import BSSScores
 
 VALUES = np.array([[3.0, 200.0, np.inf, np.nan], [-1.0, 2.0, -180.0, np.nan]])
@@ -17,8 +17,8 @@ def _ours(values: np.ndarray = VALUES) -> BSSScores:
     return BSSScores(table, table, table, table, order, condition)
 
 
-def _theirs(values: np.ndarray = VALUES) -> OfficialScores:
-    return OfficialScores(values, values, values, values, np.arange(2)[:, None])
+def _theirs(values: np.ndarray = VALUES) -> MusevalScores:
+    return MusevalScores(values, values, values, values, np.arange(2)[:, None])
 
 
 def test_figures_beyond_150_db_need_only_be_so() -> None:
@@ -45,7 +45,7 @@ def test_a_frame_that_is_not_defined_is_not_the_same() -> None:
 
 
 def test_another_order_is_not_the_same() -> None:
-    theirs = OfficialScores(VALUES, VALUES, VALUES, VALUES, np.array([[1], [0]]))
+    theirs = MusevalScores(VALUES, VALUES, VALUES, VALUES, np.array([[1], [0]]))
     assert not compared(_ours(), theirs).same
 
 

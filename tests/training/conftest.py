@@ -1,4 +1,4 @@
-"""What the tests of training share: small tracks, small recipes, and somebody who listens."""
+"""Fixtures for the tests of training: small tracks, small recipes and a listener."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Log:
-    """Remembers what the loop says; stops it after some steps where told to."""
+    """A listener that records all calls, and stops the loop at a given step."""
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.losses: list[float] = []
@@ -99,7 +99,7 @@ def program() -> str:
 
 @pytest.fixture(scope="session")
 def same_bits() -> Callable[[Path, Path], None]:
-    """Assert that two checkpoints are of the same step, with the same weights to the bit."""
+    """Assert that two checkpoints have the same step and the same weights to the bit."""
 
     def compare(a: Path, b: Path) -> None:
         first, second = load_checkpoint(a), load_checkpoint(b)
@@ -113,7 +113,7 @@ def same_bits() -> Callable[[Path, Path], None]:
 
 @pytest.fixture
 def train_in_two(tmp_path: Path) -> Callable[[Run, str], None]:
-    """Let two processes do a run, each by a program that takes recipe as JSON, data and out."""
+    """Train in two processes, each of which runs a program with recipe (JSON), data and out."""
 
     def launch(run: Run, program: str) -> None:
         recipe, script = tmp_path / "recipe.json", tmp_path / "script.py"

@@ -1,4 +1,4 @@
-"""Semi-supervised training: separator and critics learn, nothing is drawn twice, nothing lost."""
+"""Semi-supervised training: separator and critics learn, no item is repeated or lost."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,12 +20,12 @@ from unmix.training.batches import batches
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, SemiSupervisedConfig, TrainConfig, read_recipe
 from unmix.training.distributed import make_fabric
-from unmix.training.dry_run import rehearse
+from unmix.training.dry_run import dry_run
 from unmix.training.loop import train
 from unmix.training.optimisation import learning_rate_factor
 from unmix.training.run import Run
 from unmix.training.semisupervised import critic_loss, supervised_loss
-from unmix.training.setup import prepare
+from unmix.training.setup import set_up
 from unmix.training.validation import TrackValidator
 from unmix.weights.load import load_model
 
@@ -43,7 +43,7 @@ UNPAIRED = [
 
 @pytest.fixture(scope="module")
 def data(songs_of_sines: Path) -> Path:
-    """Beside the songs, singers and bands who have never met."""
+    """Songs, and unrelated recordings of singers and bands."""
     random = np.random.default_rng(1)
     for name, frequency in (("voices", 500), ("bands", 200)):
         folder = songs_of_sines / "unpaired" / name
@@ -57,7 +57,7 @@ def data(songs_of_sines: Path) -> Path:
 
 @pytest.fixture
 def make_semi(make_run: MakeRun, data: Path) -> MakeRun:
-    """Make a run of a small adversarial separator; what is given goes into its own table."""
+    """Make a run of a small adversarial separator; arguments go into its own table."""
 
     def make(
         out: str = "out", *, resume: bool = False, train: dict[str, Any] | None = None, **own: Any
@@ -86,7 +86,7 @@ def _differ(a: dict[str, Tensor], b: dict[str, Tensor]) -> set[str]:
 
 def test_separator_and_critics_learn(make_semi: MakeRun, log: Log) -> None:
     run, heard = make_semi(train={"accumulate": 2, "validate_every": 10}), log()
-    before = prepare(run, make_fabric("cpu", "32-true"))
+    before = set_up(run, make_fabric("cpu", "32-true"))
     assert isinstance(before.objective, Adversary)
     last = train(run, heard, TrackValidator([run.data / "songs"]))
     assert len(heard.losses) == 10
@@ -102,16 +102,16 @@ def test_separator_and_critics_learn(make_semi: MakeRun, log: Log) -> None:
 
 
 def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
-    """Of a separator that stands still meanwhile."""
+    """While the separator does not change."""
     run = make_semi(critic_learning_rate=1e-3, critic_steps=30)
-    trainee = prepare(run, make_fabric("cpu", "32-true"))
+    trainee = set_up(run, make_fabric("cpu", "32-true"))
     adversary = trainee.objective
     assert isinstance(adversary, Adversary)
     batch = next(adversary._batches(5))
 
     @torch.no_grad()
     def advantages() -> list[float]:
-        """How much more real recordings are judged than estimates are, by stem."""
+        """How much higher critics judge recordings than estimates, by stem."""
         estimates = trainee.network(adversary._frames(batch["mixture"]))
         found = []
         for row, stem in enumerate(STEMS):
@@ -131,9 +131,9 @@ def test_critics_learn_to_tell_fakes(make_semi: MakeRun) -> None:
 
 
 def test_the_separators_loss_is_the_sum_of_its_terms(make_semi: MakeRun) -> None:
-    """Of paired items the supervised one, of the unpaired mixtures the two others."""
+    """The supervised loss of paired items, and the other two of unpaired mixtures."""
     run = make_semi(alpha=0.5, beta=0.25, critic_steps=1)
-    trainee = prepare(run, make_fabric("cpu", "32-true"))
+    trainee = set_up(run, make_fabric("cpu", "32-true"))
     adversary, model = trainee.objective, trainee.state.model
     assert isinstance(adversary, Adversary)
     adversary.train_critics(trainee.network, 0)
@@ -177,7 +177,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bits(make_semi: MakeRun, log: Lo
 def test_an_interruption_among_the_critics_steps_is_not_saved(
     make_semi: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Critics would have learned twice from the same items."""
+    """Otherwise critics would learn from the same items twice."""
     turns = []
     loss = critic_loss
 
@@ -196,7 +196,7 @@ def test_an_interruption_among_the_critics_steps_is_not_saved(
 
 @pytest.fixture
 def wrong_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let some of the critics' losses, counted from the first, be no numbers."""
+    """Make some of the critics' losses NaN, counted from the first."""
     loss = critic_loss
 
     def make(*numbers: int) -> None:
@@ -214,7 +214,7 @@ def wrong_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_critics_do_not_learn_from_what_is_no_number(
     make_semi: MakeRun, log: Log, wrong_losses: Callable[..., None]
 ) -> None:
-    """And the step is left out, where the recipe allows it; all others go on as they would."""
+    """The step is skipped if the recipe allows it; the others do not change."""
     run, heard = make_semi(critic_steps=2, train={"skips": 1}), log()
     wrong_losses(8, 16, 19)  # four in a step: in its third one, and twice in its fifth
     whole = load_checkpoint(train(run, heard))
@@ -250,7 +250,7 @@ def test_a_checkpoint_without_critics_is_no_use(make_semi: MakeRun, log: Log) ->
 
 
 def test_without_alpha_and_beta_it_is_supervised_alone(make_semi: MakeRun, log: Log) -> None:
-    """And nothing unpaired is opened, nor drawn: the weights are those of the plain loop."""
+    """No unpaired recording is opened; the weights equal those of the plain loop."""
     nowhere = [{"path": "nowhere", "vocals": 1, "accompaniment": 1, "mixture": 1}]
     run, heard = make_semi(alpha=0, beta=0, corpora=nowhere), log()
     held = load_checkpoint(train(run, heard))
@@ -284,9 +284,9 @@ def test_the_mixture_alone_is_drawn_where_there_are_no_critics(
     assert all(more > less for more, less in zip(heard.losses[:1], plain.losses[:1], strict=True))
 
 
-def test_a_rehearsal_counts_the_critics(make_semi: MakeRun, log: Log) -> None:
+def test_a_dry_run_counts_the_critics(make_semi: MakeRun, log: Log) -> None:
     run = make_semi(train={"steps": 1})
-    found = rehearse(replace(run, workers=2))
+    found = dry_run(replace(run, workers=2))
     written = train(run, log())
     critics = load_checkpoint(written)["critics"]
     assert found.checkpoint_bytes > 3 * 4 * sum(value.numel() for value in critics.values())
@@ -307,7 +307,7 @@ def test_processes_that_read_change_nothing(make_semi: MakeRun, log: Log) -> Non
 def test_two_processes_are_one_with_twice_the_batch(
     make_semi: MakeRun, log: Log, program: str, train_in_two: Callable[[Run, str], None]
 ) -> None:
-    """Critics too: they learn from the items of both."""
+    """So do critics, which learn from the items of both."""
     own = {"critic_steps": 2, "critic_learning_rate": 1e-3, "alpha": 0.1}
     pair = make_semi("pair", train={"steps": 4, "batch_size": 1}, **own)
     train_in_two(pair, program)
@@ -323,7 +323,7 @@ def test_items_follow_from_seed_and_index(make_semi: MakeRun) -> None:
     fabric = make_fabric("cpu", "32-true")
 
     def stream(seed: int) -> Any:
-        trainee = prepare(make_semi(train={"seed": seed}), fabric)
+        trainee = set_up(make_semi(train={"seed": seed}), fabric)
         assert isinstance(trainee.objective, Adversary)
         return trainee.objective._open()
 
@@ -344,11 +344,11 @@ def test_items_follow_from_seed_and_index(make_semi: MakeRun) -> None:
 @pytest.mark.parametrize(
     ("changes", "own", "sentence"),
     [
-        ({"architecture": "unet"}, {}, "`unet` has no log magnitudes"),
-        ({"model": MODEL | {"stems": ["vocals"]}}, {}, "needs the stems"),
-        ({}, {"train": {"loss": {"magnitude": 2}}}, r"leave out the table \[train.loss\]"),
+        ({"architecture": "unet"}, {}, "`unet` does not estimate log magnitudes"),
+        ({"model": MODEL | {"stems": ["vocals"]}}, {}, "the model needs the stems"),
+        ({}, {"train": {"loss": {"magnitude": 2}}}, r"remove the table \[train.loss\]"),
         ({}, {"corpora": [UNPAIRED[0] | {"band": 3000}]}, "unpaired/voices ends at 3000 Hz"),
-        ({}, {"corpora": UNPAIRED[:2]}, "no corpus has a weight for `mixture`"),
+        ({}, {"corpora": UNPAIRED[:2]}, "no corpus has a weight `mixture`"),
     ],
 )
 def test_what_cannot_be_trained_so_is_refused(

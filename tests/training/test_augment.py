@@ -1,4 +1,4 @@
-"""What holds for every augmentation: shape, silence, chance, who is changed and who is not."""
+"""Laws of all augmentations: shape, silence, randomness, and which items change."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _seed(seed: int = 0) -> torch.Generator:
 
 
 def _batch(items: int = 4, stems: int = 4, channels: int = 2, length: int = 6000) -> Tensor:
-    """Return noise that grows and falls, so that time matters."""
+    """Return noise that fades in and out, so that time matters."""
     noise = torch.randn(items, stems, channels, length, generator=_seed(1))
     return 0.2 * noise * torch.linspace(0, 12, length).sin()
 
@@ -134,8 +134,8 @@ def test_what_is_done_to_voices_leaves_the_rest_alone(name: str) -> None:
     augmented = _augmented(references, EACH[name])
     assert torch.equal(augmented[:, 1:], references[:, 1:])
     assert not torch.equal(augmented[:, 0], references[:, 0])
-    with pytest.raises(ConfigError, match="needs the stem vocals; there is drums, rest"):
-        augment(references[:, :2], ("drums", "rest"), RATE, _config(EACH[name]), _seed())
+    with pytest.raises(ConfigError, match="needs the stem vocals; the stems are drums, residual"):
+        augment(references[:, :2], ("drums", "residual"), RATE, _config(EACH[name]), _seed())
 
 
 def test_a_share_of_the_items_is_changed_and_the_others_stay_as_they_are() -> None:
@@ -185,7 +185,7 @@ def test_bands_follow_what_may_become_of_them() -> None:
     ("table", "fault"),
     [
         ({"gain": {"share": 1.5}}, "gain.share"),
-        ({"gain": {"decibels": [6, -6]}}, "lower end of a range comes first"),
+        ({"gain": {"decibels": [6, -6]}}, "a range starts with its lower end"),
         ({"playback": {"speed": [0, 1]}}, "above 0"),
         ({"image": {"width": [-1, 1]}}, "not lie below 0"),
         ({"reverb": {"share": 1}}, "unknown key; choose from remix"),
@@ -232,5 +232,5 @@ def test_a_run_of_a_model_without_vocals_knows_what_the_rest_is(
 ) -> None:
     settings = {"augment": {"voice": {"doubling": {"share": 1}}}, "steps": 2}
     train(make_run("backing", model={"stems": ["accompaniment"]}, **settings), log())
-    with pytest.raises(ConfigError, match="needs the stem vocals; there is drums, rest"):
+    with pytest.raises(ConfigError, match="needs the stem vocals; the stems are drums, residual"):
         train(make_run("drums", model={"stems": ["drums"]}, **settings), log())

@@ -1,4 +1,4 @@
-"""What each augmentation does, on sounds whose outcome is known."""
+"""Each augmentation on sounds with a known result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unmix.frontends import STFT
 from unmix.training.augment.chance import Chance
-from unmix.training.augment.codec import degrade, quantisation
+from unmix.training.augment.codec import quantisation, simulate_codec
 from unmix.training.augment.config import (
     BandConfig,
     BlendConfig,
@@ -18,22 +18,27 @@ from unmix.training.augment.config import (
     CompressionConfig,
     DoublingConfig,
     Effect,
-    ImageConfig,
     LevelConfig,
     LimiterConfig,
     PitchConfig,
-    PlaybackConfig,
     ReverbConfig,
     SaturationConfig,
+    SpeedConfig,
+    StereoConfig,
 )
-from unmix.training.augment.doubling import delayed, double, pan
+from unmix.training.augment.doubling import add_doubling, delayed, pan
 from unmix.training.augment.dynamics import compress, limit, saturate
 from unmix.training.augment.filters import equalise, limit_band
 from unmix.training.augment.gain import change_gain, invert, level, swap_channels
 from unmix.training.augment.mixing import blend, remix
-from unmix.training.augment.reverb import decaying, reverberate
-from unmix.training.augment.speed_pitch import change_pitch, change_speed, played_at, stretched
-from unmix.training.augment.stereo import change_image
+from unmix.training.augment.reverb import add_reverb, decaying
+from unmix.training.augment.speed_pitch import (
+    change_pitch,
+    change_speed,
+    play_at_speed,
+    time_stretch,
+)
+from unmix.training.augment.stereo import change_stereo
 
 RATE = 8000
 
@@ -44,7 +49,7 @@ def chance() -> Chance:
 
 
 def _sine(frequency: float, length: int = RATE, items: int = 1) -> Tensor:
-    """Return ``[items, 1, 2, length]``, right a quarter turn after left."""
+    """Return ``[items, 1, 2, length]``, with the right channel a quarter period after the left."""
     turn = 2 * math.pi * frequency * torch.arange(length, dtype=torch.float64) / RATE
     return torch.stack([turn.sin(), -turn.cos()]).float().expand(items, 1, 2, length)
 
@@ -54,7 +59,7 @@ def _noise(*shape: int) -> Tensor:
 
 
 def _frequency(samples: Tensor) -> float:
-    """Return where the spectrum of ``[N]`` is highest, in Hz, between bins too."""
+    """Return the frequency of the spectral peak of ``[N]`` in Hz, interpolated between bins."""
     length = samples.shape[-1]
     power = torch.fft.rfft(samples * torch.hann_window(length)).abs().square()
     peak = int(power.argmax())
@@ -91,7 +96,9 @@ def test_width_is_a_gain_of_the_side(width: float, chance: Chance) -> None:
         return left + right, left - right
 
     samples = _noise(3, 2, 2, 50)
-    changed = change_image(samples, ImageConfig(width=(width, width), balance=(0, 0)), RATE, chance)
+    changed = change_stereo(
+        samples, StereoConfig(width=(width, width), balance=(0, 0)), RATE, chance
+    )
     torch.testing.assert_close(level(changed), level(samples))
     (middle, side), (before, side_before) = of(changed), of(samples)
     gain = middle / before
@@ -101,7 +108,7 @@ def test_width_is_a_gain_of_the_side(width: float, chance: Chance) -> None:
 
 def test_balance_is_between_left_and_right_and_keeps_the_level(chance: Chance) -> None:
     samples = _noise(40, 2, 1, 50).expand(40, 2, 2, 50)
-    changed = change_image(samples, ImageConfig(balance=(-4, 4)), RATE, chance)
+    changed = change_stereo(samples, StereoConfig(balance=(-4, 4)), RATE, chance)
     torch.testing.assert_close(level(changed), level(samples))
     left, right = (level(channel.unsqueeze(2)) for channel in changed.unbind(2))
     balance = _decibels(left / right)
@@ -113,7 +120,7 @@ def test_balance_is_between_left_and_right_and_keeps_the_level(chance: Chance) -
 def test_what_mono_all_but_cancels_is_not_brought_up_to_what_it_was(chance: Chance) -> None:
     left = _noise(3, 2, 1, 50)
     samples = torch.cat([left, 1e-3 * _noise(3, 2, 1, 50) - left], 2)
-    changed = change_image(samples, ImageConfig(width=(0, 0), balance=(0, 0)), RATE, chance)
+    changed = change_stereo(samples, StereoConfig(width=(0, 0), balance=(0, 0)), RATE, chance)
     middle = samples.mean(2, keepdim=True).expand_as(samples)
     torch.testing.assert_close(changed, 4 * middle)
 
@@ -144,21 +151,21 @@ def test_blending_adds_the_same_stem_of_another_item(chance: Chance) -> None:
 @pytest.mark.parametrize("speed", [0.8, 1.0, 1.25])
 def test_speed_moves_the_pitch_and_keeps_the_level(speed: float, chance: Chance) -> None:
     sine = _sine(400)
-    played = change_speed(sine, PlaybackConfig(speed=(speed, speed)), RATE, chance)
+    played = change_speed(sine, SpeedConfig(speed=(speed, speed)), RATE, chance)
     assert _frequency(played[0, 0, 0]) == pytest.approx(400 * speed, abs=1)
     torch.testing.assert_close(level(played), level(sine), rtol=0.02, atol=0)
 
 
 def test_at_its_own_speed_a_sound_is_what_it_was() -> None:
     noise = _noise(2, 999)
-    torch.testing.assert_close(played_at(noise, 1.0, 0, 999), noise, rtol=0, atol=1e-5)
+    torch.testing.assert_close(play_at_speed(noise, 1.0, 0, 999), noise, rtol=0, atol=1e-5)
     # A loop of whole periods has no seam.
     sine = _sine(400)[0, 0]
-    torch.testing.assert_close(played_at(sine, 1.0, 80, 8000), sine, rtol=0, atol=1e-5)
+    torch.testing.assert_close(play_at_speed(sine, 1.0, 80, 8000), sine, rtol=0, atol=1e-5)
 
 
 def test_a_sound_above_what_the_rate_can_hold_is_left_out() -> None:
-    assert played_at(_sine(3000)[0, 0], 1.5, 0, RATE).abs().max() < 1e-3
+    assert play_at_speed(_sine(3000)[0, 0], 1.5, 0, RATE).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize(("semitones", "tempo"), [(0, 0.8), (4, 1.0), (-3, 1.2), (0, 1.0)])
@@ -179,8 +186,8 @@ def test_stretching_keeps_what_is_between_the_channels() -> None:
     stft = STFT(512, 128)
     noise = _noise(1, 8000)
     pair = torch.cat([noise, -0.5 * noise])
-    torch.testing.assert_close(stretched(pair, 1.0, stft), pair, rtol=0, atol=1e-4)
-    slower = stretched(pair, 0.8, stft)
+    torch.testing.assert_close(time_stretch(pair, 1.0, stft), pair, rtol=0, atol=1e-4)
+    slower = time_stretch(pair, 0.8, stft)
     assert slower.shape == (2, 10000)
     torch.testing.assert_close(slower[1], -0.5 * slower[0], rtol=0, atol=1e-4)
 
@@ -210,7 +217,7 @@ def test_a_room_answers_an_impulse_after_it_and_dies_away(chance: Chance) -> Non
     impulse = torch.zeros(1, 1, 2, RATE)
     impulse[..., 100] = 1
     config = ReverbConfig(decay=(0.5, 0.5), decibels=(-10, -10))
-    heard = reverberate(impulse, config, RATE, chance) - impulse
+    heard = add_reverb(impulse, config, RATE, chance) - impulse
     assert heard[..., :139].abs().max() < 0.02 * heard.abs().max()
     assert not torch.allclose(heard[0, 0, 0], heard[0, 0, 1])
     assert float(_decibels(heard.square().sum(-1).mean().sqrt())) == pytest.approx(-10, abs=1)
@@ -225,7 +232,7 @@ def test_reverberation_is_linear_and_of_the_level_asked_for() -> None:
     def heard(samples: Tensor) -> Tensor:
         chance = Chance(torch.Generator().manual_seed(2), samples.device)
         config = ReverbConfig(decay=(0.3, 0.3), decibels=(-12, -12))
-        return reverberate(samples, config, RATE, chance)
+        return add_reverb(samples, config, RATE, chance)
 
     torch.testing.assert_close(heard(noise) + heard(-0.5 * noise), 0.5 * heard(noise))
     wet = _decibels(level((heard(noise) - noise)[..., RATE:]) / level(noise))
@@ -297,12 +304,12 @@ def test_doubling_adds_late_copies_that_are_hardly_out_of_tune(chance: Chance) -
     click = torch.zeros(1, 1, 2, RATE)
     click[..., 1000] = 1
     config = DoublingConfig(voices=3, delay=(0.02, 0.03), detune=(5, 5))
-    added = (double(click, config, RATE, chance) - click).abs().amax((0, 1, 2)).nonzero()
+    added = (add_doubling(click, config, RATE, chance) - click).abs().amax((0, 1, 2)).nonzero()
     assert int(added.min()) >= 1000 + 0.02 * RATE
     assert int(added.max()) <= 1000 + 0.035 * RATE + 2 * RATE * (2 ** (5 / 1200) - 1)
     one = DoublingConfig(voices=1, detune=(20, 20), decibels=(0, 0))
     sine = _sine(1000)
-    copy = (double(sine, one, RATE, chance) - sine)[0, 0, 0, 1000:]
+    copy = (add_doubling(sine, one, RATE, chance) - sine)[0, 0, 0, 1000:]
     assert abs(1200 * math.log2(_frequency(copy) / 1000)) < 20
 
 
@@ -330,10 +337,10 @@ def test_a_codec_of_more_precision_is_closer_and_none_goes_above_its_cutoff(
 ) -> None:
     sound = _noise(1, 1, 1, RATE)
     near, far = (
-        degrade(sound, CodecConfig(cutoff=(3900, 3900), precision=(p, p)), RATE, chance)
+        simulate_codec(sound, CodecConfig(cutoff=(3900, 3900), precision=(p, p)), RATE, chance)
         for p in (40, 0)
     )
     assert level(near - sound) < 0.75 * level(far - sound)
-    narrow = degrade(sound, CodecConfig(cutoff=(2000, 2000)), RATE, chance)
+    narrow = simulate_codec(sound, CodecConfig(cutoff=(2000, 2000)), RATE, chance)
     spectrum = torch.fft.rfft(narrow).abs()[0, 0, 0]
     assert spectrum[2100:].max() < 0.05 * spectrum[:2000].max()

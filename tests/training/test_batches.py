@@ -1,4 +1,4 @@
-"""Batches: in order, whoever reads them, in memory that does not grow with the run."""
+"""Batches: the same with any number of workers, in constant memory."""
 
 import logging
 import shutil
@@ -55,7 +55,7 @@ def test_files_that_cannot_be_opened_are_named_once(
         train(replace(run, data=tmp_path), log())
     (record,) = caplog.records
     assert str(damaged) in record.getMessage()
-    assert record.getMessage().endswith("; left out")
+    assert record.getMessage().endswith("; skipped")
 
 
 def test_one_process_of_several_names_them(

@@ -1,4 +1,4 @@
-"""Two processes make the steps of one with twice the batch; the first alone writes and tells."""
+"""Two processes take the steps of one with twice the batch; only the main process writes."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import nn
 
 from unmix.training.batches import items_of
 from unmix.training.checkpoint import load_checkpoint
-from unmix.training.distributed import launched, leads, make_fabric, with_joint_norms
+from unmix.training.distributed import is_main_process, launched, make_fabric, with_synced_norms
 from unmix.training.loop import train
 from unmix.training.run import Run
 
@@ -25,11 +25,12 @@ import json, os, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
 from unmix.training.config import Recipe
-from unmix.training.distributed import leads
+from unmix.training.distributed import is_main_process
 from unmix.training.loop import Run, train
 
 class Log:
-    heard = {"losses": [], "rates": [], "scores": [], "saved": 0, "validated": 0, "leads": leads()}
+    heard = {"losses": [], "rates": [], "scores": [], "saved": 0, "validated": 0}
+    heard["leads"] = is_main_process()
     def step(self, step, loss, learning_rate, items_per_second):
         self.heard["losses"].append(loss)
         self.heard["rates"].append(learning_rate)
@@ -51,7 +52,7 @@ train(run, Log(), validate)
 
 
 def test_processes_share_out_the_items_of_a_step(make_run: MakeRun) -> None:
-    """Neighbouring items, so that the step of all is that of one with a larger batch."""
+    """Adjacent items, so that their common step is that of one larger batch."""
     parts, whole = make_run(batch_size=2).train, make_run(batch_size=6).train
     for part in range(4):
         together = [i for rank in range(3) for i in items_of(parts, part, rank, 3)]
@@ -59,16 +60,16 @@ def test_processes_share_out_the_items_of_a_step(make_run: MakeRun) -> None:
 
 
 def test_a_process_alone_leads(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert leads()
+    assert is_main_process()
     assert not launched()
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     for rank in range(2):
         monkeypatch.setenv("RANK", str(rank))
-        assert leads() == (rank == 0)
+        assert is_main_process() == (rank == 0)
 
 
 def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkpoint's names stay as they are."""
+    """The keys of the checkpoint do not change."""
 
     class Cuda:
         world_size = 2
@@ -76,9 +77,9 @@ def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> N
 
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     names = list(model.state_dict())
-    with_joint_norms(model, make_fabric("cpu", "32-true"))
+    with_synced_norms(model, make_fabric("cpu", "32-true"))
     assert type(model[1]) is nn.BatchNorm2d
-    with_joint_norms(model, Cuda())  # type: ignore[arg-type]
+    with_synced_norms(model, Cuda())  # type: ignore[arg-type]
     assert type(model[1]) is nn.SyncBatchNorm
     assert list(model.state_dict()) == names
 
@@ -88,7 +89,7 @@ def test_norms_are_joint_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> N
 def test_two_processes_are_one_with_twice_the_batch(
     make_run: MakeRun, log: Log, tmp_path: Path, train_in_two: InTwo, optimizer: str
 ) -> None:
-    """Of a model without batch normalisation, which on the CPU sees its own process alone."""
+    """For a model without batch norm, which on the CPU is not synchronised."""
     schedule = {"kind": "plateau", "patience": 2, "factor": 0.5}
     settings = {"architecture": "wave-unet", "steps": 12, "accumulate": 2, "schedule": schedule}
     settings |= {"validate_every": 2, "warmup": 0, "optimizer": optimizer}

@@ -1,4 +1,4 @@
-"""A run before it is one: what it would take, measured, and nothing written."""
+"""A dry run measures what a run takes, and writes nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unmix.training.checkpoint import load_checkpoint
-from unmix.training.dry_run import rehearse, run_seconds
+from unmix.training.dry_run import dry_run, run_seconds
 from unmix.training.loop import train
 from unmix.training.run import Run
 
@@ -17,11 +17,9 @@ MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
 
 
-def test_a_rehearsal_tells_what_the_run_then_has(
-    make_run: MakeRun, log: Log, tmp_path: Path
-) -> None:
+def test_a_dry_run_tells_what_the_run_then_has(make_run: MakeRun, log: Log, tmp_path: Path) -> None:
     run, heard = make_run(steps=1, accumulate=2, model={"width": 32, "depth": 3}), log()
-    found = rehearse(run)
+    found = dry_run(run)
     assert list(tmp_path.iterdir()) == []
     last = train(run, heard)
     assert found.loss == heard.losses[0]
@@ -34,12 +32,12 @@ def test_a_rehearsal_tells_what_the_run_then_has(
     assert found.checkpoint_bytes == pytest.approx(last.stat().st_size, rel=0.05)
     assert found.memory_bytes > 50 * 2**20
     assert (found.architecture, found.stems, found.device) == ("unet", ("vocals",), "cpu")
-    assert rehearse(run).parameters == found.parameters  # a run that is there does not matter
+    assert dry_run(run).parameters == found.parameters  # a run that is there does not matter
 
 
 def test_the_time_of_a_run_is_that_of_the_slower_part(make_run: MakeRun) -> None:
     run = make_run(steps=100, batch_size=4, accumulate=2)
-    found = replace(rehearse(run, steps=1), step_seconds=1.0, item_seconds=0.5)
+    found = replace(dry_run(run, steps=1), step_seconds=1.0, item_seconds=0.5)
     assert run_seconds(found, run) == 100 * (1 + 8 * 0.5)  # one after the other
     assert run_seconds(found, replace(run, workers=2)) == 100 * 8 * 0.5 / 2
     assert run_seconds(found, replace(run, workers=8)) == 100 * 1.0

@@ -1,4 +1,4 @@
-"""A network that grew computes what it did, and all of it learns."""
+"""A grown network computes the same function, and all of it learns."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_it_computes_the_same_and_all_of_it_learns(
     ("architecture", "settings", "other", "match"),
     [
         ("modular-unet", TFC_TDF, {"width": 3}, "does not fit"),
-        ("modular-unet", TFC_TDF, {"depth": 1}, "only one of the networks has"),
-        ("modular-unet", TFC_TDF | MORE_LAYERS, TFC_TDF, "only one of the networks has"),
+        ("modular-unet", TFC_TDF, {"depth": 1}, "only one of the two models has"),
+        ("modular-unet", TFC_TDF | MORE_LAYERS, TFC_TDF, "only one of the two models has"),
         ("modular-unet", PLAIN, {"block": PLAIN["block"] | {"layers": 3}}, "only one of"),
         ("modular-unet", TFC_TDF, {"stems": ("drums",)}, "stems is"),
         ("modular-unet", TFC_TDF, {"sample_rate": 16000}, "sample_rate is"),
-        ("modular-unet", TFC_TDF, {"block": {"kind": "plain"}}, "only one of the networks has"),
+        ("modular-unet", TFC_TDF, {"block": {"kind": "plain"}}, "only one of the two models has"),
         # Its norms count the bins in between with the others.
         ("modular-unet", TFC_TDF, {"block": TFC_TDF["block"] | {"tdf_factor": 1}}, "not compute"),
         # Groups of maps are others when there are more.
@@ -113,7 +113,7 @@ def test_a_run_grows_where_its_recipe_says_so(make_run: Callable[..., Any], log:
         return train(make_run(out, architecture="modular-unet", model=settings, **changes), log())
 
     first = run("first", {}, steps=3, ema=0.0)
-    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .* with --init"):
+    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .*; give --init"):
         run("second", {"width": 6}, **still, init=str(first))
     grown = run("third", {"width": 6}, **still, init=str(first), grow=True)
     before, after = load_checkpoint(first)["average"], load_checkpoint(grown)["model"]
@@ -121,6 +121,6 @@ def test_a_run_grows_where_its_recipe_says_so(make_run: Callable[..., Any], log:
     weight = "skeleton.stem.weight"
     torch.testing.assert_close(after[weight][:4], before[weight], atol=1e-6, rtol=0)
     with pytest.raises(
-        UnmixError, match=r"first.*does not fit .* or narrower, or .* layers, with --init"
+        UnmixError, match=r"first.*does not fit .*; give --init .* or narrower, or .* layers"
     ):
         run("fourth", {"width": 2}, **still, init=str(first), grow=True)

@@ -1,4 +1,4 @@
-"""Whatever breaks a run off, wherever: it goes on to the same bits, and its best is not lost."""
+"""A run interrupted anywhere resumes to the same bits and keeps its best checkpoint."""
 
 import signal
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def test_an_interruption_within_a_step_leaves_the_statistics_as_they_were(
     place: str,
     skips: int,
 ) -> None:
-    """Of a model with batch normalisation, which a forward pass changes, and dropout."""
+    """For a model with dropout and batch norm, whose statistics a forward pass changes."""
     settings = {"model": {"dropout": 0.3}, "skips": skips, "accumulate": 2, "steps": 8}
     whole = train(make_run("whole", **settings), log())
     run, calls = make_run("cut", **settings), []
@@ -81,7 +81,7 @@ def test_a_signal_amid_the_optimizers_step_waits_for_its_end(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    """Weights half moved are of no use; and there is no telling how often a signal comes then."""
+    """Half-updated weights are useless; several signals may arrive during one step."""
     update = MovingAverage.update
 
     def signalled(self: MovingAverage, model: Any) -> None:
@@ -138,7 +138,7 @@ def test_a_best_that_could_not_be_kept_is_scored_again(
 def test_a_validation_that_fails_loses_no_step(
     same_bits: Same, make_run: MakeRun, log: Log, minutes: float, step: int
 ) -> None:
-    """Where a checkpoint is due, or all steps are done, it is written before."""
+    """A checkpoint that is due is written before validation."""
     calls = []
 
     def failing(model: object) -> dict[str, float]:

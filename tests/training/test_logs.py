@@ -1,4 +1,4 @@
-"""Tables go on where a run goes on; TensorBoard shows what there is to see and to hear."""
+"""A resumed run continues its CSV logs; TensorBoard has curves, pictures and sounds."""
 
 import csv
 import math
@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from unmix.errors import UnmixError
-from unmix.training.logs import CsvLog, MovingLoss, Several
+from unmix.training.logs import CsvLog, Listeners, MovingLoss
 from unmix.training.loop import train
 from unmix.training.run import Run
-from unmix.training.tensorboard import TensorBoardLog, spectrograms
+from unmix.training.tensorboard import TensorBoardLog, spectrogram_figure
 from unmix.training.validation import TrackValidator
 
 MakeRun = Callable[..., Run]
@@ -60,7 +60,7 @@ def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UnmixError, match=r"scores\.csv: cannot write the log"):
         CsvLog(tmp_path / "file" / "run").validated(10, {"vocals": 1.0})
     pytest.importorskip("tensorboard")
-    with pytest.raises(UnmixError, match="board: cannot write curves"):
+    with pytest.raises(UnmixError, match="board: cannot write the TensorBoard log"):
         TensorBoardLog(tmp_path / "file" / "board").step(10, 1.0, 1e-3, 1.0)
 
 
@@ -78,7 +78,7 @@ def test_steps_left_out_are_counted_and_spoil_no_mean(tmp_path: Path) -> None:
 
 def test_several_listeners_hear_the_same(tmp_path: Path, log: Log) -> None:
     first, second = log(), log()
-    both = Several([first, second])
+    both = Listeners([first, second])
     both.step(1, 0.5, 1e-3, 1.0)
     both.validated(1, {"vocals": 3.0})
     (tmp_path / "last.ckpt").touch()
@@ -129,7 +129,7 @@ def test_without_tensorboard_a_sentence_says_what_to_install(
 
 def test_the_mask_in_the_picture_is_the_share_of_the_mixture() -> None:
     mixture = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
-    figure = spectrograms(mixture, 0.25 * mixture, np.zeros_like(mixture))
+    figure = spectrogram_figure(mixture, 0.25 * mixture, np.zeros_like(mixture))
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["mixture", "mask", "estimate", "reference"]
     pictures = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]

@@ -1,4 +1,4 @@
-"""Training, at its smallest: the loss falls, of any model, of any stems, and nothing is lost."""
+"""Training of small models: the loss falls, and a resumed run loses nothing."""
 
 import errno
 from collections.abc import Callable
@@ -63,12 +63,12 @@ def test_a_share_of_the_weights_it_starts_from_is_in_what_it_leaves(
         if value.is_floating_point():
             torch.testing.assert_close(kept[name], value.lerp(start[name], 0.4))
     train(make_run("random", steps=1, start_share=0.4), log())
-    assert "start_share keeps some of the first weights" in caplog.text
+    assert "start_share keeps a share of the initial weights" in caplog.text
 
 
 @pytest.mark.parametrize("stems", [["vocals"], ["accompaniment", "vocals"]])
 def test_a_model_of_samples_trains_too(make_run: MakeRun, log: Log, stems: list[str]) -> None:
-    """One that consumes context and returns less than it is given."""
+    """A model with context, which returns fewer samples than it gets."""
     model = {"stems": stems, "difference_output": len(stems) > 1}
     settings = {"steps": 60, "learning_rate": 3e-3, "validate_every": 60, "ema": 0.9}
     run, heard = make_run(architecture="wave-unet", model=model, **settings), log()
@@ -115,8 +115,8 @@ def test_weights_of_stems_that_are_not_there_are_refused(make_run: MakeRun, log:
     with pytest.raises(ConfigError, match=r"names piano; choose from vocals, accompaniment$"):
         train(make_run(loss={"stem_weights": {"piano": 2}}), log())
     both = {"stems": ["accompaniment", "vocals"]}
-    with pytest.raises(ConfigError, match=r"names rest; choose from accompaniment, vocals$"):
-        train(make_run(model=both, loss={"stem_weights": {"rest": 2}}), log())
+    with pytest.raises(ConfigError, match=r"names residual; choose from accompaniment, vocals$"):
+        train(make_run(model=both, loss={"stem_weights": {"residual": 2}}), log())
     unheard = {"accompaniment": False, "stem_weights": {"accompaniment": 2}}
     with pytest.raises(ConfigError, match=r"names accompaniment; choose from vocals$"):
         train(make_run(loss=unheard), log())
@@ -140,7 +140,7 @@ def test_validating_changes_nothing(make_run: MakeRun, log: Log) -> None:
 
 
 def test_accumulated_batches_are_one_large_batch(make_run: MakeRun, log: Log) -> None:
-    """Of a model without batch normalisation."""
+    """For a model without batch norm."""
     heard = [log(), log()]
     settings = {"architecture": "wave-unet", "steps": 8}
     whole = train(make_run("whole", batch_size=4, **settings), heard[0])
@@ -152,7 +152,7 @@ def test_accumulated_batches_are_one_large_batch(make_run: MakeRun, log: Log) ->
 
 
 class _Falling:
-    """Says that the model is worse every time, after the first."""
+    """A validator whose scores fall after the first."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -223,7 +223,9 @@ def test_a_checkpoint_is_whole_or_the_old_one(
 def test_a_run_below_a_file_is_refused_at_once(make_run: MakeRun, log: Log, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     heard = log()
-    with pytest.raises(UnmixError, match=r"cannot be the folder of a run: .*file is a file$"):
+    with pytest.raises(
+        UnmixError, match=r"the folder cannot be created, because .*file is a file$"
+    ):
         train(make_run("file/run"), heard)
     assert heard.losses == []
     with pytest.raises(UnmixError, match="cannot write the checkpoint"):
@@ -264,7 +266,7 @@ def test_a_run_can_start_from_another_models_weights(make_run: MakeRun, log: Log
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(after[name], value, atol=1e-6, rtol=0)
     wider = make_run("third", model={"width": 8}, init=str(trained), **still)
-    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .* with --init"):
+    with pytest.raises(UnmixError, match=r"first.*do not fit the recipe: .*; give --init"):
         train(wider, log())
 
 
@@ -279,12 +281,14 @@ def test_a_checkpoint_of_another_recipe_is_a_sentence(make_run: MakeRun, log: Lo
     run = make_run(steps=1)
     last = train(run, log())
     wider = make_run(model={"width": 8}, resume=True)
-    with pytest.raises(UnmixError, match=r"of another recipe: model\.width differs; .* --init .*"):
+    with pytest.raises(
+        UnmixError, match=r"with another recipe: model\.width differs; .* --init .*"
+    ):
         train(wider, log())
     state = load_checkpoint(last)
     del state["skipped"]
     save_checkpoint(last, state)
-    with pytest.raises(UnmixError, match=r"of another recipe or version .* --init .*last\.ckpt"):
+    with pytest.raises(UnmixError, match=r"from another recipe or version .* --init .*last\.ckpt"):
         train(replace(run, resume=True), log())
 
 

@@ -1,4 +1,4 @@
-"""Losses on cases whose value is known."""
+"""Losses on cases with known values."""
 
 import math
 from typing import Any
@@ -30,7 +30,7 @@ def _loss(
     frames: bool = False,
     **settings: Any,
 ) -> torch.Tensor:
-    """Return the loss of samples; the estimates are given as frames where ``frames``."""
+    """Return the loss of samples, with estimates as frames if ``frames``."""
     length = references.shape[-1]
     if frames:
         given = Sound(STFT_64, frames=STFT_64(estimates), length=length)
@@ -57,7 +57,7 @@ def test_a_perfect_estimate_costs_nothing(term: str, frames: bool) -> None:
 @pytest.mark.parametrize("frames", [False, True])
 @pytest.mark.parametrize("term", [*LINEAR, "waveform_squared"])
 def test_a_share_of_the_mixture_costs_what_is_missing(term: str, frames: bool) -> None:
-    """With the mixture all vocals, k times it is (1 - k) wrong, and so is what remains."""
+    """If the mixture is all vocals, k times it is wrong by 1 - k, and so is the residual."""
     references = _stems()
     references[:, 1] = 0
     for k in (0.0, 0.25, 0.9):
@@ -68,7 +68,7 @@ def test_a_share_of_the_mixture_costs_what_is_missing(term: str, frames: bool) -
 
 @pytest.mark.parametrize("k", [0.5, 0.9])
 def test_multi_resolution_costs_convergence_and_logarithm(k: float) -> None:
-    """Of k times the mixture: |1 - k| of the norm, and |log k| in every bin."""
+    """For k times the mixture: |1 - k| of the norm, and |log k| in every bin."""
     mixture = _stems()[:, 0]
     distance = multi_resolution(
         k * mixture.unsqueeze(1), mixture.unsqueeze(1), mixture, (64, 256, 512)
@@ -80,7 +80,7 @@ def test_multi_resolution_costs_convergence_and_logarithm(k: float) -> None:
 
 @pytest.mark.parametrize("term", TERMS)
 def test_a_silent_reference_is_judged_by_the_mixtures_level(term: str) -> None:
-    """Silence for silence is right; anything else is wrong by its share of the mixture."""
+    """Silence for silence has no loss; anything else has its share of the mixture."""
     references = _stems()
     references[:, 0] = 0
     assert _loss(references, references[:, :1], **{term: 1.0}) < 1e-4
@@ -110,7 +110,7 @@ def test_plain_means_are_the_papers(term: str) -> None:
 @pytest.mark.parametrize("term", TERMS)
 @pytest.mark.parametrize("limited", [False, True])
 def test_the_rest_is_a_stem_like_any_other(term: str, frames: bool, limited: bool) -> None:
-    """Of three stems two are estimated: the third is the mixture without them."""
+    """Two of three stems are estimated; the third is the residual."""
     references = torch.cat([_stems(), 0.5 * _stems().flip(1)[:, :1]], 1)
     estimates = 0.3 * references.roll(1, 0)[:, :2]
     rest = references.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)
@@ -194,7 +194,7 @@ def test_silence_costs_nothing_and_has_a_gradient(relative: bool) -> None:
 
 
 def test_a_band_is_found_in_subbands_too() -> None:
-    """Their bins lie band after band, every other one mirrored: the transform knows where."""
+    """Their bins lie band after band, every other band mirrored, as the transform knows."""
     stft = SubbandSTFT(64, 16)
     weight = band_weight(torch.tensor([4000.0]), stft, 16000)
     assert weight.shape == (1, stft.bins)

@@ -1,4 +1,4 @@
-"""Muon: orthogonal steps of a known length, whatever the gradient's scale."""
+"""Muon: orthogonal steps of a known length at any scale of the gradient."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_nothing_stays_nothing() -> None:
 
 @pytest.mark.parametrize("shape", [(24, 12, 3, 3), (12, 24, 2, 2), (32, 32), (8, 4, 5)])
 def test_a_step_has_the_length_that_its_rate_says(shape: tuple[int, ...]) -> None:
-    """Of a fifth of the learning rate in the root mean square, however large the gradient is."""
+    """Their RMS is a fifth of the learning rate, for gradients of any size."""
     weight, gradient = _random(*shape), _random(*shape, seed=4)
     for scale in (1e-4, 1.0, 1e4):
         moved = _stepped(weight, scale * gradient, lr=0.01) - weight
@@ -58,7 +58,7 @@ def test_a_convolution_is_the_matrix_of_its_outputs() -> None:
 
 @pytest.mark.parametrize("shape", [(6, 4, 3, 3), (64, 8), (24, 4, 1, 1)])
 def test_steps_are_what_the_papers_write(shape: tuple[int, ...]) -> None:
-    """Nesterov's momentum, made orthogonal, scaled by Liu et al., and decay apart from it."""
+    """Orthogonalised Nesterov momentum with the scale of Liu et al., and decoupled decay."""
     rate, share, decay = 0.02, 0.9, 0.3
     expected, average = _random(*shape), torch.zeros(shape)
     parameter = nn.Parameter(expected.clone())

@@ -1,4 +1,4 @@
-"""A loss that is no number ends a run with a report, or is left out and counted."""
+"""A loss that is not finite ends a run with a report, or its step is skipped and counted."""
 
 import math
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Log = Callable[..., Any]
 
 @pytest.fixture
 def damage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make some items of every stream no numbers."""
+    """Make some items of every stream NaN."""
 
     def make(*indices: int) -> None:
         item = RandomMixtures.__getitem__
@@ -56,7 +56,7 @@ def test_a_damaged_item_ends_the_run_and_is_kept(
 
 def test_weights_that_run_away_end_the_run(make_run: MakeRun, log: Log) -> None:
     run = make_run(learning_rate=1e30, warmup=0)
-    with pytest.raises(UnmixError, match=r"is (nan|inf) at step \d+: all samples are numbers; low"):
+    with pytest.raises(UnmixError, match=r"is (nan|inf) at step \d+: all samples are finite; low"):
         train(run, log())
 
 

@@ -1,4 +1,4 @@
-"""Learning rates by schedule, optimizers by name, and gradients of a limited length."""
+"""Learning rate schedules, optimizers by name, and clipped gradients."""
 
 import math
 from itertools import pairwise
@@ -58,7 +58,7 @@ def test_a_cosine_in_cycles_starts_anew() -> None:
 
 
 def test_steps_fall_by_a_factor_after_warmup() -> None:
-    """The schedule of Kong et al. (ISMIR 2021), in small."""
+    """A short version of the schedule of Kong et al. (ISMIR 2021)."""
     factors = _factors(schedule={"kind": "steps", "every": 300, "factor": 0.9})
     assert factors[49] == 0.5
     assert factors[100] == factors[299] == 1.0

@@ -1,4 +1,4 @@
-"""Training in 16 bits: what computes in them, and what does not."""
+"""Training in 16 bits: which parts compute in them, and which do not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ from unmix.training.checkpoint import load_checkpoint
 from unmix.training.distributed import make_fabric
 from unmix.training.loop import train
 from unmix.training.run import Run
-from unmix.training.setup import prepare
+from unmix.training.setup import set_up
 
 MakeRun = Callable[..., Run]
 Log = Callable[..., Any]
@@ -26,10 +26,10 @@ TYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": tor
 def test_the_network_computes_in_the_precision_that_is_asked_for(
     make_run: MakeRun, precision: str, architecture: str
 ) -> None:
-    """From inputs that keep 32 bits: a model may return the mixture minus its estimates."""
+    """Inputs keep 32 bits, since a model may return the mixture minus its estimates."""
     run = make_run(architecture=architecture, precision=precision)
     fabric = make_fabric("cpu", run.train.precision)
-    trainee = prepare(run, fabric)
+    trainee = set_up(run, fabric)
     seen = []
     layer = next(m for m in trainee.state.model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d))
     layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))

@@ -1,4 +1,4 @@
-"""A run that was cut, however, goes on as if it never was."""
+"""An interrupted run continues as if it had not been interrupted."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ Same = Callable[[Path, Path], None]
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(
     same_bits: Same, make_run: MakeRun, log: Log, minutes: float
 ) -> None:
-    """Of a recipe with all that has a state: batches to accumulate, a plateau, early stopping."""
+    """For a recipe with all kinds of state: accumulation, a plateau, early stopping."""
     settings = {
         "accumulate": 2,
         "optimizer": "adam",

@@ -1,4 +1,4 @@
-"""A run goes on with its own recipe: what would have made its steps others is refused by name."""
+"""A run resumes with its own recipe only; keys that its steps depend on may not change."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +32,7 @@ def _falling(model: object) -> dict[str, float]:
         ({}, {"corpora": [{"path": "songs", "coherent": 1}]}, "train.corpora differs"),
         ({}, {"model": {"dropout": 0.1}}, "model.dropout differs"),
         # A linear schedule falls from the middle of all steps: steps that are done had their rate.
-        ({"steps": 8}, {"steps": 16}, r"train.steps \(they decide past rates\) differs"),
+        ({"steps": 8}, {"steps": 16}, r"train.steps \(learning rates depend on it\) differs"),
         (CONSTANT, CONSTANT | {"steps": 5}, r"train.steps \(fewer than the 6 done\) differs"),
         (PLATEAU, PLATEAU | {"validate_every": 2}, "train.validate_every differs"),
         ({"skips": 2}, {"skips": 1}, "train.skips differs"),
@@ -44,7 +44,7 @@ def test_another_recipe_is_refused(
     with pytest.raises(KeyboardInterrupt):
         train(make_run(**{"steps": 20} | before), log(stop_at=6), _falling)
     held = make_run().last.read_bytes()
-    with pytest.raises(UnmixError, match=f"is of another recipe: {keys}; go on with its own"):
+    with pytest.raises(UnmixError, match=f"another recipe: {keys}; resume with that recipe"):
         train(make_run(resume=True, **{"steps": 20} | now), log(), _falling)
     assert make_run().last.read_bytes() == held
 
@@ -71,7 +71,7 @@ def test_what_decides_no_step_may_change(make_run: MakeRun, log: Log) -> None:
 def test_a_run_may_become_longer_where_its_steps_stay_the_same(
     make_run: MakeRun, log: Log, schedule: dict[str, Any]
 ) -> None:
-    """Under a linear schedule, before it falls: it is then the longer run, to the bit."""
+    """With a linear schedule before it falls; the result equals the longer run to the bit."""
     with pytest.raises(KeyboardInterrupt):
         train(make_run(steps=12, schedule=schedule), log(stop_at=6))
     longer = make_run(steps=16, schedule=schedule, resume=True)
@@ -82,14 +82,14 @@ def test_a_run_may_become_longer_where_its_steps_stay_the_same(
 
 
 def test_a_score_at_an_end_that_is_none_is_not_forgotten(make_run: MakeRun, log: Log) -> None:
-    """A plateau counts it; a run of more steps would not have been scored there."""
+    """A plateau counts it, but a longer run would not have validated there."""
     train(make_run(steps=14, **PLATEAU), log(), _falling)
     with pytest.raises(UnmixError, match=r"train\.steps .* differs"):
         train(make_run(steps=30, resume=True, **PLATEAU), log(), _falling)
 
 
 def test_keys_that_have_come_since_differ_from_nothing(make_run: MakeRun, log: Log) -> None:
-    """A checkpoint of an earlier version lacks them; they have their default value."""
+    """A checkpoint of an earlier version lacks them, which means their defaults."""
     run = make_run()
     with pytest.raises(KeyboardInterrupt):
         train(run, log(stop_at=3))
@@ -101,7 +101,7 @@ def test_keys_that_have_come_since_differ_from_nothing(make_run: MakeRun, log: L
 
 
 def test_a_run_that_goes_on_starts_from_no_other_weights(make_run: MakeRun) -> None:
-    with pytest.raises(ConfigError, match="either --resume, or --init somewhere"):
+    with pytest.raises(ConfigError, match="either --resume or --init somewhere"):
         make_run(resume=True, init="somewhere")
 
 

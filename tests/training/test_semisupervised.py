@@ -14,7 +14,7 @@ from unmix.training.semisupervised import (
 
 
 class Linear:
-    """A critic that judges by a weighted sum: its gradient is the weights, everywhere."""
+    """A linear critic, whose gradient is its weights everywhere."""
 
     def __init__(self, norm: float) -> None:
         weights = torch.randn(1, 5, 6, generator=torch.Generator().manual_seed(0))
@@ -25,7 +25,7 @@ class Linear:
 
 
 class Squares:
-    """A critic whose gradient is what it judges."""
+    """A critic whose gradient equals its input."""
 
     def __call__(self, log_magnitude: Tensor) -> Tensor:
         return log_magnitude.square().sum((1, 2, 3)).unsqueeze(1) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import shutil
+import sys
 import tarfile
 import threading
 import zipfile
@@ -128,7 +129,7 @@ def test_a_file_that_is_there_already_is_not_asked_for(net: Net, target: Path) -
     assert net.asked == []
 
 
-def test_a_broken_connection_is_taken_up_again(net: Net, target: Path) -> None:
+def test_a_broken_connection_is_resumed_at_once(net: Net, target: Path) -> None:
     net.files["file"] = CONTENT
     net.cuts = 1
     fetch(f"{net.url}/file", target)
@@ -136,10 +137,10 @@ def test_a_broken_connection_is_taken_up_again(net: Net, target: Path) -> None:
     assert net.asked == [(None, None), (f"bytes={len(CONTENT) // 2}-", '"one"')]
 
 
-def test_a_download_goes_on_where_it_broke_off(net: Net, target: Path) -> None:
+def test_a_download_resumes_where_it_broke_off(net: Net, target: Path) -> None:
     net.files["file"] = CONTENT
     net.cuts = 4
-    with pytest.raises(ModelError, match=r"broke after 2\.9 MB, which are kept") as caught:
+    with pytest.raises(ModelError, match=r"broke after 2\.9 MB; run .* to resume") as caught:
         fetch(f"{net.url}/file", target)
     assert net.url in str(caught.value)
     assert not target.exists()
@@ -215,7 +216,7 @@ def test_a_file_that_changed_meanwhile_starts_again(net: Net, target: Path) -> N
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_a_part_of_an_unknown_version_is_not_gone_on_with(
+def test_a_part_of_an_unknown_version_is_not_resumed(
     net: Net, target: Path, etag: str | None
 ) -> None:
     net.files["file"], net.etag = CONTENT, etag
@@ -233,7 +234,7 @@ def test_without_a_version_a_known_hash_will_do(net: Net, target: Path) -> None:
     assert net.asked[1] == (f"bytes={held}-", None)
 
 
-def test_the_part_of_another_url_is_not_gone_on_with(net: Net, target: Path) -> None:
+def test_the_part_of_another_url_is_not_resumed(net: Net, target: Path) -> None:
     net.files["file"], net.files["other"] = CONTENT, CONTENT[::-1]
     _interrupt(net, target)
     fetch(f"{net.url}/other", target)
@@ -242,7 +243,7 @@ def test_the_part_of_another_url_is_not_gone_on_with(net: Net, target: Path) -> 
 
 def test_a_wrong_hash_is_refused_and_nothing_is_left(net: Net, target: Path) -> None:
     net.files["file"] = CONTENT
-    with pytest.raises(ModelError, match=f"expected the sha256 {'0' * 64}, got {HASH}"):
+    with pytest.raises(ModelError, match=f"expected sha256 {'0' * 64}, got {HASH}"):
         fetch(f"{net.url}/file", target, sha256="0" * 64)
     assert list(target.parent.iterdir()) == []
 
@@ -250,7 +251,7 @@ def test_a_wrong_hash_is_refused_and_nothing_is_left(net: Net, target: Path) -> 
 def test_a_wrong_size_is_refused_before_it_is_downloaded(net: Net, target: Path) -> None:
     net.files["file"] = CONTENT
     seen: list[int] = []
-    with pytest.raises(ModelError, match="has 3145728 bytes where 99 were expected"):
+    with pytest.raises(ModelError, match="expected 99 bytes, got 3145728"):
         fetch(f"{net.url}/file", target, size=99, progress=lambda done, _: seen.append(done))
     assert seen == []
     assert list(target.parent.iterdir()) == []
@@ -259,9 +260,9 @@ def test_a_wrong_size_is_refused_before_it_is_downloaded(net: Net, target: Path)
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"files": {}}, r"no such file any more \(404\).*unmix models import"),
-        ({"status": 503}, "the server answers 503 .*; try later"),
-        ({"kind": "text/html; charset=utf-8"}, "a web page, not a file"),
+        ({"files": {}}, r"no longer there \(404\).*unmix models import"),
+        ({"status": 503}, "the server answered 503 .*; try again later"),
+        ({"kind": "text/html; charset=utf-8"}, "a web page instead of a file"),
     ],
 )
 def test_refusals_are_one_sentence(
@@ -277,7 +278,7 @@ def test_refusals_are_one_sentence(
 
 
 def test_no_network_is_said(target: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be reached: is there a network"):
+    with pytest.raises(ModelError, match="cannot be reached; check your network"):
         fetch("http://127.0.0.1:9/file", target)
 
 
@@ -294,7 +295,7 @@ def test_a_full_disk_is_said_and_the_part_kept(
         return real(path, mode, *arguments, **named)
 
     monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(ModelError, match=r"the disk is full; make room.*UNMIX_CACHE"):
+    with pytest.raises(ModelError, match=r"the disk is full; free some space.*UNMIX_CACHE"):
         fetch(f"{net.url}/file", target)
     assert target.with_name("file.part").stat().st_size == held
 
@@ -302,8 +303,8 @@ def test_a_full_disk_is_said_and_the_part_kept(
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (requests.exceptions.SSLError, "cannot prove who it is"),
-        (requests.exceptions.ConnectTimeout, "no answer; try later"),
+        (requests.exceptions.SSLError, "certificate cannot be verified"),
+        (requests.exceptions.ConnectTimeout, "does not answer; try again later"),
         (requests.exceptions.TooManyRedirects, "cannot be downloaded"),
     ],
 )
@@ -324,7 +325,7 @@ def test_what_leads_off_encryption_is_not_followed(
     net.files["file"] = CONTENT
     real = requests.get
     monkeypatch.setattr(requests, "get", lambda _, **named: real(f"{net.url}/file", **named))
-    with pytest.raises(ModelError, match="which is not encrypted; not followed"):
+    with pytest.raises(ModelError, match=r"refused a redirect to http:.* not encrypted"):
         fetch("https://example.org/file", target)
     assert list(target.parent.iterdir()) == []
 
@@ -446,9 +447,9 @@ def test_what_is_no_model_is_removed_and_said(net: Net, publish: Publish, cache:
 def test_without_a_network_it_says_how_else_to_come_by_it(publish: Publish) -> None:
     url = "http://127.0.0.1:9/2stems.tar.gz"
     publish(_entry(Net(), url=url))
-    with pytest.raises(ModelError, match="cannot be reached: is there a network") as caught:
+    with pytest.raises(ModelError, match="cannot be reached; check your network") as caught:
         download("spleeter-2stems")
-    said = f"or fetch {url} elsewhere, then `unmix models import FILE --as spleeter-2stems`"
+    said = f"or download {url} elsewhere, then run `unmix models import FILE --as spleeter-2stems`"
     assert str(caught.value).endswith(said)
     assert "\n" not in str(caught.value)
 
@@ -507,9 +508,22 @@ def test_an_interrupted_conversion_does_not_cost_the_download(
     assert len(net.asked) == 1
 
 
+def test_a_missing_package_is_said_before_the_download(
+    net: Net, publish: Publish, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    publish(_entry(net))
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+    sentence = r"spleeter-2stems: google_crc32c is not installed: run `pip install 'unmix\["
+    with pytest.raises(ModelError, match=sentence):
+        download("spleeter-2stems")
+    assert net.asked == []
+    with pytest.raises(ModelError, match=sentence):
+        import_model(tmp_path, "spleeter-2stems")
+
+
 def test_models_by_hand_say_what_to_do(net: Net, publish: Publish) -> None:
     publish(_entry(net, by_hand="get it from a shop, then run `unmix models import FILE`"))
-    with pytest.raises(ModelError, match="by itself: get it from a shop, then run") as caught:
+    with pytest.raises(ModelError, match="by hand: get it from a shop, then run") as caught:
         download("spleeter-2stems")
     assert "\n" not in str(caught.value)
     assert net.asked == []
@@ -617,7 +631,7 @@ def test_what_would_fill_the_disk_is_not_unpacked(
     archive.write_bytes(pack(members))
     with monkeypatch.context() as patch:
         patch.setattr("unmix.weights.archive._MOST", 1000)
-        with pytest.raises(ModelError, match=r"model in it has .* GB or more, unpacked; at most"):
+        with pytest.raises(ModelError, match=r"not unpacked: model in it has more than .* GB"):
             unpack(archive, "model", folder)
         patch.setattr("unmix.weights.archive._MOST", 1100)
         unpack(archive, "model", folder)

@@ -81,8 +81,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     garbled = tmp_path / "garbled.safetensors"
     save_file({"a": torch.zeros(1)}, garbled, {"architecture": "unet", "config": "{"})
     for path, message in (
-        (garbled, "says of no architecture"),
-        (foreign, "says of no architecture"),
+        (garbled, "names no architecture"),
+        (foreign, "names no architecture"),
         (pickled, "not a checkpoint"),
         (tmp_path / "none.ckpt", "no such"),
         (tmp_path / "none.safetensors", "no such"),
@@ -198,7 +198,9 @@ def test_damage_in_the_cache_is_said_with_the_remedy(model: Model) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ModelError, match=r"recorded sha256; remove .*mine, and download or import"):
+    with pytest.raises(
+        ModelError, match=r"recorded sha256; remove .*mine, then download or import"
+    ):
         load_model("mine")
     path.write_bytes(b"no tensors")
     with pytest.raises(ModelError, match="damaged, or not written by"):

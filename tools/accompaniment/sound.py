@@ -16,7 +16,7 @@ from unmix.audio import open_audio
 from unmix.errors import UnmixError
 from unmix.training.augment.chance import Chance
 from unmix.training.augment.config import ReverbConfig
-from unmix.training.augment.reverb import reverberate
+from unmix.training.augment.reverb import add_reverb
 
 from .midi import Part, write_midi
 
@@ -83,7 +83,7 @@ def in_room(samples: Samples, room: ReverbConfig, sample_rate: int, seed: int) -
     for start in range(0, samples.shape[1], block):
         piece = np.pad(samples[:, start : start + block], ((0, 0), (0, tail)))
         chance = Chance(torch.Generator().manual_seed(seed), torch.device("cpu"))
-        there = reverberate(torch.from_numpy(piece)[None, None], room, sample_rate, chance)
+        there = add_reverb(torch.from_numpy(piece)[None, None], room, sample_rate, chance)
         heard[:, start : start + piece.shape[1]] += there[0, 0].numpy()
     return heard[:, : samples.shape[1]]
 

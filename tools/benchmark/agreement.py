@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-from unmix.evaluation import museval_backend as official
+from unmix.evaluation import museval_backend
 from unmix.metrics import SINGULAR, BSSOptions, BSSScores, bss_eval
 
 FIGURES = ("sdr", "isr", "sir", "sar")
@@ -54,7 +54,7 @@ class Case(NamedTuple):
     options: BSSOptions
 
 
-def compared(ours: BSSScores, theirs: official.OfficialScores) -> Agreement:
+def compared(ours: BSSScores, theirs: museval_backend.MusevalScores) -> Agreement:
     """Compare two scores of the same signals."""
     apart, perfect = {}, []
     same = np.array_equal(ours.permutation.cpu().numpy(), theirs.permutation)
@@ -257,9 +257,9 @@ def _permuted_in_a_frame(estimates: Signals, references: Signals) -> tuple[Signa
     return estimates, references
 
 
-def _museval(case: Case) -> tuple[official.OfficialScores, list[str]]:
+def _museval(case: Case) -> tuple[museval_backend.MusevalScores, list[str]]:
     """Return museval's figures, and remarks on where it fails without our help."""
-    module, remarks = official._metrics(), []
+    module, remarks = museval_backend._metrics(), []
     signals = {"estimates": list(case.estimates), "references": list(case.references)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -270,10 +270,10 @@ def _museval(case: Case) -> tuple[official.OfficialScores, list[str]]:
             remarks.append("museval refuses the track")
         try:
             with patch.dict(vars(module), np=np):  # unpatched
-                found = official.museval_scores(**signals, options=case.options)
+                found = museval_backend.museval_scores(**signals, options=case.options)
         except AttributeError as error:
             remarks.append(f"museval fails: {error}")
-            found = official.museval_scores(**signals, options=case.options)
+            found = museval_backend.museval_scores(**signals, options=case.options)
     remarks += dict.fromkeys(f"museval warns: {warning.message}" for warning in caught)
     return found, remarks
 

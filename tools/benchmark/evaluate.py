@@ -16,7 +16,7 @@ from rich.table import Table
 from unmix._types import Samples
 from unmix.audio import open_audio
 from unmix.data import STEMS, find_tracks
-from unmix.evaluation.references import sum_blocks
+from unmix.evaluation.signals import sum_blocks
 from unmix.stems import ACCOMPANIMENT, VOCALS
 
 from .measuring import machine, peak_of, write_looped

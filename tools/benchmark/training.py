@@ -19,7 +19,7 @@ from unmix.models import Model, build
 from unmix.recipes.reading import find_recipe
 from unmix.training.batches import batches
 from unmix.training.config import TrainConfig, read_recipe
-from unmix.training.dry_run import rehearse
+from unmix.training.dry_run import dry_run
 from unmix.training.run import Run
 
 from .measuring import machine, peak_of
@@ -39,7 +39,7 @@ def train(options: argparse.Namespace, folder: Path) -> None:
         table.add_column(heading, justify="right")
     for name in options.recipes:
         run = run_of(name, options, folder, device)
-        step = rehearse(run, options.steps)
+        step = dry_run(run, options.steps)
         items = run.train.batch_size * run.train.accumulate
         loaded = loader_speed(run, step.item_seconds)
         table.add_row(

@@ -18,13 +18,13 @@ from rich.progress import Progress
 
 from unmix import Separator
 from unmix.errors import UnmixError
-from unmix.evaluation.singing import SingingScores, score_singing
+from unmix.evaluation.singing import MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe
 from unmix.separation.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.checkpoint import load_checkpoint
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
-from unmix.training.logs import CsvLog, Several
+from unmix.training.logs import CsvLog, Listeners
 from unmix.training.loop import train
 from unmix.training.run import Listener, Run
 
@@ -65,7 +65,7 @@ def main() -> int:
 def report(options: argparse.Namespace, console: Console) -> None:
     """Train unless trained, score, print."""
     recipe = read_recipe(find_recipe(options.recipe))
-    listener = Several([CsvLog(options.out), _Lines(console)])
+    listener = Listeners([CsvLog(options.out), _Lines(console)])
     config = training_of(recipe, options.recipe)
     checkpoint = trained(recipe, config, options.out, options, listener)
     separator = Separator(checkpoint, device=options.device, quality=options.quality)
@@ -143,7 +143,7 @@ class _Lines:
         pass
 
 
-def row(options: argparse.Namespace, held: dict[str, Any], scores: SingingScores) -> list[str]:
+def row(options: argparse.Namespace, held: dict[str, Any], scores: MeanSingingScores) -> list[str]:
     """Return the row of our recipe."""
     config = held["recipe"]["train"]
     how = f"{held['step']} steps of {config['batch_size']}, {held['seconds'] / 60:.0f} min"

@@ -22,7 +22,7 @@ from unmix import Separator, __version__
 from unmix.config import validate
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
-from unmix.evaluation.singing import SingingScores, score_singing
+from unmix.evaluation.singing import MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe, resolved_text
 from unmix.songs.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
@@ -167,7 +167,7 @@ def _setting(text: str) -> tuple[str, float]:
     return key, float(value)
 
 
-def _singing_scores(dataset: str, split: str, scores: SingingScores) -> list[Score]:
+def _singing_scores(dataset: str, split: str, scores: MeanSingingScores) -> list[Score]:
     figures = {"NSDR": scores.gnsdr, "SIR": scores.gsir, "SAR": scores.gsar}
     return [
         Score(

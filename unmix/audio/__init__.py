@@ -1,4 +1,4 @@
-"""Audio files in and out, as streams of float blocks ``[C, n]``: the only opener of audio files."""
+"""Audio files in and out, as streams of float blocks ``[C, n]``; nothing else opens them."""
 
 from .channels import channel_groups
 from .formats import FORMATS, OutputFormat, format_like, parse_bitrate

@@ -1,7 +1,7 @@
-"""The order of channels, and how they pair for a stereo model.
+"""The order of channels, and which of them form pairs for a stereo model.
 
-Layouts count in the order of WAV files (SMPTE): FL FR FC LFE BL BR BC SL SR, as far as a layout has
-them. Ogg Vorbis and Opus have an order of their own, which stays inside the room `audio`.
+Channels are in the order of WAV files (SMPTE), FL FR FC LFE BL BR BC SL SR, as far as a layout has
+them. The order of Ogg Vorbis and Opus differs and is converted inside ``audio``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
     8: ((0, 1), (2,), (3,), (4, 5), (6, 7)),  # FL FR FC LFE BL BR SL SR
 }
 
-#: For a count of channels: the WAV channel that each channel of an Ogg stream is.
+#: By count of channels: the WAV channel of each channel of an Ogg stream.
 VORBIS_ORDER: dict[int, tuple[int, ...]] = {
     3: (0, 2, 1),  # FL FC FR
     5: (0, 2, 1, 3, 4),  # FL FC FR BL BR
@@ -26,10 +26,10 @@ VORBIS_ORDER: dict[int, tuple[int, ...]] = {
     8: (0, 2, 1, 6, 7, 4, 5, 3),  # FL FC FR SL SR BL BR LFE
 }
 
-#: For a count of channels: what FFmpeg calls the layout with the WAV order above.
+#: By count of channels: FFmpeg's name of the layout with the WAV order above.
 LAYOUT_NAMES = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
-#: For a count of channels: the speakers of a WAV file, as the bits of its channel mask.
+#: By count of channels: the channel mask of a WAV file, a bit per speaker.
 CHANNEL_MASKS = {
     1: 0x4,
     2: 0x3,
@@ -46,16 +46,16 @@ def channel_groups(channels: int) -> tuple[tuple[int, ...], ...]:
     """Return which channels of a layout go through a stereo model together.
 
     Left and right of front, back and sides are pairs; centre and low-frequency channels are
-    alone. A count without a usual layout gives single channels.
+    single, as are all channels of a count without a usual layout.
 
     Args:
-        channels: Count of channels in the usual order of WAV files, at least 1.
+        channels: count of channels, at least 1.
 
     Returns:
-        Tuples of channel indices that together hold every channel once, in ascending order.
+        Tuples of channel indices, every channel once, in ascending order.
 
     Raises:
-        ValueError: `channels` is less than 1.
+        ValueError: ``channels`` is less than 1.
     """
     if channels < 1:
         raise ValueError(f"expected at least one channel, got {channels}")

@@ -1,4 +1,4 @@
-"""The contract of a decoder, and the decoder that libsndfile gives us."""
+"""What a decoder does, and the decoder of libsndfile."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from .._types import Samples
 from .channels import VORBIS_ORDER
 from .headers import Header
 from .info import AudioInfo, libsndfile_name
 
-#: Samples per channel asked of a decoder at once: large enough to be fast, small enough to stream.
+#: Samples per channel to decode at once: enough to be fast, few enough to stream.
 PIECE = 65536
 
 _BIT_DEPTHS = {
@@ -32,24 +32,24 @@ _BIT_DEPTHS = {
 }
 _CONTAINERS = {"wavex": "wav", "rf64": "wav", "mpeg": "mp3"}
 _VORBIS_WALK = 20  # seconds of Vorbis decoded to reach an excerpt; 20 ms of work
-_MAX_LENGTH = 1 << 60  # libsndfile says about 2**63 where it does not know
+_MAX_LENGTH = 1 << 60  # libsndfile returns about 2**63 where it does not know
 
 
-class DecodeStopped(Exception):  # noqa: N818  (not an error of its own: another decoder goes on)
-    """The decoder cannot go on; what it gave so far is right."""
+class DecodeStopped(Exception):  # noqa: N818  (not a failure: another decoder takes over)
+    """The decoder cannot continue; what it has decoded so far is correct."""
 
 
 class Decoder(Protocol):
-    """An open file that gives its samples once, in pieces of any length."""
+    """An open file, decoded once, in pieces of any length."""
 
     info: AudioInfo
-    #: What went wrong inside and was mended, as sentences without the file's name.
     damage: list[str]
-    #: Samples per channel that may be missing at the end without meaning anything.
+    """What was wrong inside and was repaired, without the file's name."""
     tolerance: int
+    """Samples per channel that may be missing at the end of an undamaged file."""
 
-    def pieces(self) -> Iterator[NDArray[np.float32]]:
-        """Yield samples ``[C, n]``; raise `DecodeStopped` where the decoder cannot go on."""
+    def pieces(self) -> Iterator[Samples]:
+        """Yield samples ``[C, n]``; raise ``DecodeStopped`` where the decoder cannot continue."""
         ...
 
     def close(self) -> None:
@@ -58,13 +58,13 @@ class Decoder(Protocol):
 
 
 class SoundFileDecoder:
-    """libsndfile: exact, fast and seekable, for the formats it knows well."""
+    """Decoding by libsndfile: exact, fast and seekable, for the formats it reads well."""
 
     def __init__(self, path: Path, header: Header) -> None:
         """Open the file.
 
         Raises:
-            DecodeStopped: libsndfile cannot read the file, or not its length.
+            DecodeStopped: libsndfile cannot read the file, or does not know its length.
         """
         try:
             self._file = soundfile.SoundFile(libsndfile_name(path))
@@ -75,34 +75,34 @@ class SoundFileDecoder:
             raise DecodeStopped("no length in the header")
         self.info = _info(self._file, path, header)
         self.damage: list[str] = []
-        # A lost Ogg page and a granule that starts late look the same: be lenient there.
+        # A lost Ogg page and a granule position that starts late look the same.
         self.tolerance = self.info.sample_rate // 10 if self.info.container == "ogg" else 0
         order = VORBIS_ORDER.get(self.info.channels) if self.info.container == "ogg" else None
         self._rows = None if order is None else np.argsort(order)
 
-    def pieces(self) -> Iterator[NDArray[np.float32]]:
-        """Yield samples ``[C, n]`` from where the file stands."""
+    def pieces(self) -> Iterator[Samples]:
+        """Yield samples ``[C, n]`` from the current position."""
         while True:
             piece = self._read(PIECE)
             if piece.shape[1] == 0:
                 return
             yield piece
 
-    def excerpt(self, start: int, length: int) -> NDArray[np.float32]:
-        """Return samples ``[C, length]`` from `start`, fewer where the file ends before.
+    def excerpt(self, start: int, length: int) -> Samples:
+        """Return samples ``[C, length]`` from ``start``; fewer if the file ends before.
 
-        libsndfile's jumps in Vorbis land beside the mark now and then (5 of 300 in a song, by 79
-        samples or at the end), and in the last page of Opus: read up to the mark instead.
+        libsndfile sometimes seeks to a wrong sample in Vorbis (5 of 300 in a song, by 79 samples or
+        at the end) and in the last page of Opus: decode up to ``start`` instead.
 
         Raises:
-            DecodeStopped: Another decoder is better at this.
+            DecodeStopped: another decoder does this better.
         """
         frames, near = self._file.frames, self.info.sample_rate
         start = min(start, frames)
         jump = start
         if self.info.codec == "vorbis":
             if start > _VORBIS_WALK * near:
-                raise DecodeStopped("too far to read up to")
+                raise DecodeStopped("too far to decode up to")
             jump = 0
         elif self.info.codec == "opus":
             jump = max(0, min(start, frames - near) - near // 4)
@@ -116,7 +116,7 @@ class SoundFileDecoder:
         """Close the file."""
         self._file.close()
 
-    def _read(self, length: int) -> NDArray[np.float32]:
+    def _read(self, length: int) -> Samples:
         try:
             frames = self._file.read(length, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError) as error:

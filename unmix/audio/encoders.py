@@ -1,4 +1,4 @@
-"""Encoders for everything but WAV: libsndfile's, and FFmpeg's AAC."""
+"""Encoders for every format but WAV: libsndfile's, and FFmpeg's AAC."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import soundfile
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from numpy.typing import NDArray
 
+from .._types import Samples
 from .channels import LAYOUT_NAMES, VORBIS_ORDER
 from .formats import OutputFormat
 from .info import libsndfile_name
 from .wav import WavEncoder, to_integers
 
-_PIECE = 16384  # samples: libvorbis puts a whole call on the stack
+_PIECE = 16384  # samples at once: libvorbis puts all of a call on the stack
 _SUBTYPES = {
     "mp3": ("MP3", "MPEG_LAYER_III"),
     "ogg": ("OGG", "VORBIS"),
@@ -26,13 +26,13 @@ _SUBTYPES = {
 }
 #: Bits per second of stereo Vorbis for libsndfile's compression levels 0, 0.1, ... 1.
 _VORBIS_RATES = (500, 320, 256, 224, 192, 160, 128, 112, 96, 80, 64)
-_OPUS_RANGE = (6000, 256_000)  # bits/s of a channel for libsndfile's compression levels 1 and 0
+_OPUS_RANGE = (6000, 256_000)  # bits/s per channel at libsndfile's compression levels 1 and 0
 
 
 class Encoder(Protocol):
     """A file that grows block by block."""
 
-    def write(self, block: NDArray[np.float32]) -> None:
+    def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
         ...
 
@@ -41,15 +41,15 @@ class Encoder(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file without completing it."""
         ...
 
 
 class SoundFileEncoder:
-    """flac, aiff, mp3, ogg and opus by libsndfile.
+    """Encoding of flac, aiff, mp3, ogg and opus by libsndfile.
 
-    MP3 gets the header that tells players the encoder's delay and padding, so that it plays with
-    the length it was given; its bit rate is constant. Ogg Vorbis's is an aim.
+    An MP3 has a constant bit rate, and a header with the encoder's delay and padding, so that it
+    plays with its exact length. The bit rate of Ogg Vorbis is approximate.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SoundFileEncoder:
             bitrate_mode="CONSTANT" if name == "mp3" else None,
         )
 
-    def write(self, block: NDArray[np.float32]) -> None:
+    def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
         for start in range(0, block.shape[1], _PIECE):
             piece = block[:, start : start + _PIECE]
@@ -82,7 +82,7 @@ class SoundFileEncoder:
             if self._bits is None:
                 self._file.write(np.ascontiguousarray(piece.T))
             else:
-                # libsndfile takes the upper bits of 32; its own scaling of floats is not exact.
+                # libsndfile uses the upper bits of 32; its own scaling of floats is not exact.
                 integers = to_integers(piece, self._bits) << (32 - self._bits)
                 self._file.write(np.ascontiguousarray(integers.T))
 
@@ -90,17 +90,17 @@ class SoundFileEncoder:
         """Complete the file and close it."""
         empty = self._file.format == "FLAC" and self._file.frames == 0
         self._file.close()
-        if empty:  # libsndfile writes the header with the first samples only
+        if empty:  # libsndfile writes the header only with the first samples
             self._path.write_bytes(self._empty_flac)
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file without completing it."""
         with suppress(soundfile.LibsndfileError):
             self._file.close()
 
 
 def _flac_header(sample_rate: int, channels: int, bits: int) -> bytes:
-    """Return a whole FLAC file without samples: its mark and the block STREAMINFO."""
+    """Return a whole FLAC file without samples: its marker and the block STREAMINFO."""
     sizes = (4096).to_bytes(2, "big") * 2 + bytes(6)
     form = sample_rate << 44 | (channels - 1) << 41 | (bits - 1) << 36
     return b"fLaC" + bytes([0x80, 0, 0, 34]) + sizes + form.to_bytes(8, "big") + bytes(16)
@@ -123,9 +123,9 @@ def _compression(output_format: OutputFormat, sample_rate: int, channels: int) -
 
 
 class AacEncoder:
-    """AAC in an m4a file by FFmpeg.
+    """Encoding of AAC in an m4a file by FFmpeg.
 
-    The movie's clock counts samples, so that its edit list tells delay and length exactly.
+    The movie's clock counts samples, so that its edit list has the exact delay and length.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class AacEncoder:
             self._file.close()
             raise
 
-    def write(self, block: NDArray[np.float32]) -> None:
+    def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
         for start in range(0, block.shape[1], _PIECE):
             piece = np.ascontiguousarray(block[:, start : start + _PIECE])
@@ -165,7 +165,7 @@ class AacEncoder:
             self._file.close()
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file without completing it."""
         with suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
         self._file.close()
@@ -177,7 +177,7 @@ def open_encoder(
     """Open a new file of a format for writing.
 
     Raises:
-        OSError: The file cannot be made.
+        OSError: the file cannot be made.
     """
     if output_format.name == "wav":
         bits = output_format.bit_depth or 16

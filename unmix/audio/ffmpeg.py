@@ -1,4 +1,4 @@
-"""The decoder that FFmpeg gives us (PyAV): MP3, everything that is not plain, and videos' sound."""
+"""The decoder of FFmpeg (PyAV): MP3, videos' sound, and whatever libsndfile cannot read."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
+from .._types import Samples
 from ..errors import AudioError
 from .decoders import PIECE
 from .headers import Header
 from .info import AudioInfo
 
-#: Value of full scale for the sample types of FFmpeg; float types need none.
+#: Full scale of FFmpeg's integer sample types.
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31}
 _LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "shorten", "tak")
 _CONTAINERS = {"mov": "mp4", "matroska": "webm"}
-#: Formats whose headers count samples; other lengths FFmpeg estimates from bit rates.
+#: Formats whose headers count samples; FFmpeg estimates the lengths of others from bit rates.
 _EXACT = ("mov", "mp3", "flac", "ogg", "wav", "w64", "aiff", "caf", "ape", "wv", "tta")
-#: More planes than this and PyAV counts them wrong (it reads past the end): pack them first.
+#: With more planes, PyAV miscounts them and reads past the end: pack them first.
 _SAFE_PLANES = 7
-_LONGEST_GAP = 600  # seconds; a larger jump of the clock is not a damaged part but a wrong clock
-_EDIT_ROUNDING = 0.002  # seconds by which an MP4 edit list may be off: it counts in milliseconds
-_PREROLL = 1.0  # seconds decoded and dropped before an excerpt, so that codecs have settled
-_OGG_PREROLL = 10.0  # longer than most Ogg pages: see `_seek`
+_LONGEST_GAP = 600  # seconds; a longer jump is a wrong clock, not a damaged part
+_EDIT_ROUNDING = 0.002  # seconds; an MP4 edit list may be off, as it counts milliseconds
+_PREROLL = 1.0  # seconds to decode and drop before an excerpt, so that codecs settle
+_OGG_PREROLL = 10.0  # longer than most Ogg pages: see ``_seek``
 
 
 class FFmpegDecoder:
     """One audio stream of a file, frame by frame, as float samples at its own rate."""
 
     def __init__(self, path: Path, header: Header, stream: int | None = None) -> None:
-        """Open the file and decode its first frame, which alone knows rate and channels for sure.
+        """Open the file and decode its first frame, the only reliable source of rate and channels.
 
         Args:
-            path: The file.
-            header: What `read_header` found.
-            stream: Which of the audio streams, from 0; None lets FFmpeg choose the best.
+            path: the file.
+            header: what ``read_header`` found.
+            stream: index of the audio stream, from 0; default: the best one, as FFmpeg sees it.
 
         Raises:
-            AudioError: The file is no audio, or has no such stream.
+            AudioError: the file contains no audio, or no such stream.
         """
         self._path = path
         self._header = header
-        self._file = path.open("rb")  # as a file: no name is taken for a protocol or a playlist
+        self._file = path.open("rb")  # as a file: names are not taken for protocols or playlists
         try:
             try:
                 self._container = av.open(self._file, mode="r", metadata_errors="replace")
@@ -59,14 +60,14 @@ class FFmpegDecoder:
                 ) from error
             self._stream = _choose(path, self._container, stream)
             if self._stream.codec_context is None:
-                raise AudioError(f"{path} holds sound in a coding that is unknown here")
+                raise AudioError(f"{path} has audio in an unsupported coding: convert it first")
             self._start()
         except BaseException:
             self.close()
             raise
 
     def _start(self) -> None:
-        """Decode up to the first frame and note what it is."""
+        """Decode the first frame and note its properties."""
         self.damage: list[str] = []
         self._bad = 0  # packets in a row that did not decode
         self._position = 0
@@ -77,17 +78,17 @@ class FFmpegDecoder:
         self._rate = (self._first[0].sample_rate if self._first else stream.rate) or 0
         self._channels = self._first[0].layout.nb_channels if self._first else stream.channels
         if not self._rate or not self._channels:
-            raise AudioError(f"{self._path} has an audio stream of which nothing can be decoded")
+            raise AudioError(f"{self._path} has an audio stream that cannot be decoded")
         self._packer: AudioResampler | None = None
         self._clock = (stream.time_base or Fraction(1, self._rate)) * self._rate
         self.info = self._describe()
-        self._exact = self.info.container == "flac"  # whose every frame knows its place
-        # Some writers of MP3 headers count one frame too many; other clocks are rounded.
+        self._exact = self.info.container == "flac"  # whose frames have positions
+        # Some MP3 headers count one frame too many; other clocks are rounded.
         frame = 1152 if self.info.container == "mp3" else self._rate // 10
         self.tolerance = 0 if self._exact else frame
 
-    def pieces(self) -> Iterator[NDArray[np.float32]]:
-        """Yield samples ``[C, n]``; parts that do not decode become silence of the same length."""
+    def pieces(self) -> Iterator[Samples]:
+        """Yield samples ``[C, n]``; damaged parts become silence of the same length."""
         held: tuple[AudioFrame, int] | None = None
         for frame, duration, bad in self._all_frames():
             if held is not None:
@@ -100,8 +101,8 @@ class FFmpegDecoder:
         if self._bad and self._header.kind != "mpeg":
             self.damage.append("its end did not decode")
 
-    def excerpt(self, start: int, length: int) -> NDArray[np.float32]:
-        """Return samples ``[C, length]`` from `start`, fewer where the file ends before."""
+    def excerpt(self, start: int, length: int) -> Samples:
+        """Return samples ``[C, length]`` from ``start``; fewer if the file ends before."""
         self._seek(start)
         if self._position > start:
             self._container.seek(0)
@@ -124,9 +125,9 @@ class FFmpegDecoder:
         self._file.close()
 
     def _seek(self, start: int) -> None:
-        """Go to a frame a little before a sample, where the stream's clock counts samples.
+        """Seek to a frame a little before a sample, if the stream's clock counts samples.
 
-        Where it does not, stay: decoding from the beginning is always right.
+        Otherwise stay: decoding from the beginning is always right.
         """
         preroll = _OGG_PREROLL if self.info.container == "ogg" else _PREROLL
         target = start - round(preroll * self._rate)
@@ -135,8 +136,8 @@ class FFmpegDecoder:
         self._container.seek(int(target / self._clock) + self._origin, stream=self._stream)
         self._stream.codec_context.flush_buffers()
         self._frames = self._decode()
-        # FFmpeg's clock for Vorbis is off by half a window in the page it jumps to, and wherever
-        # windows change their length, but right on the average: believe the median.
+        # After seeking in Vorbis, FFmpeg's clock is off by half a window in the first page and
+        # wherever windows change their length, but right on average: use the median.
         counted, offsets = 0, []
         for frame in self._frames:
             self._first = frame
@@ -152,7 +153,7 @@ class FFmpegDecoder:
         yield from self._frames
 
     def _decode(self) -> Iterator[tuple[AudioFrame, int, bool]]:
-        """Yield each frame with its packet's length on the clock and whether damage precedes it."""
+        """Yield each frame, its packet's duration on the clock, and whether damage precedes it."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -174,13 +175,13 @@ class FFmpegDecoder:
                 own = packet.pts is not None and frame.pts == packet.pts
                 yield frame, (packet.duration or 0) if own else 0, bad
 
-    def _samples(self, frame: AudioFrame) -> NDArray[np.float32]:
-        """Convert a frame of any sample type to float ``[C, n]``; full scale is 1."""
+    def _samples(self, frame: AudioFrame) -> Samples:
+        """Convert a frame of any sample type to float ``[C, n]``, full scale 1."""
         channels = frame.layout.nb_channels
         if frame.sample_rate != self._rate or channels != self._channels:
             raise AudioError(
                 f"{self._path} changes from {self._channels} channels at {self._rate} Hz to "
-                f"{channels} channels at {frame.sample_rate} Hz on the way: split it there first"
+                f"{channels} channels at {frame.sample_rate} Hz: split it there first"
             )
         if frame.format.is_planar and channels > _SAFE_PLANES:
             frame = self._packed(frame)
@@ -188,7 +189,7 @@ class FFmpegDecoder:
             array: NDArray[Any] = frame.to_ndarray()
         except ValueError as error:
             raise AudioError(
-                f"{self._path} holds samples of an unknown type, {frame.format.name}"
+                f"{self._path} has samples of an unsupported type, {frame.format.name}"
             ) from error
         if not frame.format.is_planar:
             array = array.reshape(-1, channels).T
@@ -204,17 +205,17 @@ class FFmpegDecoder:
             self._packer = AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
         return self._packer.resample(frame)[0]
 
-    def _given(self, piece: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _given(self, piece: Samples) -> Samples:
         self._position += piece.shape[1]
         return piece
 
     def _at(self, frame: AudioFrame) -> int:
-        """Return where a frame belongs, in samples from the first frame's start."""
+        """Return the position of a frame in samples from the start of the first one."""
         if frame.pts is None or self._origin is None:
             return self._position
         return round((frame.pts - self._origin) * self._clock)
 
-    def _silence_until(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
+    def _silence_until(self, frame: AudioFrame) -> Iterator[Samples]:
         gap = self._at(frame) - self._position
         end = self.info.length or self._position + _LONGEST_GAP * self._rate
         if gap <= 0 or self._position + gap > end:
@@ -228,11 +229,11 @@ class FFmpegDecoder:
             yield self._given(np.zeros((self._channels, min(gap, PIECE)), np.float32))
             gap = self._at(frame) - self._position
 
-    def _trimmed_end(self, frame: AudioFrame, duration: int) -> NDArray[np.float32]:
-        """Cut the padding off the last frame, where FFmpeg leaves that to the player.
+    def _trimmed_end(self, frame: AudioFrame, duration: int) -> Samples:
+        """Cut the padding off the last frame, if FFmpeg leaves that to the player.
 
-        In an MP4 the last packet's own duration is exact; an edit list may end earlier still. An
-        MP3's count of samples is exact unless it is wrong by whole frames.
+        In an MP4, the duration of the last packet is exact; an edit list may end even earlier. The
+        sample count of an MP3 is exact unless it is wrong by whole frames.
         """
         samples = self._samples(frame)
         length = samples.shape[1]
@@ -263,7 +264,7 @@ class FFmpegDecoder:
             length, estimate = round(container.duration * self._rate / 1_000_000), True
         bits = stream.format.bits if lossless else None
         if (bits == 32 and not codec.startswith("pcm_")) or codec.startswith("pcm_s24"):
-            bits = 24  # FFmpeg gives 24 bits in the upper part of 32
+            bits = 24  # FFmpeg returns 24 bits in the upper part of 32
         return AudioInfo(
             sample_rate=self._rate,
             channels=self._channels,
@@ -278,10 +279,10 @@ class FFmpegDecoder:
 
 
 def _choose(path: Path, container: av.container.InputContainer, stream: int | None) -> AudioStream:
-    """Return the wanted audio stream of a container."""
+    """Return an audio stream of a container: the one asked for, or the best."""
     streams = container.streams.audio
     if not streams:
-        raise AudioError(f"{path} has no audio stream: nothing to read")
+        raise AudioError(f"{path} has no audio stream")
     if stream is None:
         best = container.streams.best("audio")
         return best if isinstance(best, AudioStream) else streams[0]

@@ -1,4 +1,4 @@
-"""The file formats that can be written: their choices, their limits, the one nearest a song's."""
+"""The file formats that can be written, their options and limits, and which is like a song's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BITRATE_RANGES: dict[FormatName, tuple[int, int]] = {
     "m4a": (32_000, 512_000),
 }
 _MP3_KILOBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-#: The bit rates of MP3 at 32 kHz and above; lower sample rates have fewer.
+#: Bits per second of MP3 at 32 kHz and above; lower sample rates have fewer.
 MP3_BITRATES = tuple(1000 * kilobits for kilobits in _MP3_KILOBITS)
 _SAMPLE_RATES: dict[FormatName, tuple[int, ...]] = {
     "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
@@ -42,37 +42,34 @@ _MAX_CHANNELS: dict[FormatName, int] = {
     "opus": 8,
     "m4a": 6,
 }
-_LOWEST_LIKE = 128_000  # bits/s: a second lossy coding below this is heard
+_LOWEST_LIKE = 128_000  # bits/s: a second lossy coding below this is audible
 _HIGHEST_FLAC_RATE = 655_350
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFormat:
-    """A file format with its choices; `parse` makes one from a user's words.
-
-    Attributes:
-        name: One of `FORMATS`.
-        bit_depth: 16, 24 or (wav only, float) 32; None for lossy formats.
-        bitrate: Bits per second of all channels together; None for lossless formats.
-    """
+    """A file format with its options; ``parse`` makes one from a user's choices."""
 
     name: FormatName
     bit_depth: int | None = None
+    """16, 24 or (wav only, float) 32; None for lossy formats."""
     bitrate: int | None = None
+    """Bits per second of all channels together; None for lossless formats."""
 
     @classmethod
     def parse(
         cls, name: str, bit_depth: int | None = None, bitrate: int | str | None = None
     ) -> Self:
-        """Make a format of a user's choices; what is not chosen gets the usual value.
+        """Return a format with a user's choices.
 
         Args:
-            name: One of `FORMATS`, in any case, with or without a leading dot.
-            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff.
-            bitrate: Bits per second, or text for `parse_bitrate`, for lossy formats.
+            name: one of ``FORMATS``, in any case, with or without a leading dot.
+            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; default: 16.
+            bitrate: bits per second, or text for ``parse_bitrate``, for lossy formats; default:
+                the usual high quality of the format.
 
         Raises:
-            ConfigError: The choices do not fit together; the sentence lists those that do.
+            ConfigError: the format is unknown, or the choices do not fit together.
         """
         key = name.lower().removeprefix(".")
         if key not in FORMATS:
@@ -86,23 +83,23 @@ class OutputFormat:
 
     @property
     def extension(self) -> str:
-        """The end of a file's name, with the dot."""
+        """Ending of a file's name, with the dot."""
         return f".{self.name}"
 
     @property
     def is_float(self) -> bool:
-        """Whether samples above full scale survive: only in 32-bit wav."""
+        """Whether samples above full scale are kept, which only 32-bit wav does."""
         return self.name == "wav" and self.bit_depth == 32
 
     @property
     def lossy(self) -> bool:
-        """Whether the format throws something away."""
+        """Whether the coding loses information."""
         return self.name not in _BIT_DEPTHS
 
     def sample_rate_for(self, rate: int) -> int:
-        """Return the rate in Hz that a file for samples of this rate has.
+        """Return the sample rate in Hz of a file for samples of a given rate.
 
-        The same rate where the format knows it, else the next higher one it knows, else (above
+        The same rate if the format supports it, else the next higher supported one, else (above
         all of them) 44.1 kHz for its multiples and the highest one for others.
         """
         known = _SAMPLE_RATES.get(self.name)
@@ -116,7 +113,7 @@ class OutputFormat:
         return 44100 if rate % 44100 == 0 and 44100 in known else known[-1]
 
     def bitrate_for(self, rate: int) -> int | None:
-        """Return the bit rate used at a sample rate: low rates of MP3 have a lower maximum."""
+        """Return the bit rate at a sample rate: low sample rates of MP3 have a lower maximum."""
         if self.bitrate is None or self.name != "mp3":
             return self.bitrate
         return min(self.bitrate, 320_000 if rate >= 32000 else 160_000 if rate >= 16000 else 64_000)
@@ -125,14 +122,14 @@ class OutputFormat:
         """Refuse what the format cannot hold.
 
         Raises:
-            AudioError: Too many channels or too high a rate; the sentence names a remedy.
+            AudioError: there are too many channels, or the sample rate is too high.
         """
         most = _MAX_CHANNELS[self.name]
         if not 1 <= channels <= most:
             remedy = "use flac or wav" if channels <= _MAX_CHANNELS["flac"] else "use wav"
             raise AudioError(f"{self.name} holds 1 to {most} channels, not {channels}: {remedy}")
         if sample_rate < 1:
-            raise AudioError(f"a sample rate of {sample_rate} Hz cannot be written")
+            raise AudioError(f"a sample rate of {sample_rate} Hz is not supported: use 1 or more")
         if self.name == "flac" and sample_rate > _HIGHEST_FLAC_RATE:
             raise AudioError(
                 f"flac holds up to {_HIGHEST_FLAC_RATE} Hz, not {sample_rate}: use wav"
@@ -142,27 +139,27 @@ class OutputFormat:
 def parse_bitrate(text: str) -> int:
     """Return bits per second for text such as "320k", "192kbps" or "256000".
 
-    Plain numbers below 1000 are meant in thousands, as everybody says them.
+    Plain numbers below 1000 count thousands, as in everyday use.
 
     Raises:
-        ConfigError: The text is no bit rate.
+        ConfigError: the text is not a bit rate.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)(?:bps|bit/s|b/s)?\s*", text.lower())
     value = float(match[1]) if match else 0.0
     if match is None or value <= 0:
-        raise ConfigError(f"unknown bit rate {text!r}; write for example 320k")
+        raise ConfigError(f"unknown bit rate {text!r}; use for example 320k")
     return round(value * 1000) if match[2] or value < 1000 else round(value)
 
 
 def format_like(info: AudioInfo, path: str | PathLike[str]) -> OutputFormat:
-    """Return the format a song came in, or the nearest that can be written.
+    """Return the format of a song, or the nearest that can be written.
 
-    Lossy formats keep about their bit rate (never below 128 kbit/s, 320 for an MP3 that does not
-    say), lossless ones their bit depth. What cannot be written becomes m4a or flac.
+    Lossy formats keep about their bit rate (at least 128 kbit/s; 320 for an MP3 whose bit rate is
+    unknown), lossless ones their bit depth. Formats that cannot be written become m4a or flac.
 
     Args:
-        info: The song's header.
-        path: The song; its name decides between "ogg" and "opus" only where the codec does not.
+        info: the song's header.
+        path: the song; an MP3 stream stays mp3 only in a file with that ending.
     """
     name = _similar_name(info, Path(path).suffix.lower())
     if name in _BIT_DEPTHS:

@@ -1,8 +1,8 @@
-"""What the first (and last) bytes of a file say that the decoders do not pass on.
+"""What the first and last bytes of a file say that the decoders do not report.
 
-libsndfile clips the length of a cut WAV file to what is there, follows the first link of a chained
-Ogg stream only, and writes notes about odd MP3 files to stderr. So the kind of a file is found here
-and decides which decoder reads it, together with the length that the header promised.
+libsndfile reduces the length of a truncated WAV file to what is there, decodes only the first link
+of a chained Ogg stream, and writes notes about odd MP3 files to stderr. So the kind of a file is
+found here, which decides the decoder, and so is the length that the header promises.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-#: First bytes of the formats that libsndfile reads as well as anybody.
+#: First bytes of the formats that libsndfile reads well.
 _SOUNDFILE_MAGIC = {
     b"RIFF": "wav",
     b"RIFX": "wav",
@@ -28,35 +28,32 @@ _SOUNDFILE_MAGIC = {
     b"NIST": "nist",
     b"Crea": "voc",
 }
-#: A WAV that is written to a pipe cannot know its size: writers put one of these or more.
+#: A WAV that is written to a pipe cannot know its size: writers put this or more.
 _UNKNOWN_SIZE = 0x7FFF0000
-_TAIL = 65536 + 4096  # an Ogg page is at the most 65307 bytes
+_TAIL = 65536 + 4096  # an Ogg page has at most 65307 bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What is known of a file before a decoder opens it.
-
-    Attributes:
-        kind: "wav", "aiff", "flac", "ogg", "mpeg", ... or "" where the first bytes are unknown.
-        soundfile: Whether libsndfile reads such a file, and reads it whole.
-        promised: Samples per channel that the header promises, where only the header tells.
-        endless: An Ogg stream without its end mark: it was cut.
-        exact_length: False where the length is a guess: MP3 without a count, chained Ogg.
-    """
+    """What is known of a file before a decoder opens it."""
 
     kind: str
+    """"wav", "aiff", "flac", "ogg", "mpeg", ... or "" if the first bytes are unknown."""
     soundfile: bool
+    """Whether libsndfile reads such a file completely."""
     promised: int | None = None
+    """Samples per channel that the header promises, if the decoder does not report them."""
     endless: bool = False
+    """Whether it is an Ogg stream without its end marker, hence truncated."""
     exact_length: bool = True
+    """False if the length is a guess: MP3 without a frame count, chained Ogg."""
 
 
 def read_header(path: Path) -> Header:
-    """Look at the first and last bytes of a file.
+    """Read the first and last bytes of a file.
 
     Raises:
-        OSError: The file cannot be opened.
+        OSError: the file cannot be opened.
     """
     with path.open("rb") as file:
         head = file.read(12)
@@ -73,7 +70,7 @@ def read_header(path: Path) -> Header:
 
 
 def _chunks(file: BinaryIO, *, little: bool) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the chunks of a RIFF or AIFF file as name, size and position of the content."""
+    """Yield name, size and content position of the chunks of a RIFF or AIFF file."""
     position = 12
     while True:
         file.seek(position)
@@ -86,7 +83,7 @@ def _chunks(file: BinaryIO, *, little: bool) -> Iterator[tuple[bytes, int, int]]
 
 
 def _wav_header(file: BinaryIO, *, little: bool) -> Header:
-    """Find how many samples a WAV or RF64 header promises, if it promises any."""
+    """Find how many samples the header of a WAV or RF64 file promises, if any."""
     end = file.seek(0, os.SEEK_END)
     order = "<" if little else ">"
     block = 0
@@ -112,7 +109,7 @@ def _wav_header(file: BinaryIO, *, little: bool) -> Header:
 
 
 def _is_chunk(file: BinaryIO, position: int, end: int) -> bool:
-    """Say whether another chunk starts here: a printable name, and a size that fits the file."""
+    """Return whether another chunk starts here: a printable name and a size within the file."""
     file.seek(position)
     head = file.read(8)
     if len(head) < 8 or not all(32 <= byte < 127 for byte in head[:4]):
@@ -134,8 +131,8 @@ def _aiff_promise(file: BinaryIO) -> int | None:
 def _ogg_header(file: BinaryIO) -> Header:
     """Compare the first page of an Ogg file with its last one.
 
-    Another serial number at the end means several streams in a row, of which libsndfile plays
-    the first only; a last page without the end mark means that the file was cut.
+    Another serial number at the end means several streams in a row, of which libsndfile decodes
+    only the first; a last page without the end marker means that the file is truncated.
     """
     file.seek(0)
     first = file.read(27)
@@ -153,7 +150,7 @@ def _ogg_header(file: BinaryIO) -> Header:
 
 
 def _has_length_frame(file: BinaryIO) -> bool:
-    """Say whether an MP3 file counts its frames (Xing, Info or VBRI): else lengths are guesses."""
+    """Return whether an MP3 file counts its frames (Xing, Info or VBRI), so its length is exact."""
     file.seek(0)
     head = file.read(10)
     start = 0

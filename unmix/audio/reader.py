@@ -1,7 +1,7 @@
 """Reading: any file with sound in it becomes a stream of float blocks ``[C, n]``.
 
-libsndfile reads what it reads well; FFmpeg (PyAV) reads the rest, and takes over from the sample
-reached where libsndfile gives up. Nothing here holds more than a few blocks.
+libsndfile reads the formats it reads well; FFmpeg (PyAV) reads the rest, and takes over at the
+sample where libsndfile gives up. Memory holds a few blocks at a time.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._types import Samples
 from ..errors import AudioError
 from .decoders import DecodeStopped, SoundFileDecoder
 from .ffmpeg import FFmpegDecoder
@@ -26,14 +25,14 @@ BLOCK = 65536
 
 
 class AudioReader:
-    """An open audio file; made by `open_audio`, closed by the `with` statement.
+    """An open audio file; opened by ``open_audio``, closed by the ``with`` statement.
 
     Attributes:
-        path: The file.
-        info: What its header promises.
-        warnings: Sentences about what had to be mended or is missing; complete at the end.
+        path: the file.
+        info: what its header promises.
+        warnings: sentences on what was repaired or is missing; complete at the end of the file.
         complete: False as soon as a part is known not to have decoded.
-        samples_read: Samples per channel given out so far.
+        samples_read: samples per channel returned so far.
     """
 
     def __init__(self, path: Path, *, stream: int | None = None) -> None:
@@ -50,7 +49,7 @@ class AudioReader:
 
     @property
     def sample_rate(self) -> int:
-        """Rate in Hz."""
+        """Hz."""
         return self.info.sample_rate
 
     @property
@@ -60,21 +59,21 @@ class AudioReader:
 
     @property
     def repaired(self) -> int:
-        """Count of samples so far that were not numbers, and were replaced by 0."""
+        """Count of samples so far that were NaN or infinity and became 0."""
         return self._repaired
 
-    def blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, size: int = BLOCK) -> Iterator[Samples]:
         """Yield the samples as C-contiguous float32 blocks ``[C, n]``, full scale 1.
 
-        Values above full scale stay; NaN and infinity become 0, and a warning counts them. The
-        file is a stream: a second call goes on where the first one stopped.
+        Values above full scale stay; NaN and infinity become 0, and a warning counts them. A
+        second call continues where the first one stopped.
 
         Args:
-            size: Length of every block but the last, in samples per channel.
+            size: length of every block but the last, in samples per channel.
 
         Raises:
-            AudioError: The file changes its rate or channels on the way.
-            ValueError: `size` is less than 1.
+            AudioError: the sample rate or the channels change within the file.
+            ValueError: ``size`` is less than 1.
         """
         if size < 1:
             raise ValueError(f"expected blocks of at least one sample, got {size}")
@@ -90,16 +89,11 @@ class AudioReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _pieces(self) -> Iterator[NDArray[np.float32]]:
-        """Yield what the decoder gives; if it stops, what another one gives from there."""
+    def _pieces(self) -> Iterator[Samples]:
+        """Yield what the decoder returns; if it stops, continue with another one."""
         try:
             for piece in self._decoder.pieces():
                 self._decoded += piece.shape[1]
@@ -112,8 +106,8 @@ class AudioReader:
                 self._decoded += fresh.shape[1]
                 yield self._repair(fresh)
 
-    def _other_pieces(self) -> Iterator[NDArray[np.float32]]:
-        """Decode the file again with FFmpeg, at the rate and channels already promised."""
+    def _other_pieces(self) -> Iterator[Samples]:
+        """Decode the file again with FFmpeg, at the rate and channels promised already."""
         self._decoder.close()
         try:
             decoder = FFmpegDecoder(self.path, self._header, self._stream_index)
@@ -124,14 +118,14 @@ class AudioReader:
         if decoder.info.channels != self.channels:
             self.complete = False
             return
-        # libsndfile decodes Opus at the rate of the original, FFmpeg always at 48 kHz.
+        # libsndfile decodes Opus at its original rate, FFmpeg always at 48 kHz.
         resampler = Resampler(decoder.info.sample_rate, self.sample_rate, self.channels)
         for piece in decoder.pieces():
             yield resampler.push(piece)
         yield resampler.finish()
 
-    def _repair(self, piece: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Replace NaN and infinity by 0, in one warning that counts them all."""
+    def _repair(self, piece: Samples) -> Samples:
+        """Replace NaN and infinity by 0, with one warning that counts them all."""
         finite = np.isfinite(piece)
         if finite.all():
             return piece
@@ -149,7 +143,7 @@ class AudioReader:
         return np.where(finite, piece, np.float32(0))
 
     def _check_end(self) -> None:
-        """Compare what decoded with what was promised, and say what is missing."""
+        """Compare the decoded length with the promised one, and warn of what is missing."""
         decoder, info, name = self._decoder, self.info, self.path.name
         promised = None if info.length_is_estimate else info.length
         decoded = f"decoded {self._decoded / info.sample_rate:.1f} s"
@@ -172,22 +166,20 @@ def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> Audio
     """Open a file with sound in it.
 
     Args:
-        path: The file; its content decides, not its name.
-        stream: Which audio stream of a file with several, from 0; None takes the best.
+        path: the file; its format is recognized by its content, not its name.
+        stream: index of the audio stream, from 0; default: the best one.
 
     Raises:
-        AudioError: There is no such file, or nothing in it is audio.
+        AudioError: there is no such file, or it contains no audio.
     """
     return AudioReader(Path(path), stream=stream)
 
 
-def read_audio(
-    path: str | PathLike[str], *, stream: int | None = None
-) -> tuple[NDArray[np.float32], int]:
-    """Return all samples ``[C, N]`` of a file, full scale 1, and their rate in Hz.
+def read_audio(path: str | PathLike[str], *, stream: int | None = None) -> tuple[Samples, int]:
+    """Return all samples ``[C, N]`` of a file, full scale 1, and their sample rate in Hz.
 
     Raises:
-        AudioError: There is no such file, or nothing in it is audio.
+        AudioError: there is no such file, or it contains no audio.
     """
     with open_audio(path, stream=stream) as reader:
         empty = np.zeros((reader.channels, 0), np.float32)
@@ -196,21 +188,21 @@ def read_audio(
 
 def read_excerpt(
     path: str | PathLike[str], start: int, length: int, *, stream: int | None = None
-) -> NDArray[np.float32]:
-    """Return the samples ``[C, length]`` from `start` on; fewer where the file ends before.
+) -> Samples:
+    """Return the samples ``[C, length]`` from ``start`` on; fewer if the file ends before.
 
-    Seeks, so that it costs about the same anywhere in wav, flac, ogg and m4a files (an mp3 is
-    decoded from its beginning). NaN and infinity become 0.
+    It seeks, so that it takes about as long anywhere in wav, flac, ogg and m4a files; an mp3 is
+    decoded from its beginning. NaN and infinity become 0.
 
     Args:
-        path: The file.
-        start: First sample, at least 0.
-        length: Samples per channel, at least 0.
-        stream: Which audio stream of a file with several, from 0; None takes the best.
+        path: the file.
+        start: first sample, at least 0.
+        length: samples per channel, at least 0.
+        stream: index of the audio stream, from 0; default: the best one.
 
     Raises:
-        AudioError: There is no such file, or nothing in it is audio.
-        ValueError: `start` or `length` is negative.
+        AudioError: there is no such file, or it contains no audio.
+        ValueError: ``start`` or ``length`` is negative.
     """
     if start < 0 or length < 0:
         raise ValueError(f"expected an excerpt from 0 on, got start {start}, length {length}")
@@ -226,14 +218,12 @@ def read_excerpt(
     return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _other_excerpt(
-    path: Path, header: Header, info: AudioInfo, start: int, length: int
-) -> NDArray[np.float32]:
-    """Return an excerpt by FFmpeg, at the rate and within the length that libsndfile promised."""
+def _other_excerpt(path: Path, header: Header, info: AudioInfo, start: int, length: int) -> Samples:
+    """Return an excerpt by FFmpeg, at the rate and within the length of libsndfile."""
     decoder = FFmpegDecoder(path, header)
     try:
         if decoder.info.sample_rate != info.sample_rate:
-            with AudioReader(path) as reader:  # Opus at another rate: decode up to the excerpt
+            with AudioReader(path) as reader:  # Opus at another rate: decode up to it
                 return _walked_excerpt(reader, start, length)
         end = start + length if info.length is None else min(start + length, info.length)
         return decoder.excerpt(start, max(0, end - start))
@@ -241,7 +231,7 @@ def _other_excerpt(
         decoder.close()
 
 
-def _walked_excerpt(reader: AudioReader, start: int, length: int) -> NDArray[np.float32]:
+def _walked_excerpt(reader: AudioReader, start: int, length: int) -> Samples:
     parts = [np.zeros((reader.channels, 0), np.float32)]
     for block in reader.blocks():
         begin = reader.samples_read - block.shape[1]
@@ -252,27 +242,27 @@ def _walked_excerpt(reader: AudioReader, start: int, length: int) -> NDArray[np.
 
 
 def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
-    """Return what the header of a file promises, without decoding the file.
+    """Return what the header of a file promises, without decoding it.
 
     Raises:
-        AudioError: There is no such file, or nothing in it is audio.
+        AudioError: there is no such file, or it contains no audio.
     """
     with open_audio(path, stream=stream) as reader:
         return reader.info
 
 
 def _look(path: Path) -> Header:
-    """Read a file's header, and turn what hinders it into one sentence."""
+    """Read a file's header, and turn errors into one sentence."""
     try:
         if path.is_dir():
-            raise AudioError(f"{path} is a folder: name an audio file in it")
+            raise AudioError(f"{path} is a folder: give a file in it")
         if path.stat().st_size == 0:
-            raise AudioError(f"{path} is empty: get the file again")
+            raise AudioError(f"{path} is empty: download or copy it again")
         return read_header(path)
     except FileNotFoundError as error:
         raise AudioError(f"{path} does not exist: check the name") from error
     except PermissionError as error:
-        raise AudioError(f"{path} may not be read: change its permissions") from error
+        raise AudioError(f"{path} is not readable: change its permissions") from error
     except OSError as error:
         raise AudioError(f"{path} cannot be opened: {error.strerror or error}") from error
 
@@ -288,10 +278,8 @@ def _open_decoder(
     return FFmpegDecoder(path, header, stream)
 
 
-def _reblocked(
-    pieces: Iterator[NDArray[np.float32]], channels: int, size: int
-) -> Iterator[NDArray[np.float32]]:
-    """Cut pieces of any length into new blocks of `size`; only the last may be shorter."""
+def _reblocked(pieces: Iterator[Samples], channels: int, size: int) -> Iterator[Samples]:
+    """Cut pieces of any length into new blocks of ``size``; only the last may be shorter."""
     block = np.empty((channels, size), np.float32)
     filled = 0
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Sample rates changed as the samples stream past, by libsoxr: aligned, and of the exact length."""
+"""Streaming resampling by libsoxr: aligned, and of exact length."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from typing import Literal
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
-Quality = Literal["HQ", "VHQ"]
+from .._types import Samples
+
+SoxrQuality = Literal["HQ", "VHQ"]
 
 
 def resampled_length(length: int, from_rate: int, to_rate: int) -> int:
-    """Return how many samples `length` samples become at another rate: the nearest integer."""
+    """Return the count of samples at another rate, rounded to the nearest integer."""
     return round(Fraction(length * to_rate, from_rate))
 
 
 class Resampler:
-    """A stream of blocks at one rate in, at another rate out; equal rates pass through untouched.
+    """Resamples a stream of blocks; if the rates are equal, they pass through unchanged.
 
-    The output starts with the input (no delay), does not depend on how the input is cut into
-    blocks, and `finish` completes it to exactly `resampled_length` samples.
+    The output has no delay, does not depend on how the input is cut into blocks, and is exactly
+    ``resampled_length`` samples long after ``finish``.
     """
 
     def __init__(
-        self, from_rate: int, to_rate: int, channels: int, *, quality: Quality = "VHQ"
+        self, from_rate: int, to_rate: int, channels: int, *, quality: SoxrQuality = "VHQ"
     ) -> None:
         """Start a stream.
 
         Args:
-            from_rate: Rate of the input in Hz.
-            to_rate: Rate of the output in Hz.
-            channels: Count of audio channels.
+            from_rate: sample rate of the input in Hz.
+            to_rate: sample rate of the output in Hz.
+            channels: count of audio channels.
             quality: libsoxr's "HQ" (20 bits) or "VHQ" (28 bits).
 
         Raises:
-            ValueError: A rate or the count of channels is not positive.
+            ValueError: a rate or the count of channels is not positive.
         """
         if from_rate < 1 or to_rate < 1 or channels < 1:
             raise ValueError(
@@ -53,11 +54,11 @@ class Resampler:
             else soxr.ResampleStream(from_rate, to_rate, channels, "float32", quality)
         )
 
-    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the next block ``[C, n]``; return the samples that are final by now, maybe none.
+    def push(self, block: Samples) -> Samples:
+        """Add a block ``[C, n]``; return the samples that are final by now, perhaps none.
 
         Raises:
-            ValueError: The block has another shape.
+            ValueError: the block has another shape.
         """
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise ValueError(f"expected samples [{self.channels}, n], got {block.shape}")
@@ -66,8 +67,8 @@ class Resampler:
             return block if self._stream is None else self._empty()
         return self._given_out(self._run(block, last=False))
 
-    def finish(self) -> NDArray[np.float32]:
-        """End the stream; return what is left of the output."""
+    def finish(self) -> Samples:
+        """End the stream; return the rest of the output."""
         if self._stream is None or self._taken == 0:
             return self._empty()
         rest = self._run(self._empty(), last=True)
@@ -76,29 +77,29 @@ class Resampler:
             rest = np.pad(rest, ((0, 0), (0, missing - rest.shape[1])))
         return self._given_out(np.ascontiguousarray(rest[:, :missing]))
 
-    def _run(self, block: NDArray[np.float32], *, last: bool) -> NDArray[np.float32]:
+    def _run(self, block: Samples, *, last: bool) -> Samples:
         assert self._stream is not None
         interleaved = np.ascontiguousarray(block.T, dtype=np.float32)
         return np.ascontiguousarray(self._stream.resample_chunk(interleaved, last=last).T)
 
-    def _given_out(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _given_out(self, block: Samples) -> Samples:
         self._given += block.shape[1]
         return block
 
-    def _empty(self) -> NDArray[np.float32]:
+    def _empty(self) -> Samples:
         return np.zeros((self.channels, 0), np.float32)
 
 
 def resample(
-    samples: NDArray[np.float32], from_rate: int, to_rate: int, *, quality: Quality = "VHQ"
-) -> NDArray[np.float32]:
-    """Bring samples ``[C, N]`` from one rate to another in one go; see `Resampler`.
+    samples: Samples, from_rate: int, to_rate: int, *, quality: SoxrQuality = "VHQ"
+) -> Samples:
+    """Resample samples ``[C, N]`` in one go; see ``Resampler``.
 
     Returns:
         Samples ``[C, resampled_length(N, from_rate, to_rate)]``, float32.
 
     Raises:
-        ValueError: `samples` is not ``[C, N]``.
+        ValueError: ``samples`` is not ``[C, N]``.
     """
     if samples.ndim != 2:
         raise ValueError(f"expected samples [channel, sample], got {samples.shape}")

@@ -1,7 +1,7 @@
-"""How each family of tags spells the fields: ID3, Vorbis comments, MP4, ASF and APEv2."""
+"""How each family of tags names the fields: ID3, Vorbis comments, MP4, ASF and APEv2."""
 
 # mypy: allow-untyped-calls
-# (mutagen says that it is typed, but most of its functions are not.)
+# (mutagen declares itself typed, but most of its functions are not.)
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MP4 = {
     "copyright": "cprt",
 }
 _MP4_NUMBERS = {"track": "trkn", "disc": "disk"}
-_VORBIS: dict[str, tuple[str, ...]] = {  # the first name is written, all are read
+_VORBIS: dict[str, tuple[str, ...]] = {  # all are read, the first is written
     "title": ("title",),
     "artist": ("artist",),
     "album_artist": ("albumartist", "album artist", "album_artist"),
@@ -80,7 +80,7 @@ Fields = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Cover art: the bytes of an image file, its MIME type, and ID3's number for its kind."""
+    """Cover art: an image file, its MIME type, and its kind as ID3 numbers it."""
 
     data: bytes
     mime: str = "image/jpeg"
@@ -89,7 +89,7 @@ class Picture:
 
 
 def read_fields(file: Any) -> Fields:
-    """Return the fields of an open mutagen file by our names."""
+    """Return the fields of an open mutagen file, by the names of ``Tags.fields``."""
     tags = file.tags
     if isinstance(tags, ID3):
         found = _read_id3(tags)
@@ -133,7 +133,7 @@ def read_pictures(file: Any) -> tuple[Picture, ...]:
 def write_fields(
     file: Any, fields: Mapping[str, tuple[str, ...]], pictures: tuple[Picture, ...]
 ) -> list[str]:
-    """Put fields and cover art into an open mutagen file; return what it has no place for."""
+    """Put fields and cover art into an open mutagen file; return what it cannot hold."""
     tags = file.tags
     if isinstance(tags, ID3):
         _write_id3(tags, fields, pictures)
@@ -160,7 +160,7 @@ def _read_id3(tags: ID3) -> dict[str, list[str]]:
             texts = frame.genres if name == "genre" else frame.text
             found[name] = [str(text) for text in texts]
     found["lyrics"] = [frame.text for frame in tags.getall("USLT")][:1]
-    # Comments with a description are notes of programs: Sound Check (iTunNORM), checksums.
+    # Comments with a description are written by programs: Sound Check (iTunNORM), checksums.
     plain = [frame for frame in tags.getall("COMM") if not frame.desc]
     found["comment"] = [str(text) for frame in plain[:1] for text in frame.text]
     return found
@@ -217,7 +217,7 @@ def _write_mp4(
 
 
 def _read_comments(tags: Any) -> dict[str, list[str]]:
-    """Read Vorbis comments, or APEv2, whose names are much the same."""
+    """Read Vorbis comments or APEv2, which use much the same names."""
     found: dict[str, list[str]] = {}
     for name, keys in _VORBIS.items():
         for key in keys:
@@ -255,7 +255,7 @@ def _to_flac(art: Picture) -> FlacPicture:
 
 
 def _asf_picture(value: bytes) -> Picture:
-    """Take apart ASF's picture: kind, size, two texts in UTF-16 that end with a zero, the image."""
+    """Parse ASF's picture: kind, size, two zero-terminated texts in UTF-16, the image."""
     kind, size = struct.unpack_from("<BI", value)
     texts, start = [], 5
     for _ in range(2):

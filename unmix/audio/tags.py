@@ -1,7 +1,7 @@
-"""Tags: what a song says of itself travels to its stems, whatever the two file formats are.
+"""Reading a song's tags, and copying them to its stems across file formats.
 
-Only the fields listed here travel. ReplayGain, Sound Check and their like never do: they describe
-the loudness of the song, which no stem has.
+Only the fields listed here are copied. ReplayGain, Sound Check and the like are not: they describe
+the loudness of the song, which its stems do not have.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import mutagen
 from ..errors import AudioError
 from .tag_formats import Picture, read_fields, read_pictures, write_fields
 
-#: What FFmpeg calls a field, where mutagen does not know the file format.
+#: FFmpeg's names of the fields, for files that mutagen does not know.
 _FFMPEG_NAMES = {
     "title": "title",
     "artist": "artist",
@@ -34,8 +34,8 @@ _FFMPEG_NAMES = {
     "copyright": "copyright",
 }
 
-#: What FFmpeg calls the file formats that mutagen knows. It takes others for these now and then, as
-#: an AVI for a WAV, and finds them damaged.
+#: FFmpeg's names of the file formats that mutagen knows. It sometimes takes others for these, such
+#: as an AVI for a WAV, and finds them damaged.
 _KNOWN_TO_MUTAGEN = {
     *("aac", "ac3", "aiff", "ape", "asf", "dsf", "eac3", "flac", "mov", "mp3", "mpc", "mpc8"),
     *("ogg", "tak", "tta", "wav", "wv"),
@@ -44,16 +44,13 @@ _KNOWN_TO_MUTAGEN = {
 
 @dataclass(frozen=True, kw_only=True)
 class Tags:
-    """What a file says of its song.
-
-    Attributes:
-        fields: Texts by name: title, artist, album_artist, album, track ("3" or "3/12"), disc,
-            date, genre, composer, lyrics, comment, copyright. A name may have several texts.
-        pictures: Cover art.
-    """
+    """The tags of a file."""
 
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Texts by name: title, artist, album_artist, album, track ("3" or "3/12"), disc, date, genre,
+    composer, lyrics, comment, copyright. A name may have several texts."""
     pictures: tuple[Picture, ...] = ()
+    """Cover art."""
 
     @property
     def title(self) -> str | None:
@@ -62,12 +59,12 @@ class Tags:
 
     @property
     def artist(self) -> str | None:
-        """Who performs; several with commas."""
+        """The artists, separated by commas."""
         return self.text("artist")
 
     @property
     def album_artist(self) -> str | None:
-        """Whose album it is."""
+        """The artists of the album, separated by commas."""
         return self.text("album_artist")
 
     @property
@@ -77,12 +74,12 @@ class Tags:
 
     @property
     def genre(self) -> str | None:
-        """The genre; several with commas."""
+        """The genres, separated by commas."""
         return self.text("genre")
 
     @property
     def date(self) -> str | None:
-        """The date as written, often a year only."""
+        """The date as written, often only a year."""
         return self.text("date")
 
     @property
@@ -102,7 +99,7 @@ class Tags:
         return _number(self.text("disc"))
 
     def text(self, name: str) -> str | None:
-        """Return a field's texts joined by commas, or None where there are none."""
+        """Return a field's texts, separated by commas; None if there are none."""
         return ", ".join(self.fields.get(name, ())) or None
 
 
@@ -112,26 +109,26 @@ def _number(text: str | None) -> int | None:
 
 
 def read_tags(path: str | PathLike[str]) -> Tags:
-    """Return the tags of a file; none where it has none or they are damaged."""
+    """Return the tags of a file, which are empty if they are missing or damaged."""
     return _read(Path(path), [])
 
 
 def copy_tags(
     source: str | PathLike[str], destination: str | PathLike[str], *, stem_title: str | None
 ) -> list[str]:
-    """Write a song's tags to a file made of it; the destination's samples stay as they are.
+    """Copy a song's tags to another audio file, whose samples do not change.
 
     Args:
-        source: The song.
-        destination: A whole audio file.
-        stem_title: Marks the title: "Song (vocals)", where a song without a title is called by its
-            file's name. None leaves the title as it is.
+        source: the song.
+        destination: a complete audio file.
+        stem_title: added to the title, as in "Song (vocals)"; a song without a title has the name
+            of its file. None keeps the title.
 
     Returns:
-        Sentences about what could not be read or written: damaged tags are no failure.
+        Sentences on what could not be read or written: damaged tags are not an error.
 
     Raises:
-        AudioError: The disk is full or read-only.
+        AudioError: the disk is full or read-only.
     """
     source, destination = Path(source), Path(destination)
     warnings: list[str] = []
@@ -149,12 +146,12 @@ def copy_tags(
         return [*warnings, f"the tags of {source.name} could not be written: {_short(error)}"]
     return [
         *warnings,
-        *(f"of the tags of {source.name}, {what} stayed behind" for what in left_out),
+        *(f"the tags of {source.name} were copied without {what}" for what in left_out),
     ]
 
 
 def _read(path: Path, warnings: list[str]) -> Tags:
-    """Read with mutagen, and with FFmpeg where mutagen knows nothing of the file."""
+    """Read tags with mutagen, or with FFmpeg if mutagen finds none."""
     fields: dict[str, tuple[str, ...]] = {}
     pictures: tuple[Picture, ...] = ()
     try:
@@ -162,14 +159,14 @@ def _read(path: Path, warnings: list[str]) -> Tags:
         if file is not None and file.tags is not None:
             fields = read_fields(file)
             pictures = read_pictures(file)
-    except Exception as error:  # mutagen raises whatever a damaged tag makes it stumble over
+    except Exception as error:  # mutagen raises anything on damaged tags
         if not _is_strange(path):
             warnings.append(f"the tags of {path.name} are damaged: {_short(error)}")
     return Tags(fields=fields or _ffmpeg_fields(path), pictures=pictures)
 
 
 def _is_strange(path: Path) -> bool:
-    """Return whether FFmpeg knows a file to be of a format that mutagen does not know."""
+    """Return whether FFmpeg finds that a file has a format that mutagen does not know."""
     try:
         with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
             names = container.format.name.split(",")
@@ -191,12 +188,12 @@ def _ffmpeg_fields(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _write(destination: Path, tags: Tags) -> list[str]:
-    """Write the tags; return what the format has no place for."""
+    """Write the tags; return what the format cannot hold."""
     if not tags.fields and not tags.pictures:
         return []
     file: Any = mutagen.File(destination)
     if file is None:
-        raise ValueError(f"no tags are known for {destination.name}")
+        raise ValueError(f"the format of {destination.name} has no tags")
     if file.tags is None:
         file.add_tags()
     left_out = write_fields(file, tags.fields, tags.pictures)
@@ -205,7 +202,7 @@ def _write(destination: Path, tags: Tags) -> list[str]:
 
 
 def _system_error(error: BaseException | None) -> OSError | None:
-    """Return the operating system's error behind one of mutagen's, which wraps them."""
+    """Return the operating system's error inside one of mutagen's."""
     while error is not None:
         if isinstance(error, OSError):
             return error

@@ -1,4 +1,4 @@
-"""A video's picture with another sound: the picture's packets are copied, never coded again."""
+"""A video's picture with another sound; the picture is copied, not encoded again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from av.stream import Disposition, Stream
 
 from ..errors import AudioError
 
-#: By the end of a video's name: the audio format that its container takes, and plays exactly.
-#: Matroska cannot say where to cut AAC's first samples off; Opus says so itself.
+#: By the ending of a video's name: the audio format that its container plays exactly. Matroska
+#: cannot say how many of AAC's first samples to drop; Opus does so itself.
 SOUND_FORMATS = {".mp4": "m4a", ".m4v": "m4a", ".mov": "m4a", ".mkv": "opus", ".webm": "opus"}
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-# Beginnings of names that tell of the sound's loudness, of its coding, or of the file itself.
+# Beginnings of the names of metadata about the loudness, the coding, or the file itself.
 _STALE = (
     *("replaygain", "r128_", "itunnorm", "itunsmpb"),
     *("encoder", "duration", "major_brand", "minor_version", "compatible_brands"),
@@ -28,7 +28,7 @@ _STALE = (
 
 
 def has_picture(path: Path) -> bool:
-    """Return whether a file holds a moving picture; cover art is none."""
+    """Return whether a file has a moving picture; cover art does not count."""
     try:
         with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
             return bool(_pictures(container))
@@ -37,69 +37,69 @@ def has_picture(path: Path) -> bool:
 
 
 def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) -> None:
-    """Write a video again with another sound.
+    """Write a copy of a video with another sound.
 
-    Picture, subtitles and their fonts keep their coding and their times; the sound starts where the
-    video's own started. Other audio streams stay behind.
+    Picture, subtitles and their fonts keep their coding and times; the sound starts where the
+    video's own starts. Other audio streams are left out.
 
     Args:
-        video: what has the picture; its name's end is one of ``SOUND_FORMATS``. Not changed.
-        sound: an audio file of the format that goes with it.
+        video: the file with the picture; its name's ending is one of ``SOUND_FORMATS``.
+        sound: an audio file of the corresponding format.
         destination: the new file.
-        title: what the new file calls itself.
+        title: the title of the new file.
 
     Raises:
         AudioError: the picture cannot be copied.
         OSError: the file cannot be written.
     """
     container = _CONTAINERS[video.suffix.lower()]
-    # The clock of a movie's edit list, in which the sound's first and last samples are told.
+    # The clock of a movie's edit list, which has the sound's first and last samples.
     options = {"movie_timescale": "48000"} if container in ("mp4", "mov") else {}
     try:
         with (
-            video.open("rb") as seen_file,
-            sound.open("rb") as heard_file,
-            destination.open("w+b") as made_file,
-            av.open(seen_file, "r", metadata_errors="replace") as seen,
-            av.open(heard_file, "r", metadata_errors="replace") as heard,
-            av.open(made_file, "w", format=container, container_options=options) as made,
+            video.open("rb") as video_file,
+            sound.open("rb") as sound_file,
+            destination.open("w+b") as output_file,
+            av.open(video_file, "r", metadata_errors="replace") as video_in,
+            av.open(sound_file, "r", metadata_errors="replace") as sound_in,
+            av.open(output_file, "w", format=container, container_options=options) as output,
         ):
-            made.metadata.update({**_lasting(seen.metadata), "title": title})
-            _copy(seen, heard, made)
+            output.metadata.update({**_lasting(video_in.metadata), "title": title})
+            _copy(video_in, sound_in, output)
     except (av.FFmpegError, ValueError) as error:
-        # FFmpeg's sentences name a file, and it is the hidden one.
+        # FFmpeg's sentences name the hidden file.
         reason = error.strerror if isinstance(error, av.FFmpegError) else error
         raise AudioError(
             f"{video}: its picture cannot be copied ({reason}); --format m4a writes the sound alone"
         ) from error
 
 
-def _copy(seen: InputContainer, heard: InputContainer, made: OutputContainer) -> None:
-    """Copy the packets of both inputs, in the order of their times."""
-    kept = [*_pictures(seen), *seen.streams.subtitles]
-    copies: dict[Stream, Stream] = {stream: _twin(made, stream) for stream in kept}
-    for attachment in seen.streams.attachments:
-        _twin(made, attachment)
-    own, new = seen.streams.best("audio"), heard.streams.audio[0]
-    copies[new] = _twin(made, new)
+def _copy(video: InputContainer, sound: InputContainer, output: OutputContainer) -> None:
+    """Copy the packets of both inputs in the order of their times."""
+    kept = [*_pictures(video), *video.streams.subtitles]
+    copies: dict[Stream, Stream] = {stream: _add_like(output, stream) for stream in kept}
+    for attachment in video.streams.attachments:
+        _add_like(output, attachment)
+    own, new = video.streams.best("audio"), sound.streams.audio[0]
+    copies[new] = _add_like(output, new)
     if own is not None:
         copies[new].metadata.update(_lasting(own.metadata))
     delay = round(_start(own) / _tick(new))
-    both = merge(_packets(seen, kept), _packets(heard, [new], delay), key=itemgetter(0))
+    both = merge(_packets(video, kept), _packets(sound, [new], delay), key=itemgetter(0))
     for _, packet in both:
         packet.stream = copies[packet.stream]
-        made.mux(packet)
+        output.mux(packet)
 
 
-def _twin(made: OutputContainer, stream: Stream) -> Stream:
+def _add_like(output: OutputContainer, stream: Stream) -> Stream:
     """Add a stream of the same coding."""
-    twin = made.add_stream_from_template(stream)
-    twin.metadata.update(_lasting(stream.metadata))
-    return twin
+    copy = output.add_stream_from_template(stream)
+    copy.metadata.update(_lasting(stream.metadata))
+    return copy
 
 
 def _tick(stream: Stream | Packet[Stream]) -> Fraction:
-    """Return the seconds that one step of a stream's clock takes."""
+    """Return the seconds of one step of a stream's clock."""
     return stream.time_base or Fraction(1, av.time_base)
 
 
@@ -113,9 +113,9 @@ def _start(stream: Stream | None) -> Fraction:
 def _packets(
     container: InputContainer, streams: Iterable[Stream], delay: int = 0
 ) -> Iterator[tuple[Fraction, Packet[Stream]]]:
-    """Yield packets, and the seconds at which they are due, rising about as they should.
+    """Yield packets and the times in seconds at which they are due, roughly in order.
 
-    Matroska has no decoding times: what FFmpeg cannot guess, the writer is left to find.
+    Matroska has no decoding times: where FFmpeg cannot guess them, the writer determines them.
     """
     due = Fraction(0)
     for packet in container.demux(list(streams)):
@@ -140,5 +140,5 @@ def _pictures(container: InputContainer) -> list[Stream]:
 
 
 def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return what is still true of a copy with another sound."""
+    """Return the metadata that is still true of a copy with another sound."""
     return {name: text for name, text in metadata.items() if not name.lower().startswith(_STALE)}

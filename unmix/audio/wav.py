@@ -1,7 +1,7 @@
-"""WAV files, written by hand: exact integers, float, a channel mask, and any length.
+"""Encoding of WAV: exact integers, float, a channel mask, and any length.
 
-A file starts as plain WAV with room left for the 64-bit sizes of RF64 (EBU Tech 3306), and becomes
-RF64 at the end if it has grown past 4 GiB: nobody has to know the length beforehand.
+A file starts as plain WAV with room for the 64-bit sizes of RF64 (EBU Tech 3306), and becomes RF64
+at the end if it has grown past 4 GiB: the length need not be known beforehand.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .._types import Samples
 from .channels import CHANNEL_MASKS
 
-#: The largest size that a RIFF header can tell; beyond it the file becomes RF64.
+#: The largest size that a RIFF header can hold; a longer file becomes RF64.
 RIFF_LIMIT = 0xFFFFFFFF
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SUBFORMAT_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 
-def to_integers(samples: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
-    """Round samples in [-1, 1) to integers of `bits` bits; what is outside is clipped.
+def to_integers(samples: Samples, bits: int) -> NDArray[np.int32]:
+    """Round samples in [-1, 1) to integers of ``bits`` bits; others are clipped.
 
-    Full scale is ``2 ** (bits - 1)``, as for reading, so that what was read as integers is written
-    as the same integers, and parts that sum to the whole still do within one step.
+    Full scale is ``2 ** (bits - 1)``, as in reading, so that integers that were read are written
+    unchanged, and parts that sum to the whole still do within one step.
     """
     scale = float(1 << (bits - 1))
     scaled = np.rint(samples.astype(np.float64) * scale)
@@ -35,9 +36,9 @@ def to_integers(samples: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
 def wav_header(
     *, sample_rate: int, channels: int, bits: int, is_float: bool, data_size: int
 ) -> bytes:
-    """Return everything before the samples, for `data_size` bytes of them.
+    """Return everything before the samples, for ``data_size`` bytes of them.
 
-    The header has the same length for every size: RF64's chunk and its placeholder are as long.
+    The header is equally long for every size: RF64's chunk and its placeholder have one length.
     """
     block = channels * bits // 8
     fmt = _format_chunk(sample_rate, channels, bits, is_float)
@@ -70,7 +71,7 @@ class WavEncoder:
     """A WAV file that grows block by block."""
 
     def __init__(self, path: Path, *, sample_rate: int, channels: int, bits: int) -> None:
-        self._form = {
+        self._format = {
             "sample_rate": sample_rate,
             "channels": channels,
             "bits": bits,
@@ -81,7 +82,7 @@ class WavEncoder:
         self._file = path.open("wb")
         self._file.write(self._header())
 
-    def write(self, block: NDArray[np.float32]) -> None:
+    def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
         if self._bits == 32:
             content = np.ascontiguousarray(block.T, dtype="<f4").tobytes()
@@ -101,8 +102,8 @@ class WavEncoder:
             self._file.write(self._header())
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file without completing it."""
         self._file.close()
 
     def _header(self) -> bytes:
-        return wav_header(**self._form, data_size=self._size)  # type: ignore[arg-type]
+        return wav_header(**self._format, data_size=self._size)  # type: ignore[arg-type]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -15,29 +13,30 @@ from typing import Self
 import av
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from .._types import Samples
 from ..errors import AudioError
+from ..storage import written_whole
 from .encoders import Encoder, open_encoder
 from .formats import OutputFormat
 from .resample import Resampler
 
-#: What goes wrong when a disk is full or read-only, whichever library meets it. libsndfile's short
-#: writes are an AssertionError in python-soundfile.
+#: What libraries raise when a disk is full or read-only; python-soundfile turns libsndfile's short
+#: writes into an AssertionError.
 _FAILURES = (OSError, soundfile.LibsndfileError, av.FFmpegError, AssertionError)
 
 
 class AudioWriter:
-    """A file under a hidden temporary name that gets its own name when it is whole.
+    """A file that has a hidden name until it is whole.
 
-    Leaving the `with` block by an exception, KeyboardInterrupt included, leaves nothing behind.
+    Leaving the ``with`` block by an exception, KeyboardInterrupt included, leaves nothing behind.
 
     Attributes:
-        path: The name the file gets.
-        written_sample_rate: The rate of the file in Hz; another than the samples' rate where the
-            format does not know that (opus, mp3, m4a): then the writer resamples.
-        samples_written: Samples per channel taken so far, at the samples' own rate.
-        clipped: Samples beyond full scale that an integer format had to clip.
+        path: the file.
+        written_sample_rate: Hz, of the file. It differs from the samples' rate where the format
+            does not support that (opus, mp3, m4a); the writer then resamples.
+        samples_written: samples per channel taken so far, at the samples' own rate.
+        clipped: count of samples beyond full scale that an integer format had to clip.
     """
 
     def __init__(
@@ -48,21 +47,21 @@ class AudioWriter:
         channels: int,
         format: OutputFormat,  # noqa: A002  (the natural word, and a keyword only)
         overwrite: bool = False,
-        finalize: Callable[[Path], object] | None = None,
+        staged: bool = False,
     ) -> None:
         """Check everything that can be checked before the first sample, and open the file.
 
         Args:
-            path: The file to make; missing folders are made.
-            sample_rate: Rate of the samples in Hz.
-            channels: Count of audio channels.
-            format: What to write.
-            overwrite: Whether a file of that name may be replaced.
-            finalize: Called with the whole file under its temporary name before it gets its own:
-                the place to write tags.
+            path: the file to write; missing folders are made.
+            sample_rate: Hz, of the samples.
+            channels: count of audio channels.
+            format: what to write.
+            overwrite: whether to replace an existing file.
+            staged: whether ``path`` is hidden already, in a folder of ``storage.staging``: the file
+                is then written straight to it.
 
         Raises:
-            AudioError: The format cannot hold such samples, the file exists, or cannot be made.
+            AudioError: the format cannot hold such samples, or the file exists or cannot be made.
         """
         self.path = Path(path)
         self.format = format
@@ -73,34 +72,31 @@ class AudioWriter:
         self._encoded = 0
         format.check(channels, sample_rate)
         self.written_sample_rate = format.sample_rate_for(sample_rate)
-        self._overwrite = overwrite
-        self._finalize = finalize
         self._resampler = Resampler(sample_rate, self.written_sample_rate, channels)
-        self._refuse_existing()
-        self._temporary = self._temporary_name()
-        self._encoder: Encoder | None = self._open()
+        self._whole = ExitStack()
+        self._encoder: Encoder | None = self._open(overwrite, staged)
 
-    def write(self, block: NDArray[np.float32]) -> None:
+    def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``, full scale 1.
 
         Raises:
-            AudioError: The disk is full, or the file cannot be written for another reason.
-            ValueError: The block has another shape, or holds NaN or infinity.
+            AudioError: the disk is full, or the file cannot be written for another reason.
+            ValueError: the block has another shape, or contains NaN or infinity.
         """
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise ValueError(f"expected samples [{self.channels}, n], got {block.shape}")
         if not np.isfinite(block).all():
-            raise ValueError("samples to write hold NaN or infinity")
+            raise ValueError("samples to write contain NaN or infinity")
         if self._encoder is None:
             raise ValueError(f"{self.path} is closed")
         self.samples_written += block.shape[1]
         self._encode(self._resampler.push(block))
 
     def close(self) -> None:
-        """Complete the file and give it its name; without a `with` statement, call this.
+        """Complete the file and give it its name; without a ``with`` statement, call this.
 
         Raises:
-            AudioError: The file cannot be completed; nothing is left behind.
+            AudioError: the file cannot be completed; nothing is left behind.
         """
         if self._encoder is None:
             return
@@ -113,28 +109,17 @@ class AudioWriter:
                 )
             try:
                 self._encoder.close()
+                self._encoder = None
+                self._whole.close()
             except _FAILURES as error:
                 raise self._error(error) from error
-            self._encoder = None
-            if self._finalize is not None:
-                self._finalize(self._temporary)
-            self._refuse_existing()
-            try:
-                os.replace(self._temporary, self.path)  # noqa: PTH105  (atomic, and says so)
-            except OSError as error:
-                raise self._error(error) from error
-        except BaseException:
-            self.abandon()
+        except BaseException as error:
+            self._give_up(error)
             raise
 
     def abandon(self) -> None:
-        """Give up: close and remove the temporary file."""
-        encoder, self._encoder = self._encoder, None
-        if encoder is not None:
-            with suppress(*_FAILURES):
-                encoder.abandon()
-        with suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
+        """Give up: close the file and remove it."""
+        self._give_up(GeneratorExit())
 
     def __enter__(self) -> Self:
         return self
@@ -145,12 +130,20 @@ class AudioWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if error is None:
             self.close()
         else:
-            self.abandon()
+            self._give_up(error)
 
-    def _encode(self, block: NDArray[np.float32]) -> None:
+    def _give_up(self, error: BaseException) -> None:
+        """Let the file end as a ``with`` block does that raises this error."""
+        encoder, self._encoder = self._encoder, None
+        if encoder is not None:
+            with suppress(*_FAILURES):
+                encoder.abandon()
+        self._whole.__exit__(type(error), error, error.__traceback__)
+
+    def _encode(self, block: Samples) -> None:
         if self._encoder is None or block.shape[1] == 0:
             return
         if not self.format.is_float:
@@ -161,45 +154,41 @@ class AudioWriter:
         except _FAILURES as error:
             raise self._error(error) from error
 
-    def _open(self) -> Encoder:
+    def _open(self, overwrite: bool, staged: bool) -> Encoder:
+        if self.path.is_dir():
+            raise AudioError(f"{self.path} is a folder: choose another name")
+        if self.path.exists() and not overwrite:
+            raise AudioError(f"{self.path} {_EXISTS}")
+        target = self.path
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not staged:
+                whole = written_whole(self.path, overwrite=overwrite)
+                target = self._whole.enter_context(whole)
             return open_encoder(
-                self._temporary,
+                target,
                 sample_rate=self.written_sample_rate,
                 channels=self.channels,
                 output_format=self.format,
             )
         except _FAILURES as error:
             self._encoder = None
-            self.abandon()
-            if isinstance(error, OSError):
-                raise self._error(error) from error
-            raise AudioError(f"{self.path} cannot be made: {error}") from error
-
-    def _temporary_name(self) -> Path:
-        """Return a hidden name in the same folder, so that renaming is atomic.
-
-        Short, as the file's own name may be as long as names get.
-        """
-        name = f".unmix-{os.getpid()}-{secrets.token_hex(4)}{self.format.extension}"
-        return self.path.with_name(name)
-
-    def _refuse_existing(self) -> None:
-        if self.path.is_dir():
-            raise AudioError(f"{self.path} is a folder: choose another name")
-        if not self._overwrite and self.path.exists():
-            raise AudioError(f"{self.path} exists already: allow overwriting or choose another")
+            self._give_up(error)
+            raise self._error(error) from error
 
     def _error(self, error: BaseException) -> AudioError:
-        """Turn what a library says into one sentence with a remedy."""
-        folder = self.path.parent
+        """Turn a library's error into one sentence with a remedy."""
+        path, folder = self.path, self.path.parent
         number = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, FileExistsError) and path.exists():
+            return AudioError(f"{path} {_EXISTS}")
+        if folder.exists() and not folder.is_dir():
+            return AudioError(f"{path} cannot be written: {folder} is not a folder")
         if number in (errno.EACCES, errno.EPERM, errno.EROFS) or not os.access(folder, os.W_OK):
-            return AudioError(f"{self.path} cannot be written: {folder} may not be written to")
-        if number in (errno.ENOTDIR, errno.EEXIST):
-            return AudioError(f"{self.path} cannot be written: {folder} is not a folder")
+            return AudioError(f"{path} cannot be written: {folder} is not writable")
         if number in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return AudioError(f"{self.path} cannot be written: is there room on the disk?")
+            return AudioError(f"{path} cannot be written: is there room on the disk?")
         reason = error.strerror if isinstance(error, OSError) else None
-        return AudioError(f"{self.path} cannot be written: {reason or error}")
+        return AudioError(f"{path} cannot be written: {reason or error}")
+
+
+_EXISTS = "exists already: choose another name, or allow overwriting"

@@ -1,7 +1,7 @@
-"""The command line, the package's only parser: one file per verb; each parses, calls and prints.
+"""The command line: one file per verb, which parses, calls and prints.
 
 Nothing heavy is imported here: a verb imports what it needs when it runs, so that help, version and
-the list of models come at once.
+the list of models appear at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 from ._console import say_error
 from .data import app as data
 from .data import list_ as list_data
@@ -32,7 +32,6 @@ from .separate import separate
 from .train import train
 
 _EXIT_CODES = "Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted."
-_EXTRAS = {"lightning": "train"}  # modules whose absence is told by no sentence of their own
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,7 +43,7 @@ app = typer.Typer(
 
 
 def _help(verb: Callable[..., None]) -> str:
-    """Return a verb's help in paragraphs of one line: the terminal cuts them, not the source."""
+    """Return a verb's help with a line per paragraph, which the terminal wraps."""
     paragraphs = (inspect.getdoc(verb) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
@@ -65,7 +64,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.")
+@app.callback(epilog=_EXIT_CODES)
 def unmix(
     version: Annotated[
         bool,
@@ -76,14 +75,14 @@ def unmix(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and exit.
+    """Run the command line and exit.
 
     Args:
-        arguments: what stands behind the command's name; ``sys.argv`` where it is None.
+        arguments: those after the command's name; default: ``sys.argv``.
     """
     _prepare_streams()
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _exit_on_signal)
     try:
         app(args=None if arguments is None else list(arguments), prog_name="unmix")
@@ -91,21 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say_error(str(error))
         sys.exit(1)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        sentence = missing_extra(error.name)
+        if not sentence:
             raise
-        say_error(f"{error.name} is not installed: pip install 'unmix[{extra}]'")
+        say_error(sentence)
         sys.exit(1)
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:
-    """Leave by an exception, so that temporary files are removed."""
+    """Exit by an exception, so that temporary files are removed."""
     del frame
     sys.exit(128 + number)
 
 
 def _prepare_streams() -> None:
-    """Let any file name be printed: as its bytes where they fit, escaped where they do not."""
+    """Let any file name be printed: as its bytes if the encoding allows, else escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             utf8 = stream.encoding.lower().replace("-", "") == "utf8"

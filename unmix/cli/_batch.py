@@ -1,4 +1,4 @@
-"""Many songs, one after another: a bar while they are worked on, a line each, and a summary."""
+"""Songs one after another, with progress bars, a line for each file, and a summary."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ._inputs import Song
 
 FAILED = 1
 
-_NAME = 32  # characters of a song's name beside its bar
+_NAME = 32  # characters of a song's name beside its progress bar
 
 
 class Result(Protocol):
-    """What every verb's record of a song has; a dataclass."""
+    """What the result of every verb has; a dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -36,24 +36,24 @@ class Result(Protocol):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user may not expect, in sentences."""
+        """Sentences on what the user may not expect."""
         ...
 
     @property
     def skipped(self) -> bool:
-        """Whether everything was there already."""
+        """Whether all files existed already."""
         ...
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a verb made of a song."""
+    """What a verb did with a song."""
 
     result: Result
     files: tuple[Path, ...]
-    """What was written, to be printed a line each."""
+    """Files that were written, to print on a line each."""
     more: Mapping[str, object] = field(default_factory=dict)
-    """What else stands in the song's JSON record."""
+    """Further values of the song's JSON record."""
 
 
 Work = Callable[[Song, Callable[[float], None]], Done]
@@ -62,14 +62,14 @@ Work = Callable[[Song, Callable[[float], None]], Done]
 def run_batch(
     verb: str, songs: Sequence[Song], prepare: Callable[[], Work], *, as_json: bool, debug: bool
 ) -> None:
-    """Work on songs and report; exit with the code that tells how it went.
+    """Process songs, report, and exit with the code for the outcome.
 
     Args:
         verb: name of the command.
-        songs: what to work on; those with an error are reported only.
-        prepare: loads the model; called once, if there is a song to work on.
-        as_json: whether to print one JSON document instead of lines and bars.
-        debug: whether to show where errors come from.
+        songs: the songs; those with an error are only reported.
+        prepare: loads the model and returns what to do with a song; called once, if there is one.
+        as_json: whether to print one JSON document instead of lines and progress bars.
+        debug: whether to show tracebacks.
 
     Raises:
         typer.Exit: always.
@@ -83,21 +83,21 @@ def run_batch(
 
 
 class Claims:
-    """Which song each file of this run belongs to: none may take another's, whatever the flags."""
+    """Which song each file of this run belongs to, so that songs never share files."""
 
     def __init__(self) -> None:
         self._owners: dict[str, Path] = {}
 
     def add(self, song: Path, paths: Iterable[Path], remedy: str) -> None:
-        """Note that a song's results will be at these paths.
+        """Claim paths for the results of a song.
 
         Raises:
-            UnmixError: another song's are.
+            UnmixError: another song has claimed one of them.
         """
         for path in paths:
             owner = self._owners.setdefault(str(path.resolve()).casefold(), song)
             if owner != song:
-                raise UnmixError(f"{song}: {path} is the result of {owner}; {remedy}")
+                raise UnmixError(f"{song}: {path} is already the result of {owner}; {remedy}")
 
 
 class _Batch:
@@ -112,7 +112,7 @@ class _Batch:
         self._started = time.perf_counter()
 
     def run(self, songs: Sequence[Song], prepare: Callable[[], Work]) -> None:
-        """Do all songs; what fails is said and does not stop the others."""
+        """Process all songs; one that fails is reported and does not stop the others."""
         work: Work | None = None
         if not all(song.error for song in songs):
             try:
@@ -138,7 +138,7 @@ class _Batch:
                     self._succeed(song, done)
 
     def report(self) -> int:
-        """Print the summary, or the document; return the exit code."""
+        """Print the summary or the JSON document; return the exit code."""
         elapsed = time.perf_counter() - self._started
         counts = {
             status: sum(record["status"] == status for record in self._records)
@@ -160,7 +160,7 @@ class _Batch:
         elif self._error is None:
             self._summarise(counts, elapsed)
         if self.interrupted:
-            notes().print("Interrupted: no unfinished file is left.")
+            notes().print("Interrupted: no unfinished files are left.")
             return INTERRUPTED
         return FAILED if counts["failed"] or self._error else 0
 
@@ -183,7 +183,7 @@ class _Batch:
         for sentence in result.warnings:
             say_warning(sentence)
         if result.skipped:
-            notes().print(f"skipped: {song.path} is done already")
+            notes().print(f"skipped: {song.path} (its files exist)")
         elif not self._json:
             for path in done.files:
                 results().print(str(path))
@@ -192,7 +192,7 @@ class _Batch:
     def _fail(self, song: Song, error: Exception) -> None:
         sentence = str(error)
         if not isinstance(error, UnmixError):
-            sentence = f"{type(error).__name__}: {sentence} (a fault of unmix; --debug shows where)"
+            sentence = f"{type(error).__name__}: {sentence} (a bug in unmix; --debug shows where)"
         if song.path.name not in sentence:
             sentence = f"{song.path}: {sentence}"
         self._records.append({"source": str(song.path), "status": "failed", "error": sentence})
@@ -205,7 +205,7 @@ class _Batch:
 
 
 class _Bars:
-    """A bar for the song and one for the batch, on a terminal only."""
+    """A progress bar for the song and one for the batch, only on a terminal."""
 
     def __init__(self, songs: Sequence[Song], *, quiet: bool) -> None:
         console = notes()
@@ -217,7 +217,7 @@ class _Bars:
             TextColumn("left"),
             console=console,
             transient=True,
-            # Standard output may be a pipe to somewhere else: it stays what it is.
+            # Standard output may be a pipe: leave it alone.
             redirect_stdout=False,
             redirect_stderr=False,
             disable=quiet or not console.is_terminal,
@@ -238,12 +238,12 @@ class _Bars:
         self._progress.stop()
 
     def begin(self, song: Song) -> None:
-        """Show a new song."""
+        """Show the bar of a new song."""
         self._index += 1
         self._size = song.size
         name = song.path.name
         name = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
-        # Square brackets in a name are no markup.
+        # Square brackets in a name are not markup.
         self._song = self._progress.add_task(name.replace("[", r"\["), total=1.0)
         if self._several and self._batch is None:
             self._batch = self._progress.add_task("", total=self._total)
@@ -252,14 +252,14 @@ class _Bars:
         self._progress.start()
 
     def advance(self, fraction: float) -> None:
-        """Move both bars; bytes stand for the time that a song takes."""
+        """Advance both bars; file sizes stand for the time that songs take."""
         if self._song is not None:
             self._progress.update(self._song, completed=fraction)
         if self._batch is not None:
             self._progress.update(self._batch, completed=self._done + fraction * self._size)
 
     def end(self) -> None:
-        """Take the song's bar away, so that lines can be printed."""
+        """Remove the song's bar, so that lines can be printed."""
         self._done += self._size
         if self._song is not None:
             self._progress.remove_task(self._song)
@@ -267,7 +267,7 @@ class _Bars:
 
 
 def _plain(result: Result) -> dict[str, object]:
-    """Return a result's fields as what JSON knows."""
+    """Return a result's fields as JSON values."""
     return _plain_items({name: getattr(result, name) for name in result.__dataclass_fields__})
 
 

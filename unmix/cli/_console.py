@@ -1,4 +1,4 @@
-"""What goes where: results to standard output, everything else to standard error."""
+"""Output: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-#: The exit code of what was interrupted from the keyboard.
+#: Exit code after an interrupt from the keyboard.
 INTERRUPTED = 130
 
 
@@ -24,12 +24,12 @@ def notes() -> Console:
 
 
 def say_error(sentence: str) -> None:
-    """Print one line for what failed."""
+    """Print an error on one line."""
     _say("error", "bold red", sentence)
 
 
 def say_warning(sentence: str) -> None:
-    """Print one line for what the user may not expect."""
+    """Print a warning on one line."""
     _say("warning", "yellow", sentence)
 
 
@@ -47,5 +47,5 @@ def clock(seconds: float) -> str:
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document, in ASCII, so that every consumer in every locale reads it."""
+    """Print one JSON document, in ASCII, which is valid in every locale."""
     typer.echo(json.dumps(document, indent=2))

@@ -1,4 +1,4 @@
-"""From what stands on the command line to songs: files, folders, and patterns no shell expanded."""
+"""The songs that arguments name: files, folders, and patterns the shell did not expand."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _AUDIO = (
     "tta w64 wav wave wma wv"
 )
 _VIDEO = "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv"
-#: Ends of names that are tried in folders; a file that is named itself is always tried.
+#: Endings of songs' names in folders; a file that is named itself may have any.
 SUFFIXES = frozenset(f".{end}" for end in f"{_AUDIO} {_VIDEO}".split())
 
 
 @dataclass(frozen=True)
 class Song:
-    """One song to work on, or a word on the command line that gave none."""
+    """A song to process, or an argument that names none."""
 
     path: Path
     folder: Path = Path()
-    """Where it lay below the folder that was named."""
+    """Its place below the folder that was named."""
     error: str = ""
-    """What is wrong with it, if that is known already."""
+    """What is wrong with it, if known already."""
 
     @property
     def size(self) -> int:
-        """Bytes: how much of a batch's work it is, roughly."""
+        """File size in bytes, roughly its share of the work."""
         try:
             return max(1, self.path.stat().st_size)
         except OSError:
@@ -39,18 +39,18 @@ class Song:
 def find_songs(
     words: Iterable[str], *, recursive: bool, leave_out: Callable[[Path], bool] = lambda _: False
 ) -> list[Song]:
-    """Return the songs that words on the command line name, each once, in their order.
+    """Return the songs that arguments name, each once, in their order.
 
     Args:
         words: files, folders and patterns.
-        recursive: whether folders are searched to the bottom.
-        leave_out: says of a file or folder inside a folder that it is no song.
+        recursive: whether to search subfolders.
+        leave_out: whether to leave out a file or folder inside a folder.
     """
     seen: set[str] = set()
     songs = []
     for word in words:
         for song in _expand(word, recursive, leave_out):
-            place = os.path.realpath(song.path)  # which takes links in a circle, too
+            place = os.path.realpath(song.path)  # which accepts circular links
             if place not in seen:
                 seen.add(place)
                 songs.append(song)
@@ -60,9 +60,9 @@ def find_songs(
 def _expand(word: str, recursive: bool, leave_out: Callable[[Path], bool]) -> Iterator[Song]:
     path = Path(word)
     if glob.has_magic(word) and not os.path.exists(word):  # noqa: PTH110  (never raises)
-        matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207  (takes ~ and drives)
+        matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207  (allows ~ and drives)
         if not matches:
-            yield Song(path, error=f"{word} matches no file")
+            yield Song(path, error=f"{word} matches no files")
         for match in matches:
             yield from _expand_path(Path(match), recursive, leave_out)
     else:
@@ -81,16 +81,16 @@ def _expand_path(path: Path, recursive: bool, leave_out: Callable[[Path], bool])
         yield Song(path)
     else:
         found = list(_walk(path, Path(), recursive, leave_out))
-        hint = "" if recursive else "; --recursive searches the folders in it"
-        yield from found or [Song(path, error=f"{path} holds no audio or video files{hint}")]
+        hint = "" if recursive else "; --recursive searches its subfolders"
+        yield from found or [Song(path, error=f"{path} has no audio or video files in it{hint}")]
 
 
 def _walk(
     folder: Path, place: Path, recursive: bool, leave_out: Callable[[Path], bool]
 ) -> Iterator[Song]:
-    """Yield a folder's songs, then its folders', sorted; links to folders are not followed.
+    """Yield a folder's songs, then those of its subfolders, sorted; links are not followed.
 
-    A folder that cannot be read is an error of its own: the songs of the others are still found.
+    A folder that cannot be read yields an error; the songs of the others are still found.
     """
     try:
         entries = [

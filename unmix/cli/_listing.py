@@ -1,4 +1,4 @@
-"""What ``unmix models`` lists: models of the package, in the cache and on the net, as tables."""
+"""What ``unmix models`` prints: a line per model, or with ``--all`` tables of all that is known."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ _TITLES = {
     NET: "To download: unmix models download NAME",
     HAND: "To fetch by hand: unmix models download NAME says how",
 }
+#: Dataset, split and metric of the one score in a model's line; others are starred.
+_MEASURE = ("MUSDB18-7", "test", "SDR (museval, 1 s frames)")
+#: Explains the scores below the lines.
+LEGEND = """SDR of the vocals in dB on the test songs of MUSDB18-7 (museval, medians).
+* Measured on other data or differently: unmix models --all says how."""
+#: What licences say, and what a line calls it; the first that fits.
+_TERMS = {
+    "non-commercial": "non-commercial",
+    "not stated": "not stated",
+    "none is stated": "not stated",
+    "none:": "none",
+    "MIT": "MIT",
+}
+_WIDEST = {"stems": 21, "licence": 14}
 
 
 @dataclass(frozen=True)
@@ -27,21 +41,24 @@ class Listing:
     """One model, wherever it is."""
 
     name: str
+    aliases: tuple[str, ...]
+    """Other names to choose it by, ``default`` first."""
     where: str
     """``package``, ``cache``, ``download`` or ``by hand``."""
-    default: bool
-    form: str
-    """Its architecture; or its recipe, where it is still to be fetched."""
+    architecture: str
+    """Its architecture, or its recipe if it is not on this machine."""
+    purpose: str
+    """What it is for, in a few words; empty if not known."""
     stems: tuple[str, ...]
     """What a recording is split into."""
     sample_rate: int
     """Hz."""
     size: int | None
-    """Bytes, of what is here or to be downloaded; None where that is not known."""
+    """Bytes of its weights or of the download; None if not known."""
     licence: str
     scores: Sequence[Score]
     more: dict[str, Any]
-    """What else stands in its JSON document."""
+    """The other fields of its JSON document."""
 
     @property
     def here(self) -> bool:
@@ -50,17 +67,23 @@ class Listing:
 
     def document(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {**self.more, "where": self.where, "default": self.default}
+        return {**self.more, "where": self.where, "default": self.aliases[:1] == ("default",)}
 
 
 def listings() -> tuple[list[Listing], list[str]]:
-    """Return what there is, and a sentence for every file in the cache that is damaged."""
+    """Return all models, and a sentence for every damaged file in the cache."""
     from ..errors import ModelError
     from ..weights.cache import cached_names, read_cached
-    from ..weights.manifest import list_models, list_published
+    from ..weights.manifest import DEFAULT, list_models, list_published
 
     listed = [
-        _listed(entry, PACKAGE, entry.architecture, default=rank == 0)
+        _listed(
+            entry,
+            PACKAGE,
+            entry.architecture,
+            aliases=entry.aliases if rank else (DEFAULT, *entry.aliases),
+            purpose=entry.purpose,
+        )
         for rank, entry in enumerate(list_models())
     ]
     published = {entry.name: entry for entry in list_published()}
@@ -80,14 +103,19 @@ def listings() -> tuple[list[Listing], list[str]]:
 
 
 def _listed(
-    entry: ModelEntry | PublishedModel, where: str, form: str, default: bool = False
+    entry: ModelEntry | PublishedModel,
+    where: str,
+    architecture: str,
+    aliases: tuple[str, ...] = (),
+    purpose: str = "",
 ) -> Listing:
     """Return what a manifest says of a model."""
     return Listing(
         name=entry.name,
+        aliases=aliases,
         where=where,
-        default=default,
-        form=form,
+        architecture=architecture,
+        purpose=purpose,
         stems=entry.stems,
         sample_rate=entry.sample_rate,
         size=entry.size,
@@ -100,14 +128,15 @@ def _listed(
 def _cached(model: CachedModel, entry: PublishedModel | None) -> Listing:
     from ..stems import completed
 
-    # Weights of a user's own may have the name of a published model.
+    # A user's own weights may have the name of a published model.
     own = entry if entry and model.origin == entry.url else None
     stems = completed(model.stems)
     return Listing(
         name=model.name,
+        aliases=(),
         where=CACHE,
-        default=False,
-        form=model.architecture,
+        architecture=model.architecture,
+        purpose="",
         stems=stems,
         sample_rate=model.sample_rate,
         size=model.size,
@@ -128,8 +157,71 @@ def _cached(model: CachedModel, entry: PublishedModel | None) -> Listing:
     )
 
 
+def lines(listed: Sequence[Listing]) -> list[Table]:
+    """Return a table for each place, with a line of at most 80 columns for each model."""
+    from rich.table import Table
+
+    made = []
+    for where, title in _TITLES.items():
+        here = [listing for listing in listed if listing.where == where]
+        purposes = any(listing.purpose for listing in here)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+        table.title, table.title_justify, table.title_style = title, "left", "bold"
+        for name in ("name", "stems", *(("for",) if purposes else ()), "SDR", "MB", "licence"):
+            justify: JustifyMethod = "right" if name in ("SDR", "MB") else "left"
+            table.add_column(name, justify=justify, no_wrap=True, header_style="dim")
+        for listing in here:
+            table.add_row(
+                next(iter(listing.aliases), listing.name),
+                _short_stems(listing.stems),
+                *((listing.purpose,) if purposes else ()),
+                _one_score(listing.scores),
+                _megabytes(listing.size),
+                _short_licence(listing.licence),
+            )
+        if here:
+            made.append(table)
+    return made
+
+
+def _short_stems(stems: tuple[str, ...]) -> str:
+    from ..stems import ACCOMPANIMENT
+
+    whole = ", ".join(stems)
+    short = f"{len(set(stems) - {ACCOMPANIMENT})} stems"
+    return whole if len(whole) <= _WIDEST["stems"] else short
+
+
+def _one_score(scores: Sequence[Score]) -> str:
+    """Return the score of the vocals on a test split, in dB; starred if it compares with none."""
+
+    def subject(score: Score) -> tuple[str, str, str]:
+        return score.dataset, score.split, score.metric
+
+    ranked = sorted(
+        (score for score in scores if score.stem == "vocals"),
+        key=lambda score: (subject(score) != _MEASURE, not score.split.startswith("test")),
+    )
+    if not ranked:
+        return ""
+    return f"{'' if subject(ranked[0]) == _MEASURE else '*'}{ranked[0].value:.2f}"
+
+
+def _megabytes(size: int | None) -> str:
+    if size is None:
+        return ""
+    return f"{size / 1e6:.0f}" if size >= 100e6 else f"{size / 1e6:.1f}"
+
+
+def _short_licence(licence: str) -> str:
+    for words, short in _TERMS.items():
+        if words in licence:
+            return short
+    return licence if len(licence) <= _WIDEST["licence"] else f"{licence[:11]}..."
+
+
 def tables(listed: Sequence[Listing]) -> list[Table]:
-    """Return the tables of what is in each place: what it does, whose it is, how well it does."""
+    """Return tables for each place: the models, their licences, and all their scores."""
     made = []
     for where, title in _TITLES.items():
         here = [listing for listing in listed if listing.where == where]
@@ -140,23 +232,14 @@ def tables(listed: Sequence[Listing]) -> list[Table]:
     return made
 
 
-def outline(listed: Sequence[Listing]) -> Table:
-    """Return the table of what is not on this machine: little more than the names."""
-    table = _table("model", "stems", title="To download: unmix models download NAME")
-    for listing in listed:
-        name = f"{listing.name} (by hand)" if listing.where == HAND else listing.name
-        table.add_row(name, ", ".join(listing.stems))
-    return table
-
-
 def _models(listed: Sequence[Listing], title: str) -> Table:
     table = _table("model", "stems", "rate", "size", title=title)
     for listing in listed:
         table.add_row(
-            f"{listing.name} (default)" if listing.default else listing.name,
+            " ".join([listing.name, *(f"({alias})" for alias in listing.aliases)]),
             ", ".join(listing.stems),
             f"{listing.sample_rate / 1000:g} kHz",
-            f"{listing.size / 1e6:.1f} MB" if listing.size else "unknown",
+            f"{_megabytes(listing.size)} MB" if listing.size else "unknown",
         )
     return table
 
@@ -164,15 +247,15 @@ def _models(listed: Sequence[Listing], title: str) -> Table:
 def _licences(listed: Sequence[Listing]) -> Table:
     table = _table("model", "architecture", "licence of the weights")
     for listing in listed:
-        table.add_row(listing.name, listing.form, listing.licence)
+        table.add_row(listing.name, listing.architecture, listing.licence)
     return table
 
 
 def _scores(listed: Sequence[Listing]) -> Table:
-    """Return a row for every way in which a model was measured."""
+    """Return a row for each dataset, split and metric that a model was measured with."""
     from ..stems import in_order
 
-    table = _table("model", "measured on", "how, and by whom", "dB")
+    table = _table("model", "measured on", "metric and source", "dB")
     for listing in listed:
         rows: dict[tuple[str, str], dict[str, float]] = {}
         for score in listing.scores:

@@ -1,20 +1,23 @@
-"""Options that several verbs have, with the help that goes with them."""
+"""Options that several verbs share, with their help."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UnmixError
+
 if TYPE_CHECKING:
-    from ..audio import OutputFormat
     from ..songs.separator import Separator
     from ..storage import Existing
 
 
 class Format(StrEnum):
-    """File formats that can be written."""
+    """Names of the file formats that can be written."""
 
     WAV = "wav"
     FLAC = "flac"
@@ -29,15 +32,15 @@ FORMAT_HELP = f"{', '.join(list(Format)[:-1])} or {Format.M4A}."
 
 
 class BitDepth(StrEnum):
-    """Bits of a sample in lossless formats; 32 is floating point."""
+    """Bits per sample in lossless formats; 32 is floating point."""
 
     INT16 = "16"
     INT24 = "24"
     FLOAT32 = "32"
 
 
-class Quality(StrEnum):
-    """How carefully to separate."""
+class QualityName(StrEnum):
+    """Names of the presets from fast to accurate."""
 
     FAST = "fast"
     BALANCED = "balanced"
@@ -45,7 +48,7 @@ class Quality(StrEnum):
 
 
 class Precision(StrEnum):
-    """Numbers to compute with."""
+    """Names of the arithmetic precisions."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -59,30 +62,32 @@ _FINE = "Fine options"
 
 SongsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="SONG...", help="Files with sound in them, folders, or patterns."),
+    typer.Argument(metavar="SONG...", help="Audio or video files, folders, or patterns."),
 ]
-RecursiveOption = Annotated[
-    bool, typer.Option("--recursive", "-r", help="Search folders to the bottom.")
-]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders, too.")]
 BitDepthOption = Annotated[
     BitDepth | None,
-    typer.Option(help="Of wav (16, 24, 32 float), flac and aiff (16, 24).", rich_help_panel=FILES),
+    typer.Option(
+        help="Bits per sample, of wav (32 is float), flac and aiff.", rich_help_panel=FILES
+    ),
 ]
 BitrateOption = Annotated[
     str | None,
     typer.Option(
-        metavar="RATE", help="Of mp3, ogg, opus and m4a, such as 192k.", rich_help_panel=FILES
+        metavar="RATE",
+        help="Bit rate of mp3, ogg, opus and m4a, such as 192k.",
+        rich_help_panel=FILES,
     ),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=FILES)
+    bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=FILES)
 ]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-existing", help="Keep files that exist.", rich_help_panel=FILES)
+    bool, typer.Option("--skip-existing", help="Keep existing files.", rich_help_panel=FILES)
 ]
 StrictOption = Annotated[
     bool,
-    typer.Option("--strict", help="Fail on songs that do not decode whole.", rich_help_panel=FILES),
+    typer.Option("--strict", help="Fail on songs that do not decode fully.", rich_help_panel=FILES),
 ]
 ModelOption = Annotated[
     str,
@@ -90,15 +95,13 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="NAME",
-        help="Name, or a file of weights; see unmix models.",
+        help="Name of a model (see unmix models) or path of its weights.",
         rich_help_panel=_SEPARATION,
     ),
 ]
 QualityOption = Annotated[
-    Quality,
-    typer.Option(
-        "--quality", "-q", help="How carefully; slower is better.", rich_help_panel=_SEPARATION
-    ),
+    QualityName,
+    typer.Option("--quality", "-q", help="Higher quality is slower.", rich_help_panel=_SEPARATION),
 ]
 DeviceOption = Annotated[
     str,
@@ -106,7 +109,7 @@ DeviceOption = Annotated[
         "--device",
         "-d",
         metavar="NAME",
-        help="auto, cpu, cuda, cuda:1, mps ...",
+        help="Device to compute on: auto, cpu, cuda, cuda:1, mps ...",
         rich_help_panel=_SEPARATION,
     ),
 ]
@@ -115,8 +118,8 @@ ChunkOption = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0.1,
-        help="What the model sees at once.",
-        show_default="the model's",
+        help="Length of audio that the model sees at once.",
+        show_default="the model's own",
         rich_help_panel=_FINE,
     ),
 ]
@@ -126,7 +129,7 @@ OverlapOption = Annotated[
         metavar="SHARE",
         min=0,
         max=0.95,
-        help="Of neighbouring chunks, 0 to 0.95.",
+        help="Overlap of neighbouring chunks, 0 to 0.95.",
         show_default="by quality",
         rich_help_panel=_FINE,
     ),
@@ -137,7 +140,7 @@ ShiftsOption = Annotated[
         metavar="COUNT",
         min=1,
         max=20,
-        help="Passes to average, 1 to 20.",
+        help="Shifted passes to average, 1 to 20.",
         show_default="by quality",
         rich_help_panel=_FINE,
     ),
@@ -147,14 +150,14 @@ BatchSizeOption = Annotated[
     typer.Option(
         metavar="COUNT",
         min=1,
-        help="Chunks computed at once.",
+        help="Chunks to compute at once.",
         show_default="by device",
         rich_help_panel=_FINE,
     ),
 ]
 PrecisionOption = Annotated[
     Precision | None,
-    typer.Option(help="Numbers.", show_default="by quality", rich_help_panel=_FINE),
+    typer.Option(help="Arithmetic precision.", show_default="by quality", rich_help_panel=_FINE),
 ]
 WienerOption = Annotated[
     int | None,
@@ -162,19 +165,19 @@ WienerOption = Annotated[
         metavar="COUNT",
         min=0,
         max=10,
-        help="Iterations of a Wiener filter over all stems and channels; 0: none.",
-        show_default="the model's",
+        help="Iterations of a Wiener filter after the model; 0: none.",
+        show_default="the model's own",
         rich_help_panel=_FINE,
     ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of lines.")
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show where errors come from.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 
 
 def existing_of(overwrite: bool, skip_existing: bool) -> Existing:
-    """Return what becomes of files that exist.
+    """Return what to do about existing files.
 
     Raises:
         typer.BadParameter: both flags are given.
@@ -184,18 +187,16 @@ def existing_of(overwrite: bool, skip_existing: bool) -> Existing:
     return "overwrite" if overwrite else "skip" if skip_existing else "error"
 
 
-def check_format(name: str, bit_depth: BitDepth | None, bitrate: str | None) -> OutputFormat:
-    """Return the format that options make together.
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """Report options that do not fit together as wrong usage, before any song is read.
 
     Raises:
-        typer.BadParameter: they do not fit; the sentence lists what does.
+        typer.BadParameter: in place of an ``UnmixError``.
     """
-    from ..audio import OutputFormat
-    from ..errors import ConfigError
-
     try:
-        return OutputFormat.parse(name, bits_of(bit_depth), bitrate)
-    except ConfigError as error:
+        yield
+    except UnmixError as error:
         raise typer.BadParameter(str(error)) from None
 
 
@@ -206,7 +207,7 @@ def bits_of(bit_depth: BitDepth | None) -> int | None:
 
 def load_separator(
     model: str,
-    quality: Quality,
+    quality: QualityName,
     device: str,
     chunk: float | None = None,
     overlap: float | None = None,
@@ -215,7 +216,7 @@ def load_separator(
     precision: Precision | None = None,
     wiener: int | None = None,
 ) -> Separator:
-    """Load a model, with torch; takes a second or two."""
+    """Import torch and load a model; takes a second or two."""
     from ..songs.separator import Separator
 
     return Separator(

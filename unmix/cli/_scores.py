@@ -11,23 +11,23 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..evaluation import Report, StemComparison
-    from ..evaluation.aggregate import Aggregate
+    from ..evaluation.report.aggregate import Aggregate
 
 _EXPLAINED = {
     "median": "median over frames, then over tracks",
     "mean": "mean over tracks",
-    "weighted": "mean over tracks, weighted by their length",
+    "weighted": "mean over tracks, weighted by duration",
 }
-# Characters of a column with an interval, and of those before the metrics.
+# Characters of a column with an interval, and of the names before the metrics.
 _COLUMN, _NAMES = 15, 18
 
 
 def score_table(report: Report, width: int) -> Table:
-    """Return a row for every system below each stem, and a column for every metric.
+    """Return a table with a row for each stem and system, and a column for each metric.
 
     Args:
         report: the scores.
-        width: characters of the terminal; intervals are left out where they do not fit.
+        width: characters of the terminal; without room, intervals are left out.
     """
     from ..evaluation import METRICS
 
@@ -35,7 +35,7 @@ def score_table(report: Report, width: int) -> Table:
     intervals = width >= _NAMES + _COLUMN * len(metrics)
     minutes = sum(report.tracks.values()) / 60
     ways = dict.fromkeys(metric.aggregation for metric in metrics)
-    kept = "" if intervals else "; 95 % intervals: --json, --out, or a wider terminal"
+    kept = "" if intervals else "; for 95 % intervals use --json, --out or a wider terminal"
     table = Table(
         title=f"{report.system} on {report.dataset}: {_tracks(len(report.tracks))}, "
         f"{minutes:.1f} minutes, dB",
@@ -64,7 +64,7 @@ def score_table(report: Report, width: int) -> Table:
 
 
 def comparison_table(first: Report, second: Report, rows: Sequence[StemComparison]) -> Table:
-    """Return a row for every stem and metric of two reports."""
+    """Return a table with a row for each stem and metric that two reports share."""
     from ..evaluation import METRICS
 
     table = Table(title=f"{first.system} (A) and {second.system} (B), paired by track; dB")
@@ -86,14 +86,14 @@ def comparison_table(first: Report, second: Report, rows: Sequence[StemCompariso
 
 
 def _cell(total: Aggregate, every: int, *, interval: bool) -> str:
-    """Return a figure, and of how many of the tracks it is where those are not all."""
+    """Return a figure, and the number of tracks it is of where that is not all."""
     if not every:
         return "-"
     lines = [_number(total.value)]
     if interval and not math.isnan(total.low) and not lines[0].startswith(">"):
         lines.append(f"{total.low:.1f} to {total.high:.1f}")
     if total.tracks < every:
-        # In two lines where columns are narrow: all metrics still fit 80 characters.
+        # Two lines where columns are narrow, so that all metrics fit 80 characters.
         lines.append(f"{total.tracks} of{' ' if interval else chr(10)}{every}")
     return "\n".join(lines)
 
@@ -103,7 +103,7 @@ def _tracks(count: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Return a number, but for the ratio of something to rounding errors."""
+    """Return a number, or ``>100`` for a ratio to rounding errors."""
     from ..evaluation.measures import PERFECT
 
     if math.isnan(value):

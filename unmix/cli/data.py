@@ -1,4 +1,4 @@
-"""``unmix data``: what a folder of tracks holds, and packing it for training."""
+"""``unmix data``: list, pack and verify folders of tracks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 
 
-class Layout(StrEnum):
-    """How the tracks of a corpus lie in folders."""
+class LayoutName(StrEnum):
+    """Layouts of a corpus that ``--format`` accepts."""
 
     AUTO = "auto"
     STEMS = "stems"
@@ -35,40 +35,42 @@ class Layout(StrEnum):
 
 
 _Source = Annotated[Path, typer.Argument(metavar="SRC", help="Folder of tracks.")]
-_Format = Annotated[Layout, typer.Option(metavar="NAME", help=f"{', '.join(Layout)}.")]
+_Format = Annotated[
+    LayoutName, typer.Option(metavar="NAME", help=f"Layout: {', '.join(LayoutName)}.")
+]
 _Single = Annotated[
     str | None,
-    typer.Option(metavar="STEM", help="Every file is a track of this one stem."),
+    typer.Option(metavar="STEM", help="Treat every file as a track with this stem only."),
 ]
 _Include = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="Only tracks or paths like this; repeatable."),
+    typer.Option(metavar="PATTERN", help="Only tracks or paths that match; repeatable."),
 ]
 _Exclude = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="No tracks or paths like this; repeatable."),
+    typer.Option(metavar="PATTERN", help="No tracks or paths that match; repeatable."),
 ]
 
 
 @app.callback()
 def data() -> None:
-    """See what a folder of tracks holds, and pack it for training."""
+    """List the tracks in a folder, and pack them for training."""
 
 
 def list_(
     source: _Source,
-    format: _Format = Layout.AUTO,  # noqa: A002  (the option's name)
+    format: _Format = LayoutName.AUTO,  # noqa: A002  (the option's name)
     single: _Single = None,
     include: _Include = None,
     exclude: _Exclude = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Decode everything; name what is damaged or silent.")
+        bool, typer.Option("--check", help="Decode every file; report damaged and silent ones.")
     ] = False,
     json: options.JsonOption = False,
 ) -> None:
-    """List what was understood of a folder: tracks, stems, minutes, what was skipped and why.
+    """List the tracks in a folder: stems, lengths, and which files are skipped and why.
 
-    A stem in brackets has no file: it follows from those that are there.
+    A stem in brackets has no file of its own; it is computed from the others.
     """
     from ..data import Skipped
     from ..data.checking import check as check_tracks
@@ -83,7 +85,7 @@ def list_(
     else:
         _print(contents)
         for it in contents.skipped:
-            say_warning(f"{it.stem} is left out: {it.reason}")
+            say_warning(f"{it.stem} skipped: {it.reason}")
         for it in faults:
             say_warning(f"{it.stem}: {it.reason}")
     raise typer.Exit(int(bool(faults)))
@@ -91,21 +93,21 @@ def list_(
 
 def pack(
     source: _Source,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
-    format: _Format = Layout.AUTO,  # noqa: A002  (the option's name)
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
+    format: _Format = LayoutName.AUTO,  # noqa: A002  (the option's name)
     single: _Single = None,
     include: _Include = None,
     exclude: _Exclude = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="A damaged file is an error, and not left out.")
+        bool, typer.Option("--strict", help="Fail on a damaged file instead of skipping it.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read everything again, and compare.")
+        bool, typer.Option("--verify", help="Read everything back and compare it with the source.")
     ] = False,
 ) -> None:
-    """Pack a corpus into 16-bit shards, from which training reads without decoding.
+    """Pack a corpus into 16-bit shards, which training reads without decoding.
 
-    OUT is a corpus like any other, in recipes too. Interrupted, the same command goes on.
+    Use OUT in recipes like any other corpus. If interrupted, run the same command again.
     """
     from ..data import pack as pack_contents
 
@@ -114,22 +116,22 @@ def pack(
         with _progress("Packing") as progress:
             index = pack_contents(contents, out, strict=strict, verify=verify, progress=progress)
     except KeyboardInterrupt:
-        notes().print("Interrupted: the same command goes on from there.")
+        notes().print("Interrupted: run the same command again to continue.")
         raise typer.Exit(INTERRUPTED) from None
     for it in index.skipped:
-        say_warning(f"{it.stem} is left out: {it.reason}")
+        say_warning(f"{it.stem} skipped: {it.reason}")
     size = sum(shard.size for shard in index.shards.values())
     notes().print(
         f"Packed: {len(index.tracks)} tracks, {size / 1e6:.0f} MB in {len(index.shards)} shards, "
-        f"{len(index.skipped)} stems left out"
+        f"{len(index.skipped)} stems skipped"
     )
     results().print(out)
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A packed corpus.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a packed corpus.")],
 ) -> None:
-    """Check that the shards of a packed corpus are what was written, by their sha256."""
+    """Check the shards of a packed corpus against their SHA-256."""
     from ..data import verify_packed
 
     failed = False
@@ -138,13 +140,13 @@ def verify(
             failed = True
             say_error(fault)
         else:
-            results().print(f"{shard}: as it should be")
+            results().print(f"{shard}: ok")
     raise typer.Exit(int(failed))
 
 
 def _read(
     source: Path,
-    layout: Layout,
+    layout: LayoutName,
     single: str | None,
     include: list[str] | None,
     exclude: list[str] | None,
@@ -176,13 +178,13 @@ def _print(contents: Contents) -> None:
     results().print(table, soft_wrap=False)
     minutes = _minutes(contents)
     results().print(
-        f"{len(contents.tracks)} tracks, {len(contents.skipped)} files left out; minutes: "
+        f"{len(contents.tracks)} tracks, {len(contents.skipped)} files skipped; minutes: "
         + ", ".join(f"{stem} {value:.1f}" for stem, value in minutes.items())
     )
 
 
 def _minutes(contents: Contents) -> dict[str, float]:
-    """Return how many minutes of each stem there are in files."""
+    """Return how many minutes of each stem the files hold."""
     minutes: dict[str, float] = {}
     for track in contents.tracks:
         for stem, file in track.stems.items():
@@ -214,7 +216,7 @@ def _entry(skipped: Any) -> dict[str, str]:
 
 @contextmanager
 def _progress(verb: str) -> Iterator[Callable[[float, str], None]]:
-    """Show a bar on a terminal, and nothing elsewhere."""
+    """Show a progress bar, if standard error is a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = notes()
@@ -223,10 +225,10 @@ def _progress(verb: str) -> Iterator[Callable[[float, str], None]]:
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
-        TextColumn("left  {task.fields[comes]}"),
+        TextColumn("left  {task.fields[track]}"),
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(verb, total=1.0, comes="")
-        yield lambda fraction, comes: bar.update(task, completed=fraction, comes=comes)
+        task = bar.add_task(verb, total=1.0, track="")
+        yield lambda fraction, track: bar.update(task, completed=fraction, track=track)

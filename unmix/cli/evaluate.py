@@ -1,4 +1,4 @@
-"""``unmix evaluate``: tracks whose stems are known, and what a system makes of them, as scores."""
+"""``unmix evaluate``: score a model, or any system's stems, on tracks whose stems are known."""
 
 from __future__ import annotations
 
@@ -15,83 +15,94 @@ if TYPE_CHECKING:
     from ..evaluation import Dataset, Report
 
 _DATA = (
-    "musdb:PATH, ccmixter:PATH, dsd100:PATH, mir1k:PATH, or a folder of tracks: a folder each, "
-    "with a file per stem."
+    "musdb:PATH, ccmixter:PATH, dsd100:PATH, mir1k:PATH, or a folder with a folder per track and "
+    "a file per stem."
 )
 
 
 def evaluate(
-    data: Annotated[str | None, typer.Option(help=f"What to score on: {_DATA}")] = None,
+    data: Annotated[str | None, typer.Option(help=f"Tracks to score on: {_DATA}")] = None,
     model: options.ModelOption = "default",
     estimates: Annotated[
         Path | None,
-        typer.Option(help="Score stems that any other system made: TRACK/STEM.wav in a folder."),
+        typer.Option(help="Folder of stems from any other system, TRACK/STEM.wav, to score."),
     ] = None,
     references: Annotated[
-        str | None, typer.Option(help="What those are held against, as --data.")
+        str | None, typer.Option(help="Tracks to score --estimates on; the same form as --data.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="What that system is called. [its folder's name]")
+        str | None,
+        typer.Option(help="Name of the system behind --estimates.", show_default="its folder's"),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
-            help="Two reports (--out folders), or models to score on --data.", metavar="A B"
+            help="Two reports (--out folders), or two models to score on --data.", metavar="A B"
         ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Of the data set, such as test; a folder in a folder.")
+        str | None,
+        typer.Option(
+            help="Split of the data set, such as test, or a subfolder.",
+            show_default="the test split",
+        ),
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(help="Only tracks of this name, with *. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Score only tracks that match, such as 'A*'. Repeatable."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="No tracks of this name, with *. Repeatable.")
+        list[str] | None, typer.Option(help="Leave out tracks that match. Repeatable.")
     ] = None,
     stems: Annotated[
-        str | None, typer.Option(help="Which stems, as vocals,drums. [all that are known]")
+        str | None,
+        typer.Option(help="Stems to score, such as vocals,drums.", show_default="all available"),
     ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="bss,sdr,si_sdr,log_l1,singing, or some. [what papers report for --data]"
+            help="Any of bss, sdr, si_sdr, log_l1, singing, separated by commas.",
+            show_default="what papers report for --data",
         ),
     ] = None,
-    window: Annotated[float, typer.Option(help="Seconds of BSS Eval's frames; inf for one.")] = 1.0,
+    window: Annotated[
+        float, typer.Option(help="Length of BSS Eval's frames in seconds; inf: one frame.")
+    ] = 1.0,
     hop: Annotated[
-        float | None, typer.Option(help="Seconds from frame to frame. [the window]")
+        float | None, typer.Option(help="Seconds between frames.", show_default="the window")
     ] = None,
     framewise: Annotated[
-        bool, typer.Option("--framewise", help="Filters for every frame, as in BSS Eval v3.")
+        bool, typer.Option("--framewise", help="Fit filters to each frame, as BSS Eval v3 does.")
     ] = False,
     official: Annotated[
-        bool, typer.Option("--official", help="Have museval itself compute BSS Eval: slower.")
+        bool, typer.Option("--official", help="Compute BSS Eval with museval itself; slower.")
     ] = False,
     baselines: Annotated[
         str | None,
         typer.Option(
-            help="mixture,irm,ibm,mwf,hpss,repet-sim, some, or none. [all with --out, else mixture]"
+            help="Any of mixture, irm, ibm, mwf, hpss, repet-sim, separated by commas, or none.",
+            show_default="all with --out, else mixture",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Write a report: a page, JSON, CSV. Goes on where it stopped."
+            "--out", "-o", help="Write a report (page, JSON, CSV) to this folder, or resume it."
         ),
     ] = None,
     examples: Annotated[
         int, typer.Option(min=0, help="Tracks to see and hear on the page, from worst to best.")
     ] = 3,
-    quality: options.QualityOption = options.Quality.BALANCED,
+    quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print all scores as JSON.")] = False,
 ) -> None:
     """Score a model, or any system's stems, on tracks whose true stems are known.
 
-    --model mixture, irm, ibm, mwf, hpss or repet-sim scores a baseline: floor and ceiling.
+    To score a baseline, name it as the model: mixture, irm, ibm, mwf, hpss or repet-sim.
     """
     _check_usage(data, model, estimates, references, compare, out)
-    chosen = _Chosen(
+    request = _Request(
         tracks=(split, include or [], exclude or []),
         model={"quality": quality.value},
         options={
@@ -107,24 +118,24 @@ def evaluate(
         },
     )
     if compare is not None:
-        _compare(compare, data, chosen, out, json)
+        _compare(compare, data, request, out, json)
     elif estimates is not None and references is not None:
-        _show(_estimates(estimates, references, name, chosen, out), out, json)
+        _show(_estimates(estimates, references, name, request, out), out, json)
     elif data is not None:
-        _show(_model(model, data, chosen, out), out, json)
+        _show(_model(model, data, request, out), out, json)
 
 
-class _Chosen(NamedTuple):
-    """What the user asked for, as the functions behind take it."""
+class _Request(NamedTuple):
+    """The options, as ``unmix.evaluation`` takes them."""
 
     tracks: tuple[str | None, list[str], list[str]]
-    """Split, names to take, names to leave out."""
+    """Split, patterns to include, patterns to exclude."""
     model: dict[str, Any]
-    """Options of models alone."""
+    """Options for models alone."""
     options: dict[str, Any]
 
     def dataset(self, where: str) -> Dataset:
-        """Return the data set with the tracks that are asked for."""
+        """Return the data set, with the requested tracks only."""
         from ..evaluation import open_dataset
 
         split, include, exclude = self.tracks
@@ -139,50 +150,50 @@ def _check_usage(
     compare: tuple[str, str] | None,
     out: Path | None,
 ) -> None:
-    """Refuse options that do not go together; none is left out silently."""
+    """Refuse options that exclude each other: none is ignored silently."""
     given = estimates is not None or references is not None
     if compare is not None:
         if given or model != "default":
-            raise typer.BadParameter("--compare takes its two systems as A and B, and no others")
+            raise typer.BadParameter("--compare A B takes no --estimates, --references or --model")
         if out is not None and data is None:
-            raise typer.BadParameter("--compare needs --data where it is to score, with --out")
+            raise typer.BadParameter("--compare with --out scores two models: add --data")
     elif (estimates is None) is not (references is None):
         raise typer.BadParameter(
             "--estimates needs --references, and --references needs --estimates"
         )
     elif (data is None) is not given:
-        raise typer.BadParameter("needs either --data, or --estimates and --references")
+        raise typer.BadParameter("give either --data, or --estimates and --references")
     elif given and model != "default":
-        raise typer.BadParameter("--estimates are there already: they need no --model")
+        raise typer.BadParameter("--estimates takes no --model: its stems exist already")
 
 
-def _model(model: str, data: str, chosen: _Chosen, out: Path | None) -> Report:
+def _model(model: str, data: str, request: _Request, out: Path | None) -> Report:
     from ..evaluation import evaluate as run
 
-    dataset = chosen.dataset(data)
+    dataset = request.dataset(data)
     with _Progress(f"Scoring {model}") as progress:
         return run(
-            model, data=dataset, out=out, progress=progress, **chosen.model, **chosen.options
+            model, data=dataset, out=out, progress=progress, **request.model, **request.options
         )
 
 
 def _estimates(
-    estimates: Path, references: str, name: str | None, chosen: _Chosen, out: Path | None
+    estimates: Path, references: str, name: str | None, request: _Request, out: Path | None
 ) -> Report:
     from ..evaluation import evaluate_estimates
 
-    dataset = chosen.dataset(references)
+    dataset = request.dataset(references)
     with _Progress(f"Scoring {name or estimates.name}") as progress:
         return evaluate_estimates(
-            estimates, references=dataset, name=name, out=out, progress=progress, **chosen.options
+            estimates, references=dataset, name=name, out=out, progress=progress, **request.options
         )
 
 
 def _compare(
-    systems: tuple[str, str], data: str | None, chosen: _Chosen, out: Path | None, json: bool
+    systems: tuple[str, str], data: str | None, request: _Request, out: Path | None, json: bool
 ) -> None:
     from ..evaluation import compare_reports, load_report
-    from ..evaluation.comparison import comparison_as_dict
+    from ..evaluation.report.comparison import comparison_as_dict
     from ..evaluation.report.results import save_comparison
 
     reports = []
@@ -190,7 +201,7 @@ def _compare(
         if data is None or Path(system, "scores.json").is_file():
             reports.append(load_report(Path(system)))
         else:
-            reports.append(_model(system, data, chosen, None if out is None else out / letter))
+            reports.append(_model(system, data, request, None if out is None else out / letter))
     rows = compare_reports(*reports)
     plain = comparison_as_dict(rows)
     if out is not None:
@@ -212,16 +223,16 @@ def _show(report: Report, out: Path | None, json: bool) -> None:
     singular = report.settings.get("singular", [])
     if singular:
         say_warning(
-            f"{len(singular)} of {len(report.tracks)} tracks have references with an empty upper "
-            "band, as from lossy files or lower rates: their ISR, SIR and SAR are figures of "
-            "rounding errors; save the references with 16 bits"
+            f"{len(singular)} of {len(report.tracks)} tracks have references without high "
+            "frequencies (once lossy or resampled): their ISR, SIR and SAR are unreliable; save "
+            "the references with 16 bits"
         )
     if out is not None:
         notes().print(f"Wrote {out / 'index.html'}", soft_wrap=True, highlight=False)
 
 
 class _Progress:
-    """A bar with the time that is left; only where somebody watches."""
+    """A progress bar, on terminals only."""
 
     def __init__(self, text: str) -> None:
         from rich.progress import (
@@ -239,7 +250,7 @@ class _Progress:
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("left:"),
+            TextColumn("remaining:"),
             TimeRemainingColumn(),
             console=console,
             transient=True,

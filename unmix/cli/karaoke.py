@@ -1,4 +1,4 @@
-"""``unmix karaoke``: songs become backing tracks."""
+"""``unmix karaoke``: write karaoke versions of songs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def karaoke(
             "-g",
             metavar="DB",
             max=0,
-            help="Leave the singer in at this level, 0 or below; -18 is a quiet guide.",
+            help="Keep the vocals at this level in dB, 0 or below; -18 is a quiet guide.",
         ),
     ] = None,
     out: Annotated[
@@ -33,8 +33,8 @@ def karaoke(
             "--out",
             "-o",
             metavar="DIR",
-            help="Folder for the backing tracks.",
-            show_default="the song's",
+            help="Folder for the karaoke versions.",
+            show_default="the song's own",
             rich_help_panel=options.FILES,
         ),
     ] = None,
@@ -55,7 +55,7 @@ def karaoke(
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
     model: options.ModelOption = "default",
-    quality: options.QualityOption = options.Quality.BALANCED,
+    quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     chunk: options.ChunkOption = None,
     overlap: options.OverlapOption = None,
@@ -66,17 +66,26 @@ def karaoke(
     json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the backing track of songs beside them, as "NAME (karaoke).EXT".
+    """Write karaoke versions of songs beside them, as "NAME (karaoke).EXT".
 
-    It keeps the song's format, tags and cover. A video in mp4, mov, mkv or webm keeps its picture;
-    with --format, its sound alone is written.
+    Format, tags and cover stay those of the song. A video in mp4, mov, mkv or webm keeps its
+    picture, unless --format is given.
     """
+    from ..songs.karaoke import KaraokeOptions
+
     existing = options.existing_of(overwrite, skip_existing)
-    if format is not None:
-        options.check_format(format, bit_depth, bitrate)
+    with options.wrong_usage():
+        wanted = KaraokeOptions(
+            guide=guide,
+            format=format and format.value,
+            bit_depth=options.bits_of(bit_depth),
+            bitrate=bitrate,
+            existing=existing,
+            strict=strict,
+        )
 
     def prepare() -> Work:
-        from ..songs.karaoke import backing_path, karaoke_file
+        from ..songs.karaoke import plan_karaoke, write_karaoke
 
         separator = options.load_separator(
             model, quality, device, chunk, overlap, shifts, batch_size, precision
@@ -85,25 +94,13 @@ def karaoke(
 
         def work(song: Song, progress: Callable[[float], None]) -> Done:
             folder = None if out is None else out / song.folder
-            name = format and format.value
-            track = backing_path(song.path, folder, format=name)
-            claims.add(song.path, [track], "write it elsewhere with --out")
-            result = karaoke_file(
-                separator,
-                song.path,
-                folder,
-                guide=guide,
-                format=name,
-                bit_depth=options.bits_of(bit_depth),
-                bitrate=bitrate,
-                existing=existing,
-                strict=strict,
-                progress=progress,
-            )
+            plan = plan_karaoke(song.path, folder, wanted)
+            claims.add(song.path, [plan.path], "choose another folder with --out")
+            result = write_karaoke(separator, plan, progress=progress)
             return Done(result, (result.path,))
 
         return work
 
-    # A folder's backing tracks of an earlier run are no songs.
+    # Karaoke versions of an earlier run are not songs.
     found = find_songs(songs, recursive=recursive, leave_out=lambda path: path.stem.endswith(_MARK))
     run_batch("karaoke", found, prepare, as_json=json, debug=debug)

@@ -1,4 +1,4 @@
-"""``unmix models``: what there is to separate with, and how more comes onto this machine."""
+"""``unmix models``: list, download, import and check models."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ._console import INTERRUPTED, notes, print_json, results, say_error, say_wa
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
 _AllOption = Annotated[
-    bool, typer.Option("--all", "-a", help="Sizes, licences, scores of those to download, too.")
+    bool, typer.Option("--all", "-a", help="Show every name, licence and score.")
 ]
 
-_MORE = "More: unmix models --all (licences, scores); unmix models architectures (networks)."
+_MORE = "More: unmix models --all (names, licences, scores), unmix models architectures."
 
 
 @app.callback(invoke_without_command=True)
@@ -29,46 +29,47 @@ def models(
     everything: _AllOption = False,
     json: options.JsonOption = False,
 ) -> None:
-    """List the models that there are, download and import those of others, and check them.
+    """List, download, import and check models.
 
-    Without a command: list. The first model is the default.
+    Without a command, list them.
     """
     if context.invoked_subcommand is None:
         list_(everything, json)
 
 
 def list_(everything: _AllOption = False, json: options.JsonOption = False) -> None:
-    """List the models of the package and in the cache, with their scores and licences.
+    """List the models on this machine and those to download, one line each.
 
-    Below them stand the names of those that can be downloaded; --json has these with --all only.
+    --json lists those to download only with --all.
     """
-    from ._listing import listings, outline, tables
+    from ._listing import LEGEND, lines, listings, tables
 
     listed, damaged = listings()
     for sentence in damaged:
         say_warning(sentence)
-    told = [listing for listing in listed if everything or listing.here]
     if json:
-        print_json({"models": [listing.document() for listing in told]})
+        shown = [listing for listing in listed if everything or listing.here]
+        print_json({"models": [listing.document() for listing in shown]})
         return
     if not any(listing.here for listing in listed):
         notes().print("There is no model on this machine.")
-    shown = tables(told)
-    if len(told) < len(listed):
-        shown.append(outline([listing for listing in listed if listing not in told]))
-    for table in shown:
+    for table in tables(listed) if everything else lines(listed):
         results().print(table, soft_wrap=False)
+        results().print()
     if not everything:
+        results().print(LEGEND)
         notes().print(_MORE)
 
 
 def download(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="See unmix models --all.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="Models to download; unmix models lists them."),
+    ],
 ) -> None:
-    """Download models that others published, into the cache.
+    """Download models that others published into the cache.
 
-    What is there already is left as it is. Interrupted or cut off, the same command goes on from
-    there.
+    Models in the cache are kept. To resume an interrupted download, run the same command again.
     """
     from ..weights.cache import in_cache
     from ..weights.download import download as fetch_model
@@ -80,7 +81,7 @@ def download(
             with _Bar(name) as bar:
                 path = fetch_model(name, progress=bar.move, then=names[number:])
         except KeyboardInterrupt:
-            notes().print("Interrupted: the same command goes on from there.")
+            notes().print("Interrupted. Run the same command again to resume.")
             raise typer.Exit(INTERRUPTED) from None
         except UnmixError as error:
             failed = True
@@ -88,19 +89,18 @@ def download(
             continue
         results().print(path)
         if there and not bar.moved:
-            notes().print(f"{name}: there already")
+            notes().print(f"{name}: already downloaded")
         else:
             notes().print(
-                f"{name}: downloaded and converted; the download itself is removed. "
-                f"Use it: unmix separate SONG --model {name}"
+                f"{name}: downloaded and converted. Use it: unmix separate SONG --model {name}"
             )
     raise typer.Exit(int(failed))
 
 
 def path(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a model on this machine.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model on this machine.")],
 ) -> None:
-    """Print where the weights of a model are."""
+    """Print the path of a model's weights."""
     from ..weights.manifest import find_model, find_weights
 
     found = find_weights(name)
@@ -112,10 +112,11 @@ def path(
 
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="All, where none is given.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="default: every model on this machine"),
     ] = None,
 ) -> None:
-    """Check that the weights on this machine are what was put there, by their sha256."""
+    """Check the weights on this machine against their recorded sha256."""
     from ..storage import sha256_of
     from ..weights.cache import cached_names
     from ..weights.manifest import find_model, find_weights, list_models
@@ -132,7 +133,7 @@ def verify(
             digest = sha256_of(found.path)
             if found.sha256 and digest != found.sha256:
                 raise ModelError(
-                    f"{found.path}: damaged: expected the sha256 {found.sha256}, found {digest}; "
+                    f"{found.path}: damaged: expected sha256 {found.sha256}, found {digest}; "
                     f"{found.remedy}"
                 )
         except UnmixError as error:
@@ -140,53 +141,57 @@ def verify(
             say_error(str(error))
             continue
         if found.sha256:
-            results().print(f"{found.name}: as it should be")
+            results().print(f"{found.name}: ok")
         else:
-            say_warning(f"{found.name}: no sha256 is on record; found {digest}")
+            say_warning(f"{found.name}: no recorded sha256 to compare with; found {digest}")
     raise typer.Exit(int(failed))
 
 
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Foreign weights, or an archive with them.")
+        Path,
+        typer.Argument(metavar="FILE", help="Weights from another program, or an archive of them."),
     ],
-    form: Annotated[
+    as_: Annotated[
         str,
         typer.Option(
-            "--as", metavar="NAME", help="A published model or a recipe; see architectures."
+            "--as", metavar="NAME", help="A published model or a recipe that fits the weights."
         ),
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What to call the model.", show_default="as --as"),
+        typer.Option(metavar="NAME", help="Name in the cache.", show_default="that of --as"),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="Write here.", show_default="into the cache"
+            "--out", "-o", metavar="FILE", help="File to write.", show_default="in the cache"
         ),
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Of the weights.", show_default="unknown")
+        str | None,
+        typer.Option(metavar="TEXT", help="Licence of the weights.", show_default="unknown"),
     ] = None,
     stems: Annotated[
-        str, typer.Option(metavar="NAMES", help="That it estimates, with commas, in its order.")
+        str, typer.Option(metavar="NAMES", help="Stems it estimates, in its order, with commas.")
     ] = "",
     overwrite: options.OverwriteOption = False,
 ) -> None:
-    """Bring weights that others trained into this package's form.
+    """Convert weights that others trained.
 
-    Known are checkpoints of TensorFlow, PyTorch and Chainer for the architectures that unmix models
-    architectures lists. No code in the file is run. Every tensor must find its place.
+    Reads checkpoints of TensorFlow, PyTorch and Chainer without running code in them, for the
+    architectures that unmix models architectures lists. Every tensor has to fit.
     """
     from ..stems import completed
     from ..weights.install import import_model
 
     if name and out:
-        raise typer.BadParameter("--name is for the cache: it and --out exclude each other")
+        raise typer.BadParameter(
+            "--name and --out exclude each other: --name is the name in the cache"
+        )
     done = import_model(
         file,
-        form,
+        as_,
         name=name,
         out=out,
         licence=licence,
@@ -205,15 +210,15 @@ def import_(
 
 
 def architectures(json: options.JsonOption = False) -> None:
-    """List the kinds of networks that there are, their papers and their recipes."""
+    """List the architectures with their papers and recipes."""
     from ..models import config_type, names
     from ..recipes.reading import read_recipe_tables, recipes
 
-    forms: dict[str, list[str]] = {}
+    using: dict[str, list[str]] = {}
     for recipe, file in recipes().items():
-        forms.setdefault(read_recipe_tables(file)["architecture"], []).append(recipe)
+        using.setdefault(read_recipe_tables(file)["architecture"], []).append(recipe)
     listed = [
-        {"name": name, "about": _about(config_type(name)), "recipes": forms.get(name, [])}
+        {"name": name, "about": _about(config_type(name)), "recipes": using.get(name, [])}
         for name in names()
     ]
     if json:
@@ -225,13 +230,13 @@ def architectures(json: options.JsonOption = False) -> None:
 
 
 def _about(kind: type) -> str:
-    """Return how the file of a class begins: with the architecture and its paper."""
+    """Return the first sentence of a model's module, which names the paper."""
     first, _, _ = (inspect.getdoc(sys.modules[kind.__module__]) or "").partition("\n\n")
     return " ".join(first.split())
 
 
 class _Bar:
-    """Shows how much of a file is here, on a terminal; elsewhere nothing."""
+    """Shows the progress of a download on a terminal, and nothing elsewhere."""
 
     def __init__(self, name: str) -> None:
         from rich.progress import (
@@ -265,7 +270,7 @@ class _Bar:
         self._shown.__exit__(None, None, None)
 
     def move(self, done: int, total: int | None) -> None:
-        """Show the bytes that are here, and those of the file."""
+        """Show the bytes downloaded and the bytes in all."""
         self.moved = True
         self._progress.update(self._task, completed=done, total=total)
         if done == total:

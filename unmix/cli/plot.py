@@ -1,4 +1,4 @@
-"""``unmix plot``: a song becomes a picture of its separation."""
+"""``unmix plot``: draw a picture of a song's separation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ._inputs import Song, find_songs
 
 
 def plot(
-    song: Annotated[str, typer.Argument(metavar="SONG", help="A file with sound in it.")],
+    song: Annotated[str, typer.Argument(metavar="SONG", help="An audio or video file.")],
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
             metavar="PNG",
-            help="The picture.",
+            help="File to write.",
             show_default='"NAME (spectrograms).png"',
             rich_help_panel=options.FILES,
         ),
@@ -30,7 +30,7 @@ def plot(
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
     model: options.ModelOption = "default",
-    quality: options.QualityOption = options.Quality.BALANCED,
+    quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     json: options.JsonOption = False,
     debug: options.DebugOption = False,

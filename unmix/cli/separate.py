@@ -1,4 +1,4 @@
-"""``unmix separate``: songs become a file for each stem."""
+"""``unmix separate``: write a file for each stem of songs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import UnmixError
-from ..songs.naming import DEFAULT_TEMPLATE, check_template
+from ..songs.naming import DEFAULT_TEMPLATE
 from . import _options as options
 from ._batch import Work, run_batch
 from ._inputs import find_songs
@@ -33,7 +32,7 @@ def separate(
             "--stems",
             "-s",
             metavar="NAMES",
-            help="vocals, accompaniment, both with a comma, or all.",
+            help="Stems to write, separated by commas, or all.",
             rich_help_panel=options.FILES,
         ),
     ] = "vocals,accompaniment",
@@ -55,7 +54,7 @@ def separate(
             "--template",
             "-t",
             metavar="TEXT",
-            help="Path of each stem in DIR, of {name} {artist} {title} {album} {track} {stem} "
+            help="Path of each stem in DIR, with {name} {artist} {title} {album} {track} {stem} "
             "{model} {ext}.",
             rich_help_panel=options.FILES,
         ),
@@ -64,7 +63,7 @@ def separate(
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
     model: options.ModelOption = "default",
-    quality: options.QualityOption = options.Quality.BALANCED,
+    quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     chunk: options.ChunkOption = None,
     overlap: options.OverlapOption = None,
@@ -74,42 +73,38 @@ def separate(
     wiener: options.WienerOption = None,
     recursive: options.RecursiveOption = False,
     plot: Annotated[
-        bool, typer.Option("--plot", help="Draw spectrograms beside the stems, as PNG.")
+        bool, typer.Option("--plot", help="Also draw spectrograms, as PNG beside the stems.")
     ] = False,
     json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Write the vocals and the accompaniment of songs as files.
+    """Separate songs into vocals and accompaniment, a file each.
 
-    Stems have the song's length, channels, sample rate and tags, and sum to the song. Where one
-    would clip, all of a song are lowered alike, and it is said; --format wav --bit-depth 32 never
+    Stems have the song's length, channels, sample rate and tags, and sum to the song. If one would
+    clip, all stems of the song are lowered alike, with a warning; --format wav --bit-depth 32 never
     clips.
     """
+    from ..audio import OutputFormat
+    from ..songs.separate import StemOptions
+
+    names = tuple(name.strip() for name in stems.split(",") if name.strip())
     existing = options.existing_of(overwrite, skip_existing)
-    options.check_format(format, bit_depth, bitrate)
-    try:
-        check_template(template)
-    except UnmixError as error:
-        raise typer.BadParameter(str(error)) from None
-    names = [name.strip() for name in stems.split(",") if name.strip()]
+    with options.wrong_usage():
+        wanted = StemOptions(
+            stems="all" if names == ("all",) else names,
+            format=OutputFormat.parse(format, options.bits_of(bit_depth), bitrate),
+            template=template,
+            existing=existing,
+            strict=strict,
+        )
 
     def prepare() -> Work:
         from ._stems import StemWriter
 
-        return StemWriter(
-            separator=options.load_separator(
-                model, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
-            ),
-            out=out,
-            stems="all" if names == ["all"] else tuple(names),
-            format=format.value,
-            bit_depth=options.bits_of(bit_depth),
-            bitrate=bitrate,
-            template=template,
-            existing=existing,
-            strict=strict,
-            plot=plot,
-        ).work
+        separator = options.load_separator(
+            model, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
+        )
+        return StemWriter(separator=separator, out=out, options=wanted, plot=plot).work
 
     target = os.path.realpath(out)
     found = find_songs(

@@ -1,4 +1,4 @@
-"""``unmix train``: a recipe and a folder of data become a model."""
+"""``unmix train``: train a model from a recipe and a folder of data."""
 
 from __future__ import annotations
 
@@ -29,41 +29,55 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe: a .toml file, or a name from unmix/recipes.")
+        str, typer.Argument(help="Recipe: a .toml file, or the name of one in unmix/recipes.")
     ],
-    data: Annotated[Path, typer.Option(help="Folder that the recipe's paths are relative to.")],
+    data: Annotated[
+        Path, typer.Option(help="Data folder; paths in the recipe are relative to it.")
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the run. [runs/NAME]")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for checkpoints and logs; default runs/NAME."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+        bool, typer.Option("--resume", help="Resume from the last checkpoint.")
     ] = False,
     init: Annotated[
         str | None,
-        typer.Option(help="Model whose weights to start from: a name or a path."),
+        typer.Option(help="Start from the weights of this model, given by name or path."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Number of steps; overrides the recipe.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Items per batch; overrides the recipe.")
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the recipe's.")
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Random seed; overrides the recipe.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read excerpts.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that load data; 0 loads in this one.")
+    ] = 2,
     device: options.DeviceOption = "auto",
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves, pictures and sounds too.")
+        bool,
+        typer.Option(
+            "--tensorboard", help="Also write curves, spectrograms and audio for TensorBoard."
+        ),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Do two steps, say what all would take, write nothing."),
+        typer.Option(
+            "--dry-run", help="Measure a few steps, estimate the whole run, write nothing."
+        ),
     ] = False,
 ) -> None:
-    """Train a model from a recipe; stop it whenever you like, --resume goes on.
+    """Train a model from a recipe. Stop it at any time and continue with --resume.
 
-    On several GPUs or machines, start it with torchrun: torchrun --nproc-per-node 4 -m unmix train
-    RECIPE ... Machines must share the folder of the run, from which --resume goes on.
+    To use several GPUs or machines, start it with torchrun: torchrun --nproc-per-node 4 -m unmix
+    train RECIPE ... All machines must share the folder of the run.
     """
     if resume and init:
-        raise typer.BadParameter("--resume and --init exclude each other")
+        raise typer.BadParameter("--resume and --init cannot be used together")
     from ..recipes.reading import find_recipe
     from ..training.config import read_recipe, training_of
     from ..training.run import Run
@@ -79,36 +93,40 @@ def train(
         data=data,
         out=out or Path("runs") / path.stem,
         workers=workers,
-        device=_kind(device),
+        device=_device_type(device),
         resume=resume,
         init=init,
     )
     if dry_run:
-        _rehearse(run)
+        _dry_run(run)
     else:
         _train(run, tensorboard)
 
 
 def _train(run: Run, tensorboard: bool) -> None:
-    """Train, and show how it goes; where there are several processes, the first one shows."""
-    from ..training.distributed import leads
-    from ..training.logs import CsvLog, Several
+    """Train with a progress bar, which the main process alone shows."""
+    from ..training.distributed import is_main_process
+    from ..training.logs import CsvLog, Listeners
     from ..training.loop import train as run_training
     from ..training.tensorboard import TensorBoardLog
 
     console = notes()
-    console.quiet = not leads()
+    console.quiet = not is_main_process()
     validator = _validator(run)
-    board = TensorBoardLog(run.out / "tensorboard", validator) if tensorboard and leads() else None
+    board = (
+        TensorBoardLog(run.out / "tensorboard", validator)
+        if tensorboard and is_main_process()
+        else None
+    )
     validate = board if board and validator else validator
     try:
         with _Display(console, run.train.steps) as display:
             told: list[Listener] = [display, CsvLog(run.out), *([board] if board else [])]
-            last = run_training(run, Several(told), validate)
+            last = run_training(run, Listeners(told), validate)
     except (KeyboardInterrupt, SystemExit) as stop:
-        there = f"--resume goes on from {run.last}" if run.last.exists() else "nothing to --resume"
+        there = f"--resume continues from {run.last}" if run.last.exists() else "nothing to resume"
         console.print(f"Interrupted: {there}.")
-        if isinstance(stop, SystemExit):  # a signal: it says the code itself
+        if isinstance(stop, SystemExit):  # raised by a signal, with its own exit code
             raise
         raise typer.Exit(INTERRUPTED) from None
     finally:
@@ -129,11 +147,11 @@ def _validator(run: Run) -> TrackValidator | None:
     return TrackValidator([run.data / folder for folder in run.train.validation], stems)
 
 
-def _rehearse(run: Run) -> None:
-    """Print what a run would take."""
-    from ..training.dry_run import rehearse, run_seconds
+def _dry_run(run: Run) -> None:
+    """Print what a run would take, in memory and in time."""
+    from ..training.dry_run import dry_run, run_seconds
 
-    found = rehearse(run)
+    found = dry_run(run)
     config, mib = run.train, 2**20
     items = config.batch_size * config.accumulate
     where = f"in each of {run.workers} processes" if run.workers > 1 else "in one process"
@@ -143,33 +161,33 @@ def _rehearse(run: Run) -> None:
         "checkpoint": f"{found.checkpoint_bytes / mib:.0f} MiB",
         "memory": f"{found.memory_bytes / mib:.0f} MiB",
         "computes": f"on {found.device}, {found.precision}",
-        "step": f"{found.step_seconds:.3g} s for {items} items; loss {found.loss:.4f} at first",
-        "loading": f"{found.item_seconds:.3g} s an item, {where}",
-        "all": f"{config.steps} steps, about {clock(run_seconds(found, run))} without validation",
+        "step": f"{found.step_seconds:.3g} s for {items} items; first loss {found.loss:.4f}",
+        "loading": f"{found.item_seconds:.3g} s per item, {where}",
+        "total": f"{config.steps} steps, about {clock(run_seconds(found, run))} without validation",
     }
     for name, text in lines.items():
         results().print(f"{name:<11} {text}")
 
 
-def _kind(name: str) -> str:
-    """Return the kind of the device called ``name``: a run takes the first of a kind.
+def _device_type(name: str) -> str:
+    """Return the type of a device; training runs on the first device of a type.
 
     Raises:
-        UnmixError: for a device that is not there, or not the first.
+        UnmixError: the device does not exist, or is not the first of its type.
     """
     from ..devices import choose_device
 
     device = choose_device(name)
     if device.index:
         raise UnmixError(
-            f"a run takes the first {device.type} device: CUDA_VISIBLE_DEVICES={device.index} "
-            f"in front of the command, with --device {device.type}, makes it that one"
+            f"training uses the first {device.type} device only; to choose another one, set "
+            f"CUDA_VISIBLE_DEVICES={device.index} and pass --device {device.type}"
         )
     return device.type
 
 
 class _Display:
-    """Draws a progress bar, from the first step on."""
+    """A listener that draws a progress bar, from the first step on."""
 
     def __init__(self, console: Console, steps: int) -> None:
         from ..training.logs import MovingLoss
@@ -196,18 +214,20 @@ class _Display:
             self._progress.stop()
 
     def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
-        """Move the bar; the loss shown is a moving average."""
+        """Move the bar; show a moving average of the loss."""
         if math.isnan(loss):
-            self._progress.console.print(f"step {step}: left out, its loss is no number")
+            self._progress.console.print(
+                f"step {step}: skipped, its loss or gradient is not finite"
+            )
         self._loss.add(loss)
         shown = self._loss.value
         self._progress.update(self._task, completed=step, loss=shown, rate=items_per_second)
         self._progress.start()
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
-        """Print scores."""
+        """Print the scores."""
         text = ", ".join(f"{stem} {value:.2f} dB" for stem, value in scores.items())
         self._progress.console.print(f"step {step}: {text} (mean whole-track SDR)")
 
     def saved(self, path: Path) -> None:
-        """Say nothing: checkpoints are written every few minutes."""
+        """Print nothing: checkpoints are written every few minutes."""

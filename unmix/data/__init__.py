@@ -1,4 +1,4 @@
-"""Tracks and the random mixtures that are made of them."""
+"""Tracks with stems on disk, and random training mixtures of them."""
 
 from .corpora import STEMS, Corpus, CorpusConfig, open_corpus
 from .folders import Contents, Skipped, find_tracks, read_folder

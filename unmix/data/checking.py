@@ -1,24 +1,24 @@
-"""Checking: every file of a corpus decoded to its end, the only way to know that it does."""
+"""Checking a corpus: decode every file to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..errors import AudioError
 from .folders import Skipped
-from .tracks import SILENCE, StemFile, Track
+from .tracks import SILENCE, StemFile, Track, TrackProgress
 
 
 def check(
-    tracks: Sequence[Track], progress: Callable[[float, str], object] = lambda fraction, comes: None
+    tracks: Sequence[Track], progress: TrackProgress = lambda fraction, track: None
 ) -> Iterator[Skipped]:
-    """Yield the stems that do not decode to their end, and those in which nothing sounds.
+    """Yield the stems that do not decode to their end, and those that are silent.
 
     Args:
-        tracks: what to decode.
-        progress: is told the fraction that is done, and the name of the track that comes.
+        tracks: the tracks to decode.
+        progress: see ``TrackProgress``.
     """
     total, seconds = sum(track.seconds for track in tracks), 0.0
     for track in tracks:
@@ -36,4 +36,4 @@ def _fault(file: StemFile) -> str | None:
             loudest = max(loudest, float(np.abs(block).max(initial=0)))
     except AudioError as error:
         return str(error)
-    return f"{file.path} is silent from beginning to end" if loudest < SILENCE else None
+    return f"{file.path} is silent throughout" if loudest < SILENCE else None

@@ -1,4 +1,4 @@
-"""Corpora: where training excerpts come from, and how often each is drawn."""
+"""Corpora: the folders that training excerpts come from, and how often each is drawn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from ..stems import ORDER
 from .folders import Contents, Format, Skipped, read_folder
 from .matching import Repertoire, Wanted
-from .tempo_key_cache import with_music
+from .tempo_key_cache import with_tempo_key
 from .tracks import MIXTURE, Track
 
 #: Names of files that are stems in every corpus.
@@ -25,49 +25,49 @@ STEMS = (*ORDER, "piano", "guitar", MIXTURE)
 
 
 class CorpusConfig(Settings):
-    """One folder of tracks. Weights are relative to those of the other corpora."""
+    """One folder of tracks. Weights are relative to those of the other corpora; 0: not used."""
 
     path: str
     """Folder, relative to the data folder."""
     format: Format = "auto"
-    """How tracks lie in it; ``auto`` tells, and refuses where two layouts are possible."""
+    """Layout of the tracks; ``auto`` detects it, and fails if two layouts are possible."""
     single: str | None = None
-    """For a folder whose every file is a track of one stem: that stem's name."""
+    """Name of the only stem, for a folder in which every file is a track."""
     include: tuple[str, ...] = ()
-    """Patterns of tracks or relative paths; where given, all others are left out."""
+    """Patterns of track names or relative paths to use; default: all."""
     exclude: tuple[str, ...] = ()
-    """Patterns of tracks or relative paths to leave out: held-out singers, say."""
+    """Patterns of track names or relative paths to skip, such as held-out singers."""
     strict: bool = False
-    """Whether a damaged or silent file ends the run; else it is named and left out."""
+    """Whether a damaged or silent file is an error; otherwise it is reported and skipped."""
     band: float | None = Field(default=None, gt=0)
-    """Hz above which the recordings hold nothing; the loss does not look there."""
+    """Bandwidth of the recordings in Hz; the loss ignores higher frequencies. Default: all."""
     vocals: float = Field(default=0.0, ge=0)
-    """Weight of this corpus when vocals are drawn on their own."""
+    """Weight of this corpus when vocals are drawn."""
     accompaniment: float = Field(default=0.0, ge=0)
-    """Weight when an accompaniment, or an instrument of it, is drawn on its own."""
+    """Weight when an accompaniment, or an instrument of it, is drawn."""
     coherent: float = Field(default=0.0, ge=0)
-    """Weight when a song is taken as it is, vocals with their own accompaniment."""
+    """Weight when a whole song is drawn, vocals with their own accompaniment."""
     mixture: float = Field(default=0.0, ge=0)
-    """Weight when a mixture is drawn of which the stems are not asked for."""
+    """Weight when a mixture without stems is drawn, for semi-supervised training."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Tracks to draw from, each as likely as the next, or as it is long."""
+    """Tracks to draw from, equally often or in proportion to their length."""
 
     tracks: tuple[Track, ...]
     shares: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, tracks: Sequence[Track], *, by_duration: bool) -> Choice:
-        """Return a choice of tracks, each weighted by its duration or like the others."""
+        """Return a choice of tracks, weighted by their duration or equally."""
         if not by_duration or not tracks:
             return cls(tuple(tracks))
         seconds = np.array([track.seconds for track in tracks])
         return cls(tuple(tracks), seconds / seconds.sum())
 
     def draw(self, random: Generator, among: NDArray[np.bool_] | None = None) -> Track:
-        """Return one of the tracks; where ``among`` is given, one for which that is true."""
+        """Return one of the tracks, or of those for which ``among`` is true."""
         if among is not None:
             weights = among * (1.0 if self.shares is None else self.shares)
             return self.tracks[int(random.choice(len(self.tracks), p=weights / weights.sum()))]
@@ -76,7 +76,7 @@ class Choice:
         return self.tracks[int(random.choice(len(self.tracks), p=self.shares))]
 
     def distances(self, wanted: Wanted) -> NDArray[np.float64]:
-        """Return how far each track is from what is wanted of a partner: 0 where it fits."""
+        """Return the distance of each track from the partner that is wanted; 0: it fits."""
         return self._repertoire.distances(wanted)
 
     @cached_property
@@ -86,24 +86,24 @@ class Choice:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The tracks of one folder, with how to draw from it."""
+    """The tracks of one folder, and how to draw from them."""
 
     config: CorpusConfig
     contents: Contents
 
     @property
     def tracks(self) -> tuple[Track, ...]:
-        """All of them, also those that lack a stem."""
+        """All tracks, including those that lack a stem."""
         return self.contents.tracks
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """What is left out, as its header cannot be read."""
+        """Files that are skipped because their headers cannot be read."""
         return self.contents.skipped
 
-    def listened_to(self, *, voices: bool) -> Corpus:
-        """Return the corpus with tempo and key of its tracks; see ``with_music``."""
-        tracks = with_music(self.tracks, voices=voices)
+    def with_tempo_key(self, *, voices: bool) -> Corpus:
+        """Return the corpus with the tempo and key of its tracks; see ``with_tempo_key``."""
+        tracks = with_tempo_key(self.tracks, voices=voices)
         return replace(self, contents=replace(self.contents, tracks=tracks))
 
     def draw(
@@ -114,7 +114,7 @@ class Corpus:
         by_duration: bool = False,
         wanted: Wanted | None = None,
     ) -> Track:
-        """Return a track that has a file for ``stem``: any, or one that comes nearest."""
+        """Return a track with a file for ``stem``: any, or one nearest to what is wanted."""
         key = (stem, by_duration)
         if key not in self._choices:
             tracks = [track for track in self.tracks if stem in track.stems]
@@ -131,18 +131,18 @@ class Corpus:
 
 
 def open_corpus(config: CorpusConfig, data: Path, stems: Sequence[str] = ()) -> Corpus:
-    """Find the tracks of a corpus below the data folder; headers are read, samples are not.
+    """Find the tracks of a corpus in the data folder; only headers are read.
 
     Args:
-        config: which folder, and what of it.
-        data: the folder that the path is relative to.
-        stems: names of files that are stems beside the usual ones.
+        config: the folder, and which of its tracks.
+        data: data folder that the path is relative to.
+        stems: names of files that are stems, besides the usual ones.
 
     Raises:
-        UnmixError: where there is no track, or its layout is unclear.
+        UnmixError: there is no track, or the layout is ambiguous.
     """
     if config.single and config.format not in ("auto", "packed"):
-        raise ConfigError(f"corpus {config.path}: `single` leaves nothing for `format` to say")
+        raise ConfigError(f"corpus {config.path}: `single` and `format` cannot be used together")
     contents = read_folder(
         data / config.path,
         tuple(dict.fromkeys((*STEMS, *stems))),

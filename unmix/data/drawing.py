@@ -1,7 +1,7 @@
-"""Drawing: which track comes next, its excerpts, and another one where a file turns out damaged.
+"""Random draws of tracks and excerpts, with replacements for damaged files.
 
-Everything follows from a seed and the index of an item, also what replaces a damaged excerpt: an
-item whose file cannot be read is drawn again from a seed of its own, by whoever asks for it.
+Every item depends on the seed and its index alone, including replacements: an item whose file
+cannot be read is drawn again with a seed derived from the attempt.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from .matching import Wanted
 from .rows import Part
 from .tracks import Track
 
-# Draws of one item that may meet damaged files before the corpus as a whole counts as damaged.
+# Attempts per item before the whole corpus counts as damaged.
 _ATTEMPTS = 20
 
 _log = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 
 
-class _Damaged(Exception):  # noqa: N818  (no error yet: another excerpt takes its place)
-    """A file cannot be read or is silent; the sentence says which."""
+class _Damaged(Exception):  # noqa: N818  (caught: another excerpt is used)
+    """A file cannot be read or is silent."""
 
 
 class Drawing:
-    """Reads random excerpts of tracks; remembers what it had to leave out.
+    """Reads random excerpts of tracks, and records the files that it skips.
 
     Args:
-        reader: cuts the excerpts.
-        seed: another one gives other items.
+        reader: reads the excerpts.
+        seed: seed of all items.
         speed: largest relative change of playing speed.
-        swap_channels: share of excerpts whose left and right are each other's.
+        swap_channels: share of excerpts with left and right swapped.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Drawing:
         self.skipped: set[str] = set()
 
     def item(self, index: int, draw: Callable[[Generator], _Item]) -> _Item:
-        """Return what ``draw`` makes of the generator of an index.
+        """Return the result of ``draw``, called with the random generator of an index.
 
         Raises:
-            UnmixError: where one draw after the other meets damaged files, or a strict corpus one.
+            UnmixError: all attempts hit damaged files, or one did in a strict corpus.
         """
         for attempt in range(_ATTEMPTS):
             seeds = (self._seed, index, attempt) if attempt else (self._seed, index)
@@ -65,11 +65,11 @@ class Drawing:
                 last = str(damage)
                 if last not in self.skipped:
                     self.skipped.add(last)
-                    _log.warning("%s; another excerpt takes its place", last)
-        raise UnmixError(f"{_ATTEMPTS} excerpts in a row could not be read; the last: {last}")
+                    _log.warning("%s; using another excerpt", last)
+        raise UnmixError(f"{_ATTEMPTS} excerpts in a row cannot be read; last error: {last}")
 
     def draw_speed(self, random: Generator) -> float:
-        """Return a playing speed: 1.1 is ten per cent faster and higher."""
+        """Return a random speed factor: 1.1 is ten per cent faster and higher."""
         return 1.0 + self._speed * random.uniform(-1.0, 1.0)
 
     def read(
@@ -80,14 +80,14 @@ class Drawing:
         random: Generator,
         speed: float | None = None,
     ) -> tuple[list[Samples], float]:
-        """Return parts of a track at one random place, and the Hz up to which they hold.
+        """Return parts of a track at one random position, and their bandwidth in Hz.
 
         Args:
-            corpus: that the track is of.
-            track: what is read.
-            parts: of the track.
-            random: decides the place, and the speed where none is given.
-            speed: at which the track is played.
+            corpus: the corpus of the track.
+            track: the track to read.
+            parts: the parts to read.
+            random: decides the position, and the speed if none is given.
+            speed: speed factor; default: random.
         """
         if speed is None:
             speed = self.draw_speed(random)
@@ -103,7 +103,7 @@ class Drawing:
 
 
 class CorpusDraw:
-    """Draws a track: first a corpus by weight, then one of its tracks that have the parts."""
+    """Draws a corpus by weight, then one of its tracks that have all ``parts``."""
 
     def __init__(
         self,
@@ -121,21 +121,21 @@ class CorpusDraw:
             if not tracks:
                 wanted = " and ".join(map(str, parts))
                 raise ConfigError(
-                    f"corpus {corpus.config.path}: no track has {wanted}, nor files that it "
-                    "follows from"
+                    f"corpus {corpus.config.path}: no track has {wanted}, nor stems that it "
+                    "can be computed from"
                 )
             self._choices.append(Choice.of(tracks, by_duration=by_duration))
 
     @property
     def empty(self) -> bool:
-        """Whether no corpus has a weight."""
+        """Whether no corpus has a weight above 0."""
         return not self._corpora
 
     def __call__(self, random: Generator, wanted: Wanted | None = None) -> tuple[Corpus, Track]:
-        """Return a track, and the corpus that it is of.
+        """Return a random track and its corpus.
 
-        Where partners are wanted, it is one of the tracks, of all corpora, that come nearest; a
-        corpus that has some is chosen by its weight.
+        If a partner is wanted, the track is one of the nearest ones in all corpora; the corpora
+        that have such tracks are chosen by weight.
         """
         if wanted is None:
             chosen = int(random.choice(len(self._corpora), p=self._shares))

@@ -1,4 +1,4 @@
-"""Excerpts: short pieces of stems, cut at a random place, at a random playing speed."""
+"""Random excerpts of stems, at a playing speed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..audio import resample
 from ..errors import AudioError
 from .tracks import StemFile, Term, is_silence, mix, signed
 
-# An excerpt quieter than this is drawn again a few times: half of a vocal track can be silence.
+# Quieter excerpts are drawn again a few times, since half of a vocal track can be silence.
 _SILENCE = 10 ** (-45 / 20)
 _TRIES = 4
 
 
 @dataclass(frozen=True)
 class ExcerptReader:
-    """Cuts excerpts ``[channels, length]`` at ``sample_rate`` Hz."""
+    """Reads excerpts ``[channels, length]`` at ``sample_rate`` Hz."""
 
     sample_rate: int
     channels: int
@@ -30,15 +30,15 @@ class ExcerptReader:
     def __call__(
         self, stems: Sequence[Sequence[Term]], speed: float, random: Generator
     ) -> list[Samples]:
-        """Return one excerpt per stem, all from the same place, preferably with sound in the first.
+        """Return an excerpt of each stem at one position, preferably where the first one sounds.
 
         Args:
             stems: for each stem, the files that sum to it; all of one track.
-            speed: 1.1 plays ten per cent faster and higher.
-            random: decides the place.
+            speed: speed factor: 1.1 is ten per cent faster and higher.
+            random: decides the position.
 
         Raises:
-            AudioError: for a file that cannot be read, or a first one without any sound.
+            AudioError: a file cannot be read, or the first one is silent throughout.
         """
         first = stems[0][0].file
         span = round(self.length * speed)
@@ -49,7 +49,7 @@ class ExcerptReader:
                 break
         else:
             if is_silence(samples) and first.is_silent():
-                raise AudioError(f"{first.path} is silent from beginning to end: leave it out")
+                raise AudioError(f"{first.path} is silent throughout; exclude it")
         read = {first: samples}
         for term in (term for terms in stems for term in terms):
             if term.file not in read:
@@ -60,7 +60,7 @@ class ExcerptReader:
         ]
 
     def _start(self, file: StemFile, span: int, random: Generator) -> int:
-        """Return where to cut; below zero where the file is too short, to place it anywhere."""
+        """Return a random start; negative if the file is too short, for random padding."""
         spare = file.length_at(self.sample_rate) - span
         return int(random.integers(min(spare, 0), max(spare, 0) + 1))
 
@@ -76,10 +76,9 @@ def rms(samples: NDArray[np.float32]) -> float:
 
 
 def _stretch(samples: Samples, length: int) -> Samples:
-    """Return ``[C, length]`` that plays all of ``samples``.
+    """Return ``samples`` resampled to ``[C, length]``.
 
-    Resampled as recordings are. Straight lines between neighbours take half the time, 3 ms of 2.8 s
-    in stereo, but leave an image of every frequency f at the sample rate less f: of a cymbal's 14
-    kHz, 13 dB below it.
+    Linear interpolation would take half the time, 3 ms for 2.8 s of stereo, but leaves strong
+    aliases: 14 kHz of a cymbal is mirrored at the sample rate minus 14 kHz, only 13 dB lower.
     """
     return resample(samples, samples.shape[1], length, quality="HQ")

@@ -1,4 +1,4 @@
-"""Tracks in folders: found, told apart, and opened; what cannot be read is left out by name."""
+"""Finding and opening the tracks in a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..errors import AudioError, UnmixError
 from ..stems import in_order
-from .layouts import LAYOUTS, STEM_MP4, Found, Listing, Source, recognise
+from .layouts import LAYOUTS, STEM_MP4, FolderListing, Found, Source, recognise
 from .musdb import expand
 from .packed import INDEX, open_packed
 from .tracks import StemFile, Track
@@ -22,7 +22,7 @@ Format = Literal["auto", "stems", "musdb18", "ccmixter", "dsd100", "mir-1k", "ik
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file, or one stem in it, that is left out of a corpus."""
+    """A file, or one stem in it, that is skipped."""
 
     path: Path
     stem: str
@@ -31,7 +31,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was understood of a folder."""
+    """The tracks of a folder, and what was skipped."""
 
     format: str
     tracks: tuple[Track, ...]
@@ -41,11 +41,10 @@ class Contents:
 def find_tracks(
     root: Path, stems: Sequence[str], *, single: str | None = None, exclude: Sequence[str] = ()
 ) -> list[Track]:
-    """Return the tracks below a folder, sorted by name; see ``read_folder``.
+    """Return the tracks in a folder, sorted by name; see ``read_folder``.
 
     Raises:
-        UnmixError: where there is no such folder, not one track in it, or a file in it that cannot
-            be read.
+        UnmixError: the folder does not exist or has no track, or a file cannot be read.
     """
     return list(read_folder(root, stems, single=single, exclude=exclude, strict=True).tracks)
 
@@ -54,31 +53,31 @@ def read_folder(
     root: Path,
     stems: Sequence[str],
     *,
-    format: Format = "auto",  # noqa: A002  (the natural word, and a keyword only)
+    format: Format = "auto",  # noqa: A002  (keyword only)
     single: str | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     strict: bool = False,
 ) -> Contents:
-    """Find the tracks below a folder, and read the headers of their files.
+    """Find the tracks in a folder, and read the headers of their files.
 
     Args:
         root: the folder.
-        stems: which to open; in the layout ``stems`` they are names of files, and other files are
-            left alone.
-        format: the layout; ``auto`` tells it by names, and refuses what could be two.
-        single: where every file below ``root`` is a track of its own, the stem that it holds.
-        include: patterns, with ``*``, of tracks or of paths relative to ``root`` (or of a folder
-            above them); where given, all else is left out. ``musdb18:validation`` stands for the
-            fourteen validation tracks of MUSDB18.
-        exclude: patterns of what to leave out, likewise.
-        strict: whether a file that cannot be read is an error; else it is left out.
+        stems: stems to open. In the layout ``stems`` they are file names without suffix, and other
+            files are ignored.
+        format: the layout; ``auto`` detects it by names.
+        single: name of the only stem, for a folder in which every file is a track.
+        include: patterns, with ``*``, of track names, of paths relative to ``root``, or of their
+            parent folders; if given, only matching tracks are used. ``musdb18:validation`` stands
+            for the fourteen validation tracks of MUSDB18.
+        exclude: likewise, patterns of tracks to skip.
+        strict: whether a file that cannot be read is an error; otherwise it is skipped.
 
     Raises:
-        UnmixError: where there is no such folder, not one track in it, or its layout is unclear.
+        UnmixError: the folder does not exist or has no such track, or its layout is ambiguous.
     """
     if not root.is_dir():
-        raise UnmixError(f"{root}: no such folder of tracks")
+        raise UnmixError(f"{root}: no such folder")
     include, exclude = expand(include), expand(exclude)
     if format == "packed" or (format == "auto" and (root / INDEX).is_file()):
         tracks = [
@@ -88,7 +87,7 @@ def read_folder(
         ]
         tracks = [track for track in tracks if track.stems]
         if not tracks:
-            raise UnmixError(f"{root}: holds no track that is asked for")
+            raise UnmixError(f"{root}: no track matches")
         return Contents("packed", tuple(tracks))
     if single:
         name, found = "single", _single(root, single, exclude)
@@ -102,7 +101,7 @@ def read_folder(
         )
     }
     if not found:
-        raise UnmixError(f"{root}: holds no track that is asked for")
+        raise UnmixError(f"{root}: no track matches")
     return _open(root, name, found, stems, strict=strict)
 
 
@@ -117,17 +116,17 @@ def _single(root: Path, stem: str, exclude: Sequence[str]) -> Found:
 def _by_layout(
     root: Path, stems: Sequence[str], name: str, exclude: Sequence[str]
 ) -> tuple[str, Found]:
-    listing = Listing(root, _audio_files(root, exclude), stems, asked=name != "auto")
+    listing = FolderListing(root, _audio_files(root, exclude), stems, asked=name != "auto")
     if name == "auto":
         return recognise(listing)
     found = LAYOUTS[name].find(listing)
     if not found:
-        raise UnmixError(f"{root}: holds no track of the layout {name}: {LAYOUTS[name].about}")
+        raise UnmixError(f"{root}: no track has the layout {name} ({LAYOUTS[name].about})")
     return name, found
 
 
 def _open(root: Path, name: str, found: Found, stems: Sequence[str], *, strict: bool) -> Contents:
-    """Read the headers of what was found; ``stems`` limits what is opened of a track."""
+    """Read the headers of the files of ``stems``."""
     tracks, skipped = [], []
     for track, sources in sorted(found.items()):
         files = {}
@@ -147,28 +146,28 @@ def _open(root: Path, name: str, found: Found, stems: Sequence[str], *, strict: 
             tracks.append(Track(track, files))
     if not tracks:
         first = f": {skipped[0].reason}" if skipped else ""
-        raise UnmixError(f"{root}: holds no track that can be read{first}")
+        raise UnmixError(f"{root}: no track can be read{first}")
     return Contents(name, tuple(tracks), tuple(skipped))
 
 
 def _audio_files(root: Path, exclude: Sequence[str]) -> list[Path]:
-    """Return the audio files below a folder, relative to it, without those to leave out."""
+    """Return the audio files in a folder, relative to it, without excluded ones."""
     return [
         path.relative_to(root)
         for path in sorted(root.rglob("*"))
         if (path.suffix.lower() in SUFFIXES or path.name.endswith(STEM_MP4))
-        and not path.name.startswith("._")  # what macOS leaves beside a file is no audio
+        and not path.name.startswith("._")  # metadata files of macOS
         and not _matches([path.relative_to(root)], exclude)
     ]
 
 
 def _wanted(names: Sequence[str | Path], include: Sequence[str], exclude: Sequence[str]) -> bool:
-    """Return whether a track of these names and paths is asked for."""
+    """Return whether a track with these names and paths is included."""
     return (not include or _matches(names, include)) and not _matches(names[:1], exclude)
 
 
 def _matches(names: Iterable[str | Path], patterns: Sequence[str]) -> bool:
-    """Return whether a pattern names one of the paths, or a folder above it."""
+    """Return whether a pattern matches one of the paths, or a parent folder."""
     return any(
         fnmatch(str(part), pattern)
         for name in names

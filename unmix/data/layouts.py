@@ -1,9 +1,8 @@
-"""Layouts: how corpora of stems lie on disk, told by the names of folders and files alone.
+"""Layouts of corpora on disk, recognised by the names of folders and files.
 
-A layout takes the audio files below a folder and says which of them are which stem of which track.
-Names of files are facts of the corpora: CCMixter's ``source-01`` is the accompaniment and
-``source-02`` the vocals (Liutkus et al. 2014); the left channel of a clip of MIR-1K (Hsu and Jang
-2010) and iKala (Chan et al. 2015) is the accompaniment, the right one the voice.
+A layout maps the audio files in a folder to tracks and stems. In CCMixter (Liutkus et al. 2014)
+``source-01`` is the accompaniment and ``source-02`` the vocals; in MIR-1K (Hsu and Jang 2010) and
+iKala (Chan et al. 2015) the left channel is the accompaniment and the right one the vocals.
 """
 
 from __future__ import annotations
@@ -23,44 +22,44 @@ STEM_MP4 = ".stem.mp4"
 _CCMIXTER = {"source-01": ACCOMPANIMENT, "source-02": VOCALS, "mix": MIXTURE}
 _MIR_1K = re.compile(r"[A-Za-z]+_\d+_\d+")  # abjones_1_01: singer, song, clip
 _IKALA = re.compile(r"\d+_(verse|chorus)")
-#: Folder of the clips in MIR-1K and iKala; MIR-1K has its songs undivided in another one.
+#: Folder of the clips in MIR-1K and iKala; another folder of MIR-1K has the undivided songs.
 _CLIPS = "Wavfile"
 
 
 class Source(NamedTuple):
-    """Where a stem is: a file, and which stream or channel of it where there are several."""
+    """The file of a stem, and its stream or channel if the file has several stems."""
 
     path: Path
     stream: int | None = None
     channel: int | None = None
 
 
-#: Track by name, stem by name.
+#: Sources by track name and stem name.
 Found = dict[str, dict[str, Source]]
 
 
-class Listing(NamedTuple):
-    """The audio files below a folder."""
+class FolderListing(NamedTuple):
+    """The audio files in a folder."""
 
     root: Path
     paths: Sequence[Path]
-    """Relative to the root, sorted."""
+    """Paths relative to the root, sorted."""
     stems: Sequence[str]
-    """Names of files, without suffix, that are stems."""
+    """File names, without suffix, that are stems."""
     asked: bool
-    """Whether the layout was asked for by name; else it must be told apart from all others."""
+    """Whether the layout was given by name; otherwise it must be distinguishable from others."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which the tracks of a corpus lie in folders."""
+    """One layout of a corpus."""
 
     about: str
-    find: Callable[[Listing], Found]
-    """Returns the tracks of this layout, none where there is no such thing."""
+    find: Callable[[FolderListing], Found]
+    """Returns the tracks that have this layout, if any."""
 
 
-def _stems(listing: Listing) -> Found:
+def _stems(listing: FolderListing) -> Found:
     claimed = {source.path for stems in _dsd100(listing).values() for source in stems.values()}
     found: Found = {}
     for path in listing.paths:
@@ -69,7 +68,7 @@ def _stems(listing: Listing) -> Found:
     return found
 
 
-def _musdb18(listing: Listing) -> Found:
+def _musdb18(listing: FolderListing) -> Found:
     return {
         str(path).removesuffix(STEM_MP4): {
             stem: Source(listing.root / path, stream=index) for index, stem in enumerate(STREAMS)
@@ -79,7 +78,7 @@ def _musdb18(listing: Listing) -> Found:
     }
 
 
-def _ccmixter(listing: Listing) -> Found:
+def _ccmixter(listing: FolderListing) -> Found:
     found: Found = {}
     for path in listing.paths:
         if path.stem in _CCMIXTER:
@@ -88,7 +87,7 @@ def _ccmixter(listing: Listing) -> Found:
     return {name: track for name, track in found.items() if {VOCALS, ACCOMPANIMENT} & set(track)}
 
 
-def _dsd100(listing: Listing) -> Found:
+def _dsd100(listing: FolderListing) -> Found:
     found: Found = {}
     halves = set()
     for path in listing.paths:
@@ -102,8 +101,8 @@ def _dsd100(listing: Listing) -> Found:
     return found if len(halves) == 2 else {}
 
 
-def _clips(name: re.Pattern[str]) -> Callable[[Listing], Found]:
-    def find(listing: Listing) -> Found:
+def _clips(name: re.Pattern[str]) -> Callable[[FolderListing], Found]:
+    def find(listing: FolderListing) -> Found:
         return {
             str(path.with_suffix("")): {
                 ACCOMPANIMENT: Source(listing.root / path, channel=0),
@@ -122,28 +121,28 @@ LAYOUTS: Mapping[str, Layout] = {
     "musdb18": Layout("TRACK.stem.mp4 files of five streams", _musdb18),
     "ccmixter": Layout("TRACK/source-01, source-02 and mix", _ccmixter),
     "dsd100": Layout("Mixtures and Sources, each with Dev and Test", _dsd100),
-    "mir-1k": Layout("Wavfile/singer_1_01.wav, the voice right", _clips(_MIR_1K)),
-    "ikala": Layout("Wavfile/10161_chorus.wav, the voice right", _clips(_IKALA)),
+    "mir-1k": Layout("Wavfile/singer_1_01.wav, vocals on the right", _clips(_MIR_1K)),
+    "ikala": Layout("Wavfile/10161_chorus.wav, vocals on the right", _clips(_IKALA)),
 }
 
 
-def recognise(listing: Listing) -> tuple[str, Found]:
-    """Return the one layout that the files below a folder have, and its tracks.
+def recognise(listing: FolderListing) -> tuple[str, Found]:
+    """Return the layout of the files in a folder, and its tracks.
 
     Raises:
-        UnmixError: where they have none that is known, or several.
+        UnmixError: no layout matches, or several do.
     """
     found = {name: layout.find(listing) for name, layout in LAYOUTS.items()}
     found = {name: tracks for name, tracks in found.items() if tracks}
     if not found:
         raise UnmixError(
-            f"{listing.root}: holds no track with a file for one of {', '.join(listing.stems)}, "
-            f"and no other layout that is known ({', '.join(LAYOUTS)}); where every file is a "
-            "track of one stem, say which stem (`single`)"
+            f"{listing.root}: no track has a file named {', '.join(listing.stems)}, nor one of the "
+            f"other layouts ({', '.join(LAYOUTS)}); if every file is a track of one stem, name "
+            "that stem with `single`"
         )
     if len(found) > 1:
         raise UnmixError(
-            f"{listing.root}: holds tracks of {len(found)} layouts, {' and '.join(found)}: name "
-            "one of them (`format`), or a folder further down"
+            f"{listing.root}: tracks have {len(found)} layouts, {' and '.join(found)}; choose one "
+            "with `format`, or name a subfolder"
         )
     return found.popitem()

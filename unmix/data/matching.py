@@ -1,9 +1,8 @@
-"""Matching: which songs go together, by tempo and key.
+"""Matching: choose songs to mix by tempo and key.
 
-Mixtures of songs that have nothing to do with each other teach a network well; Jeon et al., "Why
-does music source separation benefit from cacophony?" (arXiv 2402.18407, 2024), ask how that comes,
-and what beat and tonality change. Here tracks are chosen by both: nothing is stretched or
-transposed, and beats are not aligned.
+Networks learn well from mixtures of unrelated songs; Jeon et al., "Why does music source separation
+benefit from cacophony?" (arXiv 2402.18407, 2024), study why, and what beat and tonality add. Here
+tracks are only chosen by both; they are not stretched, transposed or aligned.
 """
 
 from __future__ import annotations
@@ -17,83 +16,88 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..config import Settings
-from .tempo_key import Music
+from .tempo_key import TempoKey
 from .tracks import Track
 
-# Of tracks none of which fits: a step on the circle of fifths is as far as 7 % of tempo.
+# Unit of distance: a step on the circle of fifths counts as much as 7 % of tempo.
 _STEPS_OF_AN_OCTAVE = 10
-# The stem that has no key.
+# The stem without a key.
 _DRUMS = "drums"
-# Octaves that two equal differences of tempo may be apart.
+# Tolerance of tempo differences in octaves, for rounding.
 _ROUNDING = 1e-9
 
 
 class MatchConfig(Settings):
-    """How alike songs are whose stems meet in an item; without either setting, any songs meet.
+    """Which songs may be mixed with each other; by default, any.
 
-    Tracks are compared as they are on disk, with those of which the vocals are drawn; a track is no
-    partner of itself. What is not known of a track fits everything: the tempo of a voice alone,
-    say. Where no track fits, those that come nearest are drawn from.
+    Every track is compared with the track of the vocals, as they are on disk, and is never paired
+    with itself. An unknown tempo or key, such as the tempo of a voice alone, matches everything. If
+    no track matches, the nearest ones are used.
     """
 
     tempo: float | None = Field(default=None, ge=0, lt=0.4)
-    """Largest relative difference of tempo; half and double of a tempo count as the same."""
+    """Largest relative difference of tempo; half and double tempo count as equal. Default: any."""
     key: Literal["same", "relative"] | None = None
-    """``same``: tonic and mode; ``relative``: a relative major or minor goes with it as well."""
+    """``same``: equal tonic and mode; ``relative``: the relative major or minor matches too.
+    Default: any."""
 
     @property
     def on(self) -> bool:
-        """Whether there is anything to match."""
+        """Whether tempo or key has to match."""
         return self.tempo is not None or self.key is not None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of the partners of a track."""
+    """What a track wants of its partners."""
 
     config: MatchConfig
     track: Track
-    """No partner of itself, unless there is no other."""
-    music: Music
-    """What partners are to fit."""
+    """The track, which is its own partner only if there is no other."""
+    tempo_key: TempoKey
+    """Tempo and key to match."""
 
     @classmethod
     def by(cls, track: Track, config: MatchConfig) -> Wanted | None:
-        """Return what a track wants of its partners; None where any will do."""
-        return cls(config, track, track.music) if config.on else None
+        """Return what a track wants of its partners; None if any will do."""
+        return cls(config, track, track.tempo_key) if config.on else None
 
     def beside(self, partner: Track) -> Wanted:
-        """Return what is wanted of those who join a track and its partner."""
-        return replace(self, music=self.music.filled_in(partner.music))
+        """Return what is wanted of further partners, next to a first one."""
+        return replace(self, tempo_key=self.tempo_key.filled_in(partner.tempo_key))
 
     def of(self, stem: str) -> Wanted:
-        """Return what is wanted where only one stem is taken: drums go with every key."""
-        return replace(self, music=Music(tempo=self.music.tempo)) if stem == _DRUMS else self
+        """Return what is wanted of a single stem; drums match every key."""
+        return (
+            replace(self, tempo_key=TempoKey(tempo=self.tempo_key.tempo))
+            if stem == _DRUMS
+            else self
+        )
 
 
 class Repertoire:
-    """What is known of tracks, in arrays: all of them are compared whenever one is drawn."""
+    """Tempo and key of tracks in arrays, since all are compared for each draw."""
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         self._tracks = tracks
-        music = [track.music for track in tracks]
-        self._tempo = np.log2([m.tempo or np.nan for m in music])
-        self._signature = np.array([m.key.signature if m.key else np.nan for m in music])
-        self._minor = np.array([m.key.minor if m.key else np.nan for m in music])
+        known = [track.tempo_key for track in tracks]
+        self._tempo = np.log2([m.tempo or np.nan for m in known])
+        self._signature = np.array([m.key.signature if m.key else np.nan for m in known])
+        self._minor = np.array([m.key.minor if m.key else np.nan for m in known])
 
     def distances(self, wanted: Wanted) -> NDArray[np.float64]:
-        """Return how far each track is from what is wanted: 0 where it fits."""
+        """Return the distance of each track from what is wanted; 0: it matches."""
         distances = np.zeros(len(self._tracks))
-        if wanted.config.tempo is not None and wanted.music.tempo:
-            away = np.abs(self._tempo - np.log2(wanted.music.tempo)) % 1
+        if wanted.config.tempo is not None and wanted.tempo_key.tempo:
+            away = np.abs(self._tempo - np.log2(wanted.tempo_key.tempo)) % 1
             away = np.minimum(away, 1 - away) - np.log2(1 + wanted.config.tempo)
             distances += _STEPS_OF_AN_OCTAVE * np.nan_to_num(np.where(away > _ROUNDING, away, 0))
-        if wanted.config.key and (key := wanted.music.key):
+        if wanted.config.key and (key := wanted.tempo_key.key):
             steps = np.abs(self._signature - key.signature)
             steps = np.minimum(steps, 12 - steps)
             steps += (self._minor != key.minor) & (wanted.config.key == "same")
             distances += np.nan_to_num(steps)
-        # Equal, not identical: the folder of a track may be a corpus for vocals, and another one.
+        # Equal, not identical: one folder may be used as two corpora.
         name = wanted.track.name
         own = [track.name == name and track == wanted.track for track in self._tracks]
         distances[own] = np.inf

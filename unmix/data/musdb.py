@@ -1,4 +1,4 @@
-"""What is agreed on about MUSDB18: the order of a file's streams, and the validation tracks."""
+"""Facts about MUSDB18: the order of streams in a file, and the validation tracks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .tracks import MIXTURE
 #: The stems of a ``.stem.mp4`` file, in the order of its audio streams.
 STREAMS = (MIXTURE, "drums", "bass", "other", "vocals")
 
-#: Fourteen of the hundred training tracks, held out for validation since the ``musdb`` package.
+#: Fourteen of the hundred training tracks, held out for validation by the ``musdb`` package.
 VALIDATION_TRACKS = (
     "ANiMAL - Rockshow",
     "Actions - One Minute Smile",
@@ -26,12 +26,12 @@ VALIDATION_TRACKS = (
     "Triviul - Angelsaint",
     "Young Griffo - Pennies",
 )
-#: What stands for all of them in a list of patterns.
+#: Pattern that stands for all of them.
 VALIDATION = "musdb18:validation"
 
 
 def expand(patterns: Iterable[str]) -> tuple[str, ...]:
-    """Return patterns of names, with those of the validation tracks in their name's place."""
+    """Return patterns, with ``VALIDATION`` replaced by those of the validation tracks."""
     expanded: list[str] = []
     for pattern in patterns:
         if pattern == VALIDATION:

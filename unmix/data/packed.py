@@ -1,19 +1,17 @@
-"""A packed corpus: stems as 16-bit integers in a few large files that are mapped into memory.
+"""Packed corpora: stems as 16-bit integers in a few large files that are memory-mapped.
 
-The folder holds ``unmix-pack.json`` and shards, ``shard-00000.i16`` and so on. A shard is nothing
-but little-endian 16-bit integers. Each stem of each track is one run of them, channel after channel
-within every sample (interleaved, as in a WAV file); the index says in which shard it starts where,
-how long it is, its channels, its sample rate, and its scale: a sample is the integer times the
-scale. The scale is 2**-15, so that what came from 16-bit files is the same to the bit, or larger
-where a stem goes beyond full scale. The index is written last: a folder without it is no packed
-corpus.
+The folder holds ``unmix-pack.json`` and shards: ``shard-00000.i16`` and so on. A shard consists of
+little-endian 16-bit integers. Each stem of each track is one contiguous run of them with
+interleaved channels, as in a WAV file. The index gives its shard, offset, length, channels, sample
+rate and scale: a sample is the integer times the scale. The scale is 2**-15, which keeps 16-bit
+files exact, or larger if a stem exceeds full scale. The index is written last; a folder without it
+is not a packed corpus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Literal
 
@@ -23,16 +21,17 @@ from pydantic import Field, ValidationError
 from .._types import Samples
 from ..config import Settings
 from ..errors import UnmixError
+from ..storage import sha256_of
 from .tracks import StemFile, Track
 
 INDEX = "unmix-pack.json"
 SCALE = 2.0**-15
-#: Samples per channel that are read at once where all are wanted.
+#: Samples per channel of a block.
 _BLOCK = 65536
 
 
 class StemEntry(Settings):
-    """Where one stem of a track is."""
+    """Location and format of one stem of a track."""
 
     shard: str
     offset: int = Field(ge=0)
@@ -43,13 +42,13 @@ class StemEntry(Settings):
     sample_rate: int = Field(gt=0)
     """Hz."""
     scale: float = Field(gt=0)
-    """Value of the integer 1."""
+    """Sample value of the integer 1."""
     silent: bool = False
-    """Whether nothing in it sounds."""
+    """Whether the stem is silent throughout."""
 
 
 class ShardEntry(Settings):
-    """One file of samples."""
+    """One shard."""
 
     size: int = Field(ge=0)
     """Bytes."""
@@ -57,7 +56,7 @@ class ShardEntry(Settings):
 
 
 class SkippedEntry(Settings):
-    """A stem that was left out of the corpus."""
+    """A stem that was skipped."""
 
     path: str
     stem: str
@@ -65,7 +64,7 @@ class SkippedEntry(Settings):
 
 
 class PackIndex(Settings):
-    """The content of ``unmix-pack.json``, and what of it is known after each shard."""
+    """The content of ``unmix-pack.json``, also of its unfinished version during packing."""
 
     format: Literal["unmix-pack"] = "unmix-pack"
     version: Literal[1] = 1
@@ -79,17 +78,17 @@ class PackedStem(StemFile):
     """One stem in a shard."""
 
     offset: int = 0
-    """Bytes before its first sample."""
+    """Bytes before the first sample in the shard."""
     scale: float = SCALE
-    """Value of the integer 1."""
+    """Sample value of the integer 1."""
     silent: bool = False
 
     def decode(self, first: int, count: int) -> Samples:
-        """Return samples ``[C, count]``; fewer where the stem ends before."""
+        """Return samples ``[C, count]``, fewer if the stem ends before."""
         count = max(0, min(first + count, self.length) - first)
         if not count:
             return np.zeros((self.channels, count), np.float32)
-        # Mapped for this excerpt only: pages that stay mapped would count as this process's memory.
+        # Mapped for this excerpt only: pages that stay mapped count as memory of this process.
         integers = np.memmap(
             self.path,
             "<i2",
@@ -100,24 +99,24 @@ class PackedStem(StemFile):
         return np.ascontiguousarray(integers.T, np.float32) * np.float32(self.scale)
 
     def blocks(self, *, strict: bool = False) -> Iterator[Samples]:
-        """Yield all samples as blocks ``[C, n]``; integers are always numbers."""
+        """Yield all samples as blocks ``[C, n]``; integers are always finite."""
         for start in range(0, self.length, _BLOCK):
             yield self.decode(start, _BLOCK)
 
     def is_silent(self) -> bool:
-        """Return what was found when the stem was packed."""
+        """Return whether the stem is silent, as found when it was packed."""
         return self.silent
 
 
 def read_index(path: Path) -> PackIndex:
-    """Return an index; an ``UnmixError`` names a file that is none."""
+    """Return the index in a file; an ``UnmixError`` if it is not one."""
     try:
         return PackIndex.model_validate_json(path.read_bytes())
     except OSError as error:
         raise UnmixError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError:
         raise UnmixError(
-            f"{path}: is no index of a packed corpus, or of another version; pack it again"
+            f"{path}: not the index of a packed corpus, or of another version; pack it again"
         ) from None
 
 
@@ -125,7 +124,7 @@ def open_packed(root: Path) -> list[Track]:
     """Return the tracks of a packed corpus, sorted by name; no sample is read.
 
     Raises:
-        UnmixError: where the index or a shard is missing, or not of the right size.
+        UnmixError: the index or a shard is missing, or a shard has the wrong size.
     """
     index = read_index(root / INDEX)
     _check_shards(root, index)
@@ -150,10 +149,10 @@ def packed_stem(root: Path, entry: StemEntry) -> PackedStem:
 
 
 def verify_packed(root: Path) -> Iterator[tuple[str, str | None]]:
-    """Yield the name of every shard with what is wrong with it, or None.
+    """Yield the name of each shard with an error message, or None if it is intact.
 
     Raises:
-        UnmixError: where the index cannot be read, or names shards that it does not have.
+        UnmixError: the index cannot be read, or refers to a shard that it does not list.
     """
     index = read_index(root / INDEX)
     _check_shards(root, index)
@@ -163,16 +162,10 @@ def verify_packed(root: Path) -> Iterator[tuple[str, str | None]]:
             yield name, f"{path}: missing"
         elif (size := path.stat().st_size) != entry.size:
             yield name, f"{path}: damaged: expected {entry.size} bytes, found {size}"
-        elif (digest := sha256(path)) != entry.sha256:
-            yield name, f"{path}: damaged: expected the sha256 {entry.sha256}, found {digest}"
+        elif (digest := sha256_of(path)) != entry.sha256:
+            yield name, f"{path}: damaged: expected SHA-256 {entry.sha256}, found {digest}"
         else:
             yield name, _outside(index, name, entry.size)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _check_sizes(root: Path, index: PackIndex) -> None:
@@ -185,7 +178,7 @@ def _check_sizes(root: Path, index: PackIndex) -> None:
 
 
 def _check_shards(root: Path, index: PackIndex) -> None:
-    """Refuse an index whose stems lie in shards that it does not have."""
+    """Raise an ``UnmixError`` for an index that refers to a shard that it does not list."""
     for stems in index.tracks.values():
         for entry in stems.values():
             if entry.shard not in index.shards:
@@ -193,10 +186,10 @@ def _check_shards(root: Path, index: PackIndex) -> None:
 
 
 def _outside(index: PackIndex, shard: str, size: int) -> str | None:
-    """Return a sentence where the index names samples that a shard does not have."""
+    """Return an error message if a stem exceeds its shard."""
     for name, stems in index.tracks.items():
         for stem, entry in stems.items():
             end = entry.offset + 2 * entry.length * entry.channels
             if entry.shard == shard and end > size:
-                return f"{INDEX}: damaged: {stem} of {name} goes beyond the end of {shard}"
+                return f"{INDEX}: damaged: {stem} of {name} exceeds {shard}"
     return None

@@ -1,22 +1,23 @@
-"""Packing: a corpus of any layout becomes shards of 16-bit samples; see ``packed`` for the format.
+"""Packing a corpus of any layout into shards of 16-bit samples; see ``packed`` for the format.
 
-Everything is written into a hidden folder beside the destination, which gets its name when it is
-whole. An interrupted packing goes on after the last shard that is complete.
+All files are written to a hidden folder beside the destination, which is renamed at the end. An
+interrupted packing continues after the last complete shard.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from hashlib import sha256 as hash_of
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import AudioError, UnmixError
+from ..storage import sha256_of
 from .folders import Contents
 from .packed import (
     INDEX,
@@ -27,18 +28,14 @@ from .packed import (
     StemEntry,
     packed_stem,
     read_index,
-    sha256,
 )
-from .tracks import SILENCE, StemFile, Track
+from .tracks import SILENCE, StemFile, Track, TrackProgress
 
-#: A shard that has grown to so many bytes is closed after the track that it is at.
+#: Bytes after which a shard is closed, at the end of a track.
 SHARD_SIZE = 256 * 2**20
 _LARGEST = 32767
-#: What was asked for, and what is done of it: only while the packing goes on.
+#: Files with what to pack and what is done, which exist only during packing.
 _PLAN, _STATE = "plan.json", "state.json"
-
-#: Is told the fraction that is done, and what comes next.
-Progress = Callable[[float, str], object]
 
 
 def pack(
@@ -48,27 +45,27 @@ def pack(
     strict: bool = False,
     verify: bool = False,
     shard_size: int = SHARD_SIZE,
-    progress: Progress = lambda fraction, comes: None,
+    progress: TrackProgress = lambda fraction, track: None,
 ) -> PackIndex:
-    """Pack a corpus; interrupted, the same call goes on from there.
+    """Pack a corpus; if interrupted, the same call continues.
 
     Stems keep their sample rates and channels, tracks their names. A stem that does not decode to
-    its end is left out, and named in the index; a silent one is marked as such.
+    its end is skipped and listed in the index; a silent one is marked there.
 
     Args:
-        contents: the corpus, as ``read_folder`` understood it.
-        destination: folder to make.
+        contents: the corpus, from ``read_folder``.
+        destination: folder to create.
         strict: whether a stem that does not decode is an error.
-        verify: whether to read everything again and compare it with the source.
+        verify: whether to read everything back and compare it with the source.
         shard_size: bytes after which a shard is closed.
-        progress: see ``Progress``.
+        progress: see ``TrackProgress``.
 
     Returns:
         The index of the packed corpus.
 
     Raises:
-        UnmixError: where the destination exists, something else was begun there, the disk is full,
-            nothing is left to pack, or the comparison fails.
+        UnmixError: the destination exists, packing of other files was begun there, the disk is
+            full, no stem decodes, or the comparison fails.
     """
     if destination.exists():
         raise UnmixError(f"{destination} exists already: choose another name")
@@ -87,7 +84,7 @@ def pack(
                 progress=partial(_from, progress, done, total),
             )
         if not any(index.tracks.values()):
-            raise UnmixError(f"{destination}: nothing is left to pack, as no stem decodes")
+            raise UnmixError(f"{destination}: nothing to pack, since no stem decodes")
         if verify:
             _compare(folder, index, contents.tracks, progress)
         whole = index.model_copy(
@@ -99,27 +96,27 @@ def pack(
             (destination / name).unlink(missing_ok=True)
     except OSError as error:
         raise UnmixError(
-            f"{destination} cannot be packed, {error.strerror or error}: what is done stays in "
-            f"{folder}, and the same command goes on from there"
+            f"{destination} cannot be written: {error.strerror or error}; run the same command "
+            f"again to continue from {folder}"
         ) from error
     return whole
 
 
-def _from(progress: Progress, done: float, total: float, seconds: float, comes: str) -> None:
-    """Tell how much is done in all, after some seconds of a shard."""
-    progress(done + seconds / total, comes)
+def _from(progress: TrackProgress, done: float, total: float, seconds: float, track: str) -> None:
+    """Report the total progress after some seconds of a shard."""
+    progress(done + seconds / total, track)
 
 
 def _begin(folder: Path, contents: Contents, strict: bool) -> PackIndex:
-    """Return what is done already of this packing; make its folder where nothing is."""
+    """Return the index of what is packed already; create the folder if there is none."""
     plan = _plan(contents, strict)
     if not folder.exists():
         folder.mkdir(parents=True)
         _write_whole(folder / _PLAN, plan)
     elif not (folder / _PLAN).is_file() or (folder / _PLAN).read_text(encoding="utf-8") != plan:
         raise UnmixError(
-            f"{folder} is left of an interrupted packing of something else, or its files have "
-            "changed since: remove it"
+            f"{folder} is left from packing other files, or files that have changed since: "
+            "remove it"
         )
     if not (folder / _STATE).is_file():
         skipped = tuple(
@@ -135,13 +132,13 @@ def _begin(folder: Path, contents: Contents, strict: bool) -> PackIndex:
 
 
 def _plan(contents: Contents, strict: bool) -> str:
-    """Return a text that is the same where the same files are to be packed in the same way."""
+    """Return a hash of the files to pack and of the way to pack them."""
     files = [
         (track.name, stem, str(file), file.path.stat().st_size, file.path.stat().st_mtime_ns)
         for track in contents.tracks
         for stem, file in track.stems.items()
     ]
-    return hash_of(json.dumps([strict, files]).encode()).hexdigest()
+    return sha256(json.dumps([strict, files]).encode()).hexdigest()
 
 
 def _add_shard(
@@ -151,9 +148,9 @@ def _add_shard(
     *,
     strict: bool,
     shard_size: int,
-    progress: Progress,
+    progress: TrackProgress,
 ) -> PackIndex:
-    """Write tracks into one more shard until it is large enough; return the index with it."""
+    """Write tracks to a new shard until it is large enough; return the updated index."""
     name = f"shard-{len(index.shards):05d}.i16"
     tracks, skipped, seconds = dict(index.tracks), list(index.skipped), 0.0
     with (folder / name).open("wb") as shard:
@@ -176,14 +173,14 @@ def _add_shard(
         shard.flush()
         os.fsync(shard.fileno())
         size = shard.tell()
-    shards = {**index.shards, name: ShardEntry(size=size, sha256=sha256(folder / name))}
+    shards = {**index.shards, name: ShardEntry(size=size, sha256=sha256_of(folder / name))}
     index = PackIndex(shards=shards, tracks=tracks, skipped=tuple(skipped))
     _write_whole(folder / _STATE, index.model_dump_json())
     return index
 
 
 def _add_stem(shard: BinaryIO, name: str, file: StemFile) -> StemEntry:
-    """Append a stem to a shard; the second time smaller, where it goes beyond full scale."""
+    """Append a stem to a shard; if it exceeds full scale, again with a larger scale."""
     offset, scale = shard.tell(), SCALE
     length, low, high = _append(shard, file, scale)
     peak = max(high, -low)
@@ -204,10 +201,10 @@ def _add_stem(shard: BinaryIO, name: str, file: StemFile) -> StemEntry:
 
 
 def _append(shard: BinaryIO, file: StemFile, scale: float) -> tuple[int, float, float]:
-    """Append all samples of a stem; return how many per channel, the lowest and the highest."""
+    """Append all samples of a stem; return its length, lowest and highest sample."""
     length, low, high = 0, 0.0, 0.0
     for block in file.blocks():
-        # Decoders give a few samples more or less than the header says; places are drawn by it.
+        # Decoders return a few samples more or less than the header says; positions rely on it.
         samples = block[:, : file.length - length] if file.exact else block
         integers = np.clip(np.rint(samples / scale), -_LARGEST - 1, _LARGEST)
         shard.write(np.ascontiguousarray(integers.T, "<i2").tobytes())
@@ -217,33 +214,35 @@ def _append(shard: BinaryIO, file: StemFile, scale: float) -> tuple[int, float, 
     missing = file.length - length if file.exact else 0
     shard.write(bytes(2 * missing * file.channels))
     if not length:
-        raise AudioError(f"{file.path}: holds no sound")
+        raise AudioError(f"{file.path}: contains no audio")
     return length + missing, low, high
 
 
-def _compare(folder: Path, index: PackIndex, tracks: Sequence[Track], progress: Progress) -> None:
-    """Read everything again: shards by their hashes, stems against their source.
+def _compare(
+    folder: Path, index: PackIndex, tracks: Sequence[Track], progress: TrackProgress
+) -> None:
+    """Read everything back: compare shards with their hashes, and stems with their source.
 
     Raises:
-        UnmixError: where a sample is further away than rounding takes it.
+        UnmixError: a shard differs, or a sample by more than rounding.
     """
     for name, entry in index.shards.items():
-        if sha256(folder / name) != entry.sha256:
-            raise UnmixError(f"{folder / name} does not read as it was written: check the disk")
+        if sha256_of(folder / name) != entry.sha256:
+            raise UnmixError(f"{folder / name} differs from what was written: check the disk")
     total, seconds = sum(track.seconds for track in tracks), 0.0
     for track in tracks:
         progress(seconds / total, f"comparing {track.name}")
         for stem, packed in index.tracks[track.name].items():
             fault = _difference(track.stems[stem], packed_stem(folder, packed))
-            if fault > 0.51 * packed.scale:  # half a step, and what float32 rounds
+            if fault > 0.51 * packed.scale:  # half a step, and rounding of float32
                 raise UnmixError(
-                    f"{track.stems[stem].path} differs from what was packed of it by {fault:.2g}"
+                    f"{track.stems[stem].path} differs from its packed samples by {fault:.2g}"
                 )
         seconds += track.seconds
 
 
 def _difference(source: StemFile, packed: StemFile) -> float:
-    """Return the largest difference between two stems, as far as the second goes."""
+    """Return the largest difference between two stems, over the length of the second."""
     largest, position = 0.0, 0
     for block in source.blocks():
         ours = packed.decode(position, block.shape[1])
@@ -254,7 +253,7 @@ def _difference(source: StemFile, packed: StemFile) -> float:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write a file that is there as a whole or not at all."""
+    """Write a text file whole or not at all."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)

@@ -1,4 +1,4 @@
-"""Rows: what a model's stems mean for an item, vocals apart from what plays with them."""
+"""The rows of a training item: a model's stems, from vocals and parts of the accompaniment."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ..errors import ConfigError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 from .tracks import MIXTURE, Term, Track, mix
 
-#: What the row is called that holds all that no stem of the model holds.
-REST = "rest"
+#: Name of the row that holds whatever no stem of the model holds.
+RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stem, or what is left of it without others: something that a track may have."""
+    """A stem, possibly without other stems in it."""
 
     stem: str
     without: tuple[str, ...] = ()
 
     def terms(self, track: Track) -> tuple[Term, ...]:
-        """Return the files that sum to it; empty where it cannot be had."""
+        """Return the files of a track that sum to the part; empty if it cannot be computed."""
         return track.terms(self.stem, self.without)
 
     def files(self, track: Track) -> tuple[str, ...]:
-        """Return the names of the files that it is the sum of, where it is a plain sum."""
+        """Return the stems of a track that sum to the part; empty if it is not a plain sum."""
         parts = track.parts(self.stem)
         whole = all(name in parts for name in self.without)
         return tuple(name for name in parts if name not in self.without) if whole else ()
@@ -39,46 +39,51 @@ class Part:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of an item: a model's stems in its order, and the rest of the mixture if any."""
+    """The rows of an item: a model's stems, then the residual of the mixture if there is one."""
 
     stems: tuple[str, ...]
-    backing: tuple[Part, ...]
-    """What plays with the vocals, in parts that together are the accompaniment."""
+    accompaniment: tuple[Part, ...]
+    """Parts that sum to the accompaniment."""
 
     @classmethod
     def of(cls, stems: Sequence[str]) -> Rows:
         """Return the rows of a model of ``stems``.
 
         Raises:
-            ConfigError: where the stems are not parts of a mixture that exclude each other.
+            ConfigError: the stems are not disjoint parts of a mixture.
         """
         instruments = tuple(name for name in stems if name not in (VOCALS, ACCOMPANIMENT))
         listed = ", ".join(stems)
         if not stems or MIXTURE in stems or len(set(stems)) < len(stems):
-            raise ConfigError(f"stems to train on are different parts of a mixture, not {listed}")
+            raise ConfigError(f"stems must be different parts of a mixture, not {listed or 'none'}")
         if ACCOMPANIMENT in stems and instruments:
-            raise ConfigError(f"the accompaniment holds the other stems of {listed}: name one kind")
+            raise ConfigError(
+                f"accompaniment includes the other stems of {listed}: remove one or the other"
+            )
         if not instruments:
             return cls(tuple(stems), (Part(ACCOMPANIMENT),))
-        backing = tuple(Part(name) for name in instruments)
+        accompaniment = tuple(Part(name) for name in instruments)
         if not set(INSTRUMENTS) <= set(instruments):
-            backing = (*backing, Part(ACCOMPANIMENT, without=instruments))
-        return cls(tuple(stems), backing)
+            accompaniment = (*accompaniment, Part(ACCOMPANIMENT, without=instruments))
+        return cls(tuple(stems), accompaniment)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name of every row."""
-        return self.stems if self._covered else (*self.stems, REST)
+        """Name of each row."""
+        return self.stems if self._covered else (*self.stems, RESIDUAL)
 
     @property
     def _covered(self) -> bool:
         """Whether the stems are the whole mixture."""
-        return VOCALS in self.stems and all(part.stem in self.stems for part in self.backing)
+        return VOCALS in self.stems and all(part.stem in self.stems for part in self.accompaniment)
 
-    def stack(self, vocals: Samples, backing: Sequence[Samples]) -> Samples:
-        """Return ``[S, C, N]`` of vocals and the parts of the backing, all ``[C, N]``."""
+    def stack(self, vocals: Samples, accompaniment: Sequence[Samples]) -> Samples:
+        """Return rows ``[S, C, N]`` from vocals and accompaniment parts, ``[C, N]`` each."""
         have = {VOCALS: vocals}
-        have |= {str(part): samples for part, samples in zip(self.backing, backing, strict=True)}
+        have |= {
+            str(part): samples
+            for part, samples in zip(self.accompaniment, accompaniment, strict=True)
+        }
         rows = [have.pop(stem) for stem in self.stems]
         if have:
             rows.append(mix(have.values()))

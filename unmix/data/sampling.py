@@ -1,11 +1,10 @@
-"""Random mixtures: an endless, seeded stream of excerpts whose every item depends on its index
-alone.
+"""Random mixtures: a seeded stream of items, each of which depends on its index alone.
 
-An item draws vocals and accompaniment from different songs more often than not: the network then
-sees far more mixtures than there are songs, and cannot learn a song by heart. The idea is as old as
-Uhlich et al., "Improving music source separation based on deep neural networks through data
-augmentation and network blending" (ICASSP 2017). Excerpts are read from disk when they are asked
-for, so a corpus of any size trains in the same memory.
+Most items mix vocals and accompaniment of different songs, so that the network sees far more
+mixtures than there are songs and cannot memorise one. The idea is from Uhlich et al., "Improving
+music source separation based on deep neural networks through data augmentation and network
+blending" (ICASSP 2017). Excerpts are read from disk on demand, so memory does not grow with the
+corpus.
 """
 
 from __future__ import annotations
@@ -30,56 +29,59 @@ from .matching import MatchConfig, Wanted
 from .rows import Part, Rows
 from .tracks import Track, is_silence, mix
 
-# Added to levels before they are divided: silence is not brought up to the level of music.
+# Added to levels before dividing, so that silence is not amplified to the level of music.
 _FLOOR = 1e-4
 
 
 class MixingConfig(Settings):
-    """How an excerpt is mixed. Shares are of items; levels are of root mean squares, in dB."""
+    """How excerpts are mixed into items. Shares are probabilities; levels are RMS levels in dB."""
 
     coherent: float = Field(default=0.15, ge=0, le=1)
-    """Share of songs taken as they are."""
+    """Share of items that are an excerpt of one song, unchanged."""
     without_vocals: float = Field(default=0.1, ge=0, le=1)
-    """Share of items whose vocals are silent."""
+    """Share of items with silent vocals."""
     without_accompaniment: float = Field(default=0.02, ge=0, le=1)
-    """Share of items whose accompaniment is silent."""
+    """Share of items with a silent accompaniment."""
     second_singer: float = Field(default=0.0, ge=0, le=1)
-    """Share of vocals, drawn on their own, that another excerpt is added to, from any corpus: the
-    mix-audio augmentation of Kong et al. (ISMIR 2021), of voices alone."""
+    """Share of mixed items whose vocals are two excerpts added together, from any corpora: the
+    mix-audio augmentation of Kong et al. (ISMIR 2021), for vocals only."""
     second_accompaniment: float = Field(default=0.0, ge=0, le=1)
-    """Likewise the share of accompaniments that another one is added to."""
+    """Share of mixed items whose accompaniment is two accompaniments added together."""
     second_level: tuple[float, float] = (-12.0, 0.0)
-    """Range of the level of what is added, against the first."""
+    """Range of the level of the second singer or accompaniment, relative to the first."""
     remix: float = Field(default=1.0, ge=0, le=1)
-    """Share of accompaniments whose instruments come from different songs, where they are apart."""
+    """Share of accompaniments with instruments from different songs, if the corpus has them as
+    separate stems."""
     vocals_level: tuple[float, float] = (-10.0, 4.0)
-    """Range of the vocals' level against the accompaniment's."""
+    """Range of the level of the vocals, relative to the accompaniment."""
     speed: float = Field(default=0.0, ge=0, lt=0.5)
-    """Largest relative change of playing speed, which moves pitch and formants with it. Each
-    excerpt has its own; where songs are matched, all of an item have one, and still match."""
+    """Largest relative change of playing speed; pitch and formants change with it. Each excerpt has
+    its own speed, except with ``match``, where all excerpts of an item share one."""
     swap_channels: float = Field(default=0.5, ge=0, le=1)
-    """Share of excerpts whose left and right are each other's."""
+    """Share of excerpts with left and right swapped."""
     by_duration: bool = False
-    """Whether a track is drawn as often as it is long; else as often as any other of its corpus."""
+    """Whether tracks are drawn in proportion to their length; otherwise all are equally likely."""
     match: MatchConfig = MatchConfig()
-    """How alike songs are whose stems meet in an item."""
+    """Which songs may be mixed with each other, by tempo and key."""
 
 
 class RandomMixtures(Dataset[dict[str, Tensor]]):
-    """Items ``{"references": [S, C, N], "band": []}``: stems, and Hz up to which they hold.
+    """Items ``{"references": [S, C, N], "band": []}``: stems, and their bandwidth in Hz.
 
-    The rows are the stems in their order; where these are not the whole mixture, one more row is
-    all the rest of it.
+    The rows S are the stems, followed by the residual if the stems are not the whole mixture.
 
     Args:
-        corpora: what to draw from.
+        corpora: corpora to draw from.
         config: how to mix.
-        sample_rate: Hz, of the items.
-        channels: C.
-        length: N, samples.
-        seed: another one gives another stream.
+        sample_rate: sample rate of the items in Hz.
+        channels: audio channels C.
+        length: samples per channel N.
+        seed: seed of the stream.
         items: nominal length of the stream.
-        stems: those of the model.
+        stems: stems of the model.
+
+    Raises:
+        ConfigError: the stems or the weights of the corpora do not allow such mixtures.
     """
 
     def __init__(
@@ -100,52 +102,59 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
         reader = ExcerptReader(sample_rate, channels, length)
         self._drawing = Drawing(reader, seed, config.speed, config.swap_channels)
         if config.match.on and config.coherent < 1:
-            corpora = [_listened_to(corpus, config.match) for corpus in corpora]
-        backing, by_duration = self._rows.backing, config.by_duration
+            corpora = [_with_tempo_key(corpus, config.match) for corpus in corpora]
+        accompaniment, by_duration = self._rows.accompaniment, config.by_duration
         self._vocals = CorpusDraw(corpora, lambda c: c.vocals, [Part(VOCALS)], by_duration)
-        self._backing = CorpusDraw(corpora, lambda c: c.accompaniment, backing, by_duration)
+        self._accompaniment = CorpusDraw(
+            corpora, lambda c: c.accompaniment, accompaniment, by_duration
+        )
         self._coherent = CorpusDraw(
-            corpora, lambda c: c.coherent, [Part(VOCALS), *backing], by_duration
+            corpora, lambda c: c.coherent, [Part(VOCALS), *accompaniment], by_duration
         )
         if self._coherent.empty and config.coherent:
-            raise ConfigError("mixing.coherent is above 0, but no corpus has a weight `coherent`")
-        if (self._vocals.empty or self._backing.empty) and config.coherent < 1:
-            raise ConfigError("no corpus has a weight for `vocals`, or none for `accompaniment`")
+            raise ConfigError(
+                "mixing.coherent is above 0, but no corpus has a weight `coherent`: "
+                "add one, or set mixing.coherent to 0"
+            )
+        if (self._vocals.empty or self._accompaniment.empty) and config.coherent < 1:
+            raise ConfigError(
+                "no corpus has a weight `vocals`, or none has a weight `accompaniment`"
+            )
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """The names of the rows of ``references``."""
+        """Names of the rows of ``references``."""
         return self._rows.names
 
     def __len__(self) -> int:
         return self._items
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return item ``index``: the same one whoever asks, in whatever order."""
+        """Return item ``index``, which depends on the seed and the index alone."""
         return self._drawing.item(index, self._item)
 
     def _item(self, random: Generator) -> dict[str, Tensor]:
         song = random.random() < self._config.coherent
-        vocals, backing, band = self._song(random) if song else self._pair(random)
+        vocals, accompaniment, band = self._song(random) if song else self._pair(random)
         draw = random.random()
         if draw < self._config.without_vocals:
             vocals = np.zeros_like(vocals)
         elif draw > 1 - self._config.without_accompaniment:
-            backing = [np.zeros_like(samples) for samples in backing]
+            accompaniment = [np.zeros_like(samples) for samples in accompaniment]
         return {
-            "references": torch.from_numpy(self._rows.stack(vocals, backing)),
+            "references": torch.from_numpy(self._rows.stack(vocals, accompaniment)),
             "band": torch.tensor(band, dtype=torch.float32),
         }
 
     def _song(self, random: Generator) -> tuple[Samples, list[Samples], float]:
-        """Return all stems of one song at one time, as they were mixed."""
+        """Return an excerpt of one song, and its bandwidth."""
         corpus, track = self._coherent(random)
-        parts = [Part(VOCALS), *self._rows.backing]
-        (vocals, *backing), band = self._drawing.read(corpus, track, parts, random)
-        return vocals, backing, band
+        parts = [Part(VOCALS), *self._rows.accompaniment]
+        (vocals, *accompaniment), band = self._drawing.read(corpus, track, parts, random)
+        return vocals, accompaniment, band
 
     def _pair(self, random: Generator) -> tuple[Samples, list[Samples], float]:
-        """Return vocals and accompaniment that never met, at a random level."""
+        """Return vocals and accompaniment of different songs, and their bandwidth."""
         corpus, track = self._vocals(random)
         wanted = Wanted.by(track, self._config.match)
         speed = self._drawing.draw_speed(random) if wanted else None
@@ -154,54 +163,56 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
             second, other, narrower = self._second(random, vocals, wanted, speed)
             vocals, band = vocals + second, min(band, narrower)
             wanted = wanted.beside(other) if wanted else None
-        backing, narrower = self._draw_backing(random, wanted, speed)
+        accompaniment, narrower = self._draw_accompaniment(random, wanted, speed)
         level = random.uniform(*self._config.vocals_level)
-        whole = mix(backing)
-        if is_silence(whole):  # there is nothing to be loud against
-            return vocals, backing, min(narrower, band)
-        return _levelled(vocals, level, whole), backing, min(narrower, band)
+        whole = mix(accompaniment)
+        if is_silence(whole):
+            return vocals, accompaniment, min(narrower, band)
+        return _levelled(vocals, level, whole), accompaniment, min(narrower, band)
 
     def _second(
         self, random: Generator, vocals: Samples, wanted: Wanted | None, speed: float | None
     ) -> tuple[Samples, Track, float]:
-        """Return vocals at a random level against those given, their track, the Hz they hold."""
+        """Return vocals at a random level relative to ``vocals``, their track and bandwidth."""
         corpus, track = self._vocals(random, wanted)
         (second,), band = self._drawing.read(corpus, track, [Part(VOCALS)], random, speed)
         level = random.uniform(*self._config.second_level)
         return _levelled(second, level, vocals), track, band
 
-    def _draw_backing(
+    def _draw_accompaniment(
         self, random: Generator, wanted: Wanted | None, speed: float | None
     ) -> tuple[list[Samples], float]:
-        """Return the accompaniment in parts, maybe with a second one in it, the Hz it holds."""
+        """Return the parts of an accompaniment, maybe two added together, and the bandwidth."""
         share = self._config.second_accompaniment
-        backing, band, track = self._one_backing(random, wanted, speed)
+        accompaniment, band, track = self._draw_one_accompaniment(random, wanted, speed)
         if not share or random.random() >= share:
-            return backing, band
+            return accompaniment, band
         joined = wanted.beside(track) if wanted else None
-        second, narrower, _ = self._one_backing(random, joined, speed)
+        second, narrower, _ = self._draw_one_accompaniment(random, joined, speed)
         level = random.uniform(*self._config.second_level)
-        whole = mix(backing)
+        whole = mix(accompaniment)
         if is_silence(whole):
             return second, narrower
         gain = _gain_to(level, mix(second), whole)
-        added = [part + other * gain for part, other in zip(backing, second, strict=True)]
+        added = [part + other * gain for part, other in zip(accompaniment, second, strict=True)]
         return added, min(band, narrower)
 
-    def _one_backing(
+    def _draw_one_accompaniment(
         self, random: Generator, wanted: Wanted | None, speed: float | None
     ) -> tuple[list[Samples], float, Track]:
-        """Return the accompaniment in parts: of one song, or every file of another song.
+        """Return the parts of an accompaniment, its bandwidth, and the first track of it.
 
-        After it come the Hz that it holds, and the track that was drawn first.
+        The parts are from one song, or every file is from another song.
         """
-        corpus, track = self._backing(random, wanted)
-        files = [part.files(track) for part in self._rows.backing]
+        corpus, track = self._accompaniment(random, wanted)
+        files = [part.files(track) for part in self._rows.accompaniment]
         apart = all(files) and sum(map(len, files)) > 1
         if not apart or random.random() >= self._config.remix:
-            return *self._drawing.read(corpus, track, self._rows.backing, random, speed), track
+            return *self._drawing.read(
+                corpus, track, self._rows.accompaniment, random, speed
+            ), track
         joined = wanted.beside(track) if wanted else None
-        backing, bands = [], []
+        accompaniment, bands = [], []
         for names in files:
             parts = []
             for name in names:
@@ -214,24 +225,24 @@ class RandomMixtures(Dataset[dict[str, Tensor]]):
                 (samples,), band = self._drawing.read(corpus, other, [Part(name)], random, speed)
                 parts.append(samples * np.float32(_gain(random.uniform(-4.0, 4.0))))
                 bands.append(band)
-            backing.append(mix(parts))
-        return backing, min(bands), track
+            accompaniment.append(mix(parts))
+        return accompaniment, min(bands), track
 
 
-def _listened_to(corpus: Corpus, match: MatchConfig) -> Corpus:
-    """Return a corpus with tempo and key of its tracks, where pairs are made of them."""
+def _with_tempo_key(corpus: Corpus, match: MatchConfig) -> Corpus:
+    """Return a corpus with tempo and key of its tracks, if its tracks are mixed with others."""
     if not corpus.config.vocals and not corpus.config.accompaniment:
         return corpus
-    return corpus.listened_to(voices=match.key is not None)
+    return corpus.with_tempo_key(voices=match.key is not None)
 
 
 def _levelled(samples: Samples, level: float, against: Samples) -> Samples:
-    """Return samples at a level in dB against that of others."""
+    """Return samples at a level in dB relative to ``against``."""
     return samples * _gain_to(level, samples, against)
 
 
 def _gain_to(level: float, samples: Samples, against: Samples) -> np.float32:
-    """Return the gain that brings samples to a level in dB against that of others."""
+    """Return the gain that brings samples to a level in dB relative to ``against``."""
     return np.float32(_gain(level) * (rms(against) + _FLOOR) / (rms(samples) + _FLOOR))
 
 

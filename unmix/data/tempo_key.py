@@ -1,11 +1,11 @@
-"""Music: the tempo and the key of a recording, as far as they can be heard.
+"""Estimation of the tempo and key of a recording.
 
 Beats are tracked as in Ellis, "Beat Tracking by Dynamic Programming" (Journal of New Music
-Research, 2007). The key is the one whose profile correlates best with how strongly the twelve pitch
-classes sound, as in Krumhansl, "Cognitive Foundations of Musical Pitch" (1990). The profiles are
-those of Temperley, "Music and Probability" (2007), counted in harmonised music, and not those of
-Krumhansl and Kessler, which are listeners' ratings: of 51 songs of POP909, rendered, they find the
-key signature of 46, where those find that of 40. What is missed is mostly one fifth away.
+Research, 2007). The key is the one whose profile correlates best with the strengths of the twelve
+pitch classes, as in Krumhansl, "Cognitive Foundations of Musical Pitch" (1990). The profiles are
+those of Temperley, "Music and Probability" (2007), counted in harmonised music, rather than the
+listeners' ratings of Krumhansl and Kessler: of 51 rendered songs of POP909 they find 46 key
+signatures instead of 40. Errors are mostly by one fifth.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pydantic import Field
 
 from ..config import Settings
 
-#: How well each pitch class fits a key, from its tonic upwards.
+#: Weight of each pitch class in a key, from its tonic upwards.
 _MAJOR = (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400)
 _MINOR = (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330)
-# Frames of onsets, a second: 1 % of a beat at 120 a minute is 5 ms, which comes of many beats.
+# Onset frames per second. Averaging over several beats gives a finer tempo than a frame.
 _FRAMES = 43
-# A tempo is told from the time that this many beats take: a frame more or less is little of it.
+# The tempo is measured over this many beats, of which a frame is a small part.
 _BEATS = 8
-# Fewer tell no tempo.
+# Fewer beats give no tempo.
 _FEWEST_BEATS = 4
-# How unlike the strengths of pitch classes are: their standard deviation over their mean is 0.2 to
-# 0.4 in songs, and 0.01 in noise.
+# Least standard deviation over mean of the strengths of pitch classes, which is 0.2 to 0.4 in songs
+# and 0.01 in noise.
 _LEAST_UNLIKE = 0.1
-# The best key correlates by 0.5 to 1 in songs, and by 0.2 to 0.4 in drums.
+# Least correlation with the best key, which is 0.5 to 1 in songs and 0.2 to 0.4 in drums.
 _FAINTEST_KEY = 0.5
-# Seconds of the shortest excerpt that tells anything.
+# Shortest usable excerpt in seconds.
 _SHORTEST = 3
-# Root mean square of what counts as silence.
+# RMS level below which an excerpt counts as silent.
 _SILENCE = 1e-4
 
 
@@ -47,31 +47,31 @@ class Key(Settings):
 
     @property
     def signature(self) -> int:
-        """Fifths above C major, from 0 to 11; a minor key has that of its relative major."""
+        """Fifths above C major, from 0 to 11, of the key or its relative major."""
         return 7 * (self.tonic + 3 * self.minor) % 12
 
 
-class Music(Settings):
-    """What is known of a recording; None is what is not."""
+class TempoKey(Settings):
+    """Tempo and key of a recording; None: unknown."""
 
     tempo: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """Beats a minute. What is heard as the beat may be half or double of what is written."""
+    """Beats per minute; may be half or double of the notated tempo."""
     key: Key | None = None
 
-    def filled_in(self, other: Music) -> Music:
-        """Return this, and what of the other one is not known of this."""
-        return Music(tempo=self.tempo or other.tempo, key=self.key or other.key)
+    def filled_in(self, other: TempoKey) -> TempoKey:
+        """Return the same with unknown values taken from ``other``."""
+        return TempoKey(tempo=self.tempo or other.tempo, key=self.key or other.key)
 
 
-UNKNOWN = Music()
+UNKNOWN = TempoKey()
 
 
 def estimate_tempo(samples: NDArray[np.float32], sample_rate: int) -> float | None:
-    """Return the tempo of samples ``[N]`` in beats a minute; None where there are no beats.
+    """Return the tempo of samples ``[N]`` in beats per minute; None if there are no beats.
 
     Args:
-        samples: some seconds at least.
-        sample_rate: Hz.
+        samples: at least three seconds.
+        sample_rate: sample rate in Hz.
     """
     if _too_little(samples, sample_rate):
         return None
@@ -84,18 +84,18 @@ def estimate_tempo(samples: NDArray[np.float32], sample_rate: int) -> float | No
     _, beats = librosa.beat.beat_track(onset_envelope=onsets, sr=sample_rate, hop_length=hop_length)
     if len(beats) < _FEWEST_BEATS:
         return None
-    # The tracker's own tempo is a whole number of frames: off by up to 2 %.
+    # The tempo of the tracker is a whole number of frames, off by up to 2 %.
     count = min(_BEATS, len(beats) - 1)
     frames = float(np.median(beats[count:] - beats[:-count])) / count
     return 60 * sample_rate / (hop_length * frames)
 
 
 def estimate_key(samples: NDArray[np.float32], sample_rate: int) -> Key | None:
-    """Return the key of samples ``[N]``; None where no tone is heard.
+    """Return the key of samples ``[N]``; None if they have no clear key.
 
     Args:
-        samples: some seconds at least.
-        sample_rate: Hz, 11025 or more.
+        samples: at least three seconds.
+        sample_rate: sample rate in Hz, at least 11025.
     """
     if _too_little(samples, sample_rate):
         return None
@@ -104,15 +104,15 @@ def estimate_key(samples: NDArray[np.float32], sample_rate: int) -> Key | None:
     with warnings.catch_warnings(action="error", category=UserWarning):
         try:
             chroma = librosa.feature.chroma_cqt(y=samples, sr=sample_rate)
-        except UserWarning:  # there is no tone to tune the filters by
+        except UserWarning:  # there is no tone to tune the filters to
             return None
     return key_of(chroma.mean(1))
 
 
 def key_of(chroma: NDArray[np.floating]) -> Key | None:
-    """Return the key that fits the strengths ``[12]`` of pitch classes from C best.
+    """Return the key that best fits the strengths of pitch classes from C upwards, ``[12]``.
 
-    None where none fits well: what sounds is noise, or drums.
+    None if no key fits well, as with noise or drums.
     """
     if chroma.std() <= _LEAST_UNLIKE * chroma.mean():
         return None
@@ -125,7 +125,7 @@ def key_of(chroma: NDArray[np.floating]) -> Key | None:
 
 
 def _too_little(samples: NDArray[np.float32], sample_rate: int) -> bool:
-    """Return whether there is nothing to be told from samples ``[N]``."""
+    """Return whether samples ``[N]`` are too short, silent or not finite."""
     if len(samples) < _SHORTEST * sample_rate:
         return True
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))

@@ -1,13 +1,12 @@
-"""Listening to tracks: their tempo and key are estimated once, and remembered in the user's cache.
+"""Tempo and key of tracks, estimated once and cached in the user's cache folder.
 
-What is listened to is the accompaniment, which has the beat and the chords; the mixture where there
-is none, else what instruments there are. A voice alone has a key, but no tempo: where the beat is
-depends on what it sings to.
+They are estimated from the accompaniment, which has the beat and the chords; otherwise from the
+mixture, or from the instruments there are. Vocals alone have a key but no reliable tempo.
 
-The cache is a file of lines, one for each track, added as soon as it is known. A line names what
-was listened to by a hash of the files, with their sizes and times of change: what has changed is
-estimated again. Lines that cannot be read are left out; a cache that cannot be written only costs
-the time of estimating again.
+The cache is a file with one JSON line per track, written as soon as the track is estimated. A line
+is found by a hash of the paths, sizes and modification times of the files, so changed files are
+estimated again. Damaged lines are dropped. If the cache cannot be written, tracks are estimated
+again in the next run.
 """
 
 from __future__ import annotations
@@ -26,59 +25,61 @@ from ..config import Settings
 from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, VOCALS, in_order
 from ..storage import cache_folder
-from .tempo_key import Music, estimate_key, estimate_tempo
+from .tempo_key import TempoKey, estimate_key, estimate_tempo
 from .tracks import MIXTURE, StemFile, Term, Track, mix, signed
 
-# What is listened to: one channel at this rate in Hz, and so many seconds of the middle of a track.
+# Sample rate in Hz, and seconds from the middle of a track, that are analysed as mono.
 _RATE = 11025
 _SECONDS = 60
-# Another way of estimating is another version: what was remembered is not taken for its estimates.
+# To be increased with the estimation algorithm, so that old lines are not used.
 _VERSION = 1
 _NAME = "music.jsonl"
 
 _log = logging.getLogger(__name__)
 
 
-def with_music(tracks: Sequence[Track], *, voices: bool) -> tuple[Track, ...]:
-    """Return the tracks with their tempo and key, where these can be told.
+def with_tempo_key(tracks: Sequence[Track], *, voices: bool) -> tuple[Track, ...]:
+    """Return the tracks with their tempo and key, if these can be estimated.
 
-    A track that cannot be read is returned as it is: who draws it says what is wrong with it.
+    A track that cannot be read is returned unchanged; drawing it reports the error.
 
     Args:
-        tracks: all of a corpus.
-        voices: whether to listen to tracks that are a voice alone too.
+        tracks: the tracks of a corpus.
+        voices: whether to estimate tracks with vocals only, too.
     """
-    remembered = Remembered(cache_folder() / _NAME)
+    cache = TempoKeyCache(cache_folder() / _NAME)
     wanted = {n: t for n, t in enumerate(tracks) if voices or set(t.stems) != {VOCALS}}
     sources = {number: _identity(track) for number, track in wanted.items()}
-    unknown = sum(source not in remembered for source in sources.values())
+    unknown = sum(source not in cache for source in sources.values())
     if unknown:
-        _log.warning("estimating tempo and key of %d tracks, once: about a second each", unknown)
-    heard = {number: remembered.get(sources[number], track) for number, track in wanted.items()}
+        _log.warning(
+            "estimating the tempo and key of %d tracks (once, about a second each)", unknown
+        )
+    found = {number: cache.get(sources[number], track) for number, track in wanted.items()}
     return tuple(
-        replace(track, music=heard[number]) if number in heard else track
+        replace(track, tempo_key=found[number]) if number in found else track
         for number, track in enumerate(tracks)
     )
 
 
-def listen(track: Track) -> Music:
+def estimate_tempo_key(track: Track) -> TempoKey:
     """Return the tempo and key of a track.
 
     Raises:
-        AudioError: for a file that cannot be read.
+        AudioError: a file cannot be read.
     """
-    names, terms = _heard(track)
+    names, terms = _analysed(track)
     length = min(_SECONDS * _RATE, terms[0].file.length_at(_RATE))
     start = (terms[0].file.length_at(_RATE) - length) // 2
     samples = mix(signed(term.file.read(start, length, _RATE, 1), term.sign) for term in terms)[0]
-    return Music(
+    return TempoKey(
         tempo=None if names == {VOCALS} else estimate_tempo(samples, _RATE),
         key=estimate_key(samples, _RATE),
     )
 
 
-def _heard(track: Track) -> tuple[set[str], tuple[Term, ...]]:
-    """Return what of a track is listened to, and the files that sum to it."""
+def _analysed(track: Track) -> tuple[set[str], tuple[Term, ...]]:
+    """Return the stems of a track to analyse, and the files that sum to them."""
     for stem in (ACCOMPANIMENT, MIXTURE):
         if terms := track.terms(stem):
             return {stem}, terms
@@ -90,21 +91,21 @@ class _Line(Settings):
     """One line of the cache."""
 
     source: str
-    """Hash of what was listened to."""
-    music: Music
+    """Hash of the files analysed."""
+    music: TempoKey
 
 
-class Remembered:
-    """What is known of tracks from earlier runs.
+class TempoKeyCache:
+    """Tempo and key of tracks from earlier runs.
 
     Args:
-        path: of the file of lines; there may be none yet.
+        path: the cache file, which need not exist.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writable = True
-        self._known: dict[str, Music] = {}
+        self._known: dict[str, TempoKey] = {}
         damaged = False
         for text in _lines(path):
             try:
@@ -119,19 +120,19 @@ class Remembered:
     def __contains__(self, source: str) -> bool:
         return source in self._known
 
-    def get(self, source: str, track: Track) -> Music:
-        """Return the music of a track; it is listened to where it is not known."""
+    def get(self, source: str, track: Track) -> TempoKey:
+        """Return the tempo and key of a track, estimated if not in the cache."""
         if source not in self._known:
             try:
-                music = listen(track)
+                found = estimate_tempo_key(track)
             except AudioError:
-                return Music()  # not remembered: the file may be whole again the next time
-            self._known[source] = music
-            self._write(_encoded(source, music), whole=False)
+                return TempoKey()  # not cached: the file may be repaired
+            self._known[source] = found
+            self._write(_encoded(source, found), whole=False)
         return self._known[source]
 
     def _write(self, lines: bytes, *, whole: bool) -> None:
-        """Put lines in place of the file, or behind what it has: at once, or not at all."""
+        """Append lines to the file, or replace it by them if ``whole``."""
         if not self._writable:
             return
         try:
@@ -145,7 +146,11 @@ class Remembered:
                     file.write(lines)
         except OSError as error:
             self._writable = False
-            _log.warning("%s cannot be written (%s): estimated again next time", self._path, error)
+            _log.warning(
+                "%s cannot be written (%s); tempo and key will be estimated again",
+                self._path,
+                error,
+            )
 
 
 def _lines(path: Path) -> list[bytes]:
@@ -155,13 +160,13 @@ def _lines(path: Path) -> list[bytes]:
         return []
 
 
-def _encoded(source: str, music: Music) -> bytes:
-    return _Line(source=source, music=music).model_dump_json().encode() + b"\n"
+def _encoded(source: str, tempo_key: TempoKey) -> bytes:
+    return _Line(source=source, music=tempo_key).model_dump_json().encode() + b"\n"
 
 
 def _identity(track: Track) -> str:
-    """Return a hash of the files that are listened to: their places, sizes and times of change."""
-    names, terms = _heard(track)
+    """Return a hash of the files to analyse: paths, sizes and modification times."""
+    names, terms = _analysed(track)
     files = [(*_described(term.file), term.sign) for term in terms]
     told = json.dumps([_VERSION, sorted(names), files], default=str)
     return sha256(told.encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""A track: one song, with its stems on disk. Nothing is decoded before it is asked for."""
+"""Tracks: songs with their stems on disk, decoded on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,16 +14,18 @@ from .._types import Samples
 from ..audio import open_audio, probe, read_excerpt, resample
 from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
-from .tempo_key import UNKNOWN, Music
+from .tempo_key import UNKNOWN, TempoKey
 
 MIXTURE = "mixture"
-#: A file that never gets louder is silent: what an encoder makes of zeros stays far below.
+#: Called with the fraction that is done, in [0, 1], and the name of the track that comes next.
+TrackProgress = Callable[[float, str], object]
+#: Peak below which a file is silent; encoded zeros stay far below it.
 SILENCE = 1e-4
 
 
 @dataclass(frozen=True)
 class StemFile:
-    """One stem of a track: where it is and what its header says."""
+    """The file of one stem, with the properties in its header."""
 
     path: Path
     sample_rate: int
@@ -31,29 +33,31 @@ class StemFile:
     length: int
     """Samples per channel."""
     channels: int
-    """Of this stem."""
+    """Audio channels of this stem."""
     stream: int | None = None
-    """Which audio stream of a file with several, from 0."""
+    """Index of the audio stream, for a file with several."""
     channel: int | None = None
-    """Which channel of a file that holds a stem in each, from 0."""
+    """Index of the channel, for a file with a stem in each channel."""
     exact: bool = True
-    """Whether the length is counted; an MP3 without a count has a guess."""
+    """Whether the length is exact; for some MP3 files it is estimated."""
 
     @classmethod
     def open(cls, path: Path, *, stream: int | None = None, channel: int | None = None) -> StemFile:
         """Read a file's header.
 
         Raises:
-            AudioError: for a file that cannot be read, does not say its length, or has no such
-                stream or channel.
+            AudioError: the file cannot be read, does not state its length, or has no such stream
+                or channel.
         """
         info = probe(path, stream=stream)
         if info.length is None:
-            raise AudioError(f"{path}: does not say how long it is; convert it to wav or flac")
+            raise AudioError(f"{path}: does not state its length; convert it to wav or flac")
         if info.length == 0:
-            raise AudioError(f"{path}: holds no sound")
+            raise AudioError(f"{path}: contains no audio")
         if channel is not None and info.channels != 2:
-            raise AudioError(f"{path}: holds {info.channels} channels, not a stem in each of two")
+            raise AudioError(
+                f"{path}: has {info.channels} channels; expected 2, with a stem in each"
+            )
         return cls(
             path=path,
             sample_rate=info.sample_rate,
@@ -70,20 +74,20 @@ class StemFile:
         return self.length / self.sample_rate
 
     def length_at(self, sample_rate: int) -> int:
-        """Return the length in samples once resampled to ``sample_rate`` Hz."""
+        """Return the length in samples at ``sample_rate`` Hz."""
         return self.length * sample_rate // self.sample_rate
 
     def read(self, start: int, length: int, sample_rate: int, channels: int) -> Samples:
-        """Return an excerpt ``[channels, length]`` at ``sample_rate`` Hz, zeros after the end.
+        """Return an excerpt ``[channels, length]`` at ``sample_rate`` Hz, zero-padded at the end.
 
         Args:
-            start: first sample, counted at ``sample_rate``.
-            length: samples to return, counted likewise.
-            sample_rate: Hz.
-            channels: mono is repeated, more channels than asked for are averaged down.
+            start: first sample, at ``sample_rate``.
+            length: number of samples, at ``sample_rate``.
+            sample_rate: sample rate in Hz.
+            channels: audio channels; mono is repeated, other counts are averaged to mono first.
 
         Raises:
-            AudioError: for a file that cannot be read, or of which most of the excerpt is missing.
+            AudioError: the file cannot be read, or ends before half of the excerpt.
         """
         first = start * self.sample_rate // sample_rate
         count = -(-length * self.sample_rate // sample_rate)
@@ -97,7 +101,7 @@ class StemFile:
         return np.pad(samples, ((0, 0), (0, length - samples.shape[1])))
 
     def decode(self, first: int, count: int) -> Samples:
-        """Return samples ``[C, count]`` at the file's own rate; fewer where it ends before."""
+        """Return samples ``[C, count]`` at the file's own rate, fewer if it ends before."""
         try:
             samples = read_excerpt(self.path, first, count, stream=self.stream)
         except (OSError, RuntimeError, EOFError) as error:
@@ -108,20 +112,20 @@ class StemFile:
         """Yield all samples as blocks ``[C, n]`` at the file's own rate.
 
         Args:
-            strict: whether samples that are not numbers are an error; else they are 0.
+            strict: whether samples that are not finite are an error; otherwise they become 0.
 
         Raises:
-            AudioError: at the end, where parts of the file did not decode.
+            AudioError: at the end, if parts of the file did not decode.
         """
         with open_audio(self.path, stream=self.stream) as reader:
             for block in reader.blocks():
                 yield self._one_stem(block)
             if not reader.complete or (strict and reader.repaired):
-                # The reader's sentences begin with the file's name.
+                # The warnings of the reader start with the name of the file.
                 raise AudioError(f"{self.path.parent}/{reader.warnings[-1]}")
 
     def is_silent(self) -> bool:
-        """Return whether nothing in the file sounds; decodes it up to the first sound."""
+        """Return whether the file is silent; decodes it up to the first sound."""
         return _is_silent(self)
 
     def _one_stem(self, samples: Samples) -> Samples:
@@ -134,7 +138,7 @@ def _is_silent(file: StemFile) -> bool:
 
 
 class Term(NamedTuple):
-    """A file that is added to a sum, or subtracted from it."""
+    """A file that is added to a sum (sign 1) or subtracted from it (-1)."""
 
     file: StemFile
     sign: int
@@ -142,12 +146,12 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True)
 class Track:
-    """A song with its stems, by name."""
+    """A song with its stems."""
 
     name: str
     stems: dict[str, StemFile]
-    music: Music = UNKNOWN
-    """Its tempo and key, where somebody has listened."""
+    tempo_key: TempoKey = UNKNOWN
+    """Its tempo and key, if they have been estimated."""
 
     @property
     def seconds(self) -> float:
@@ -156,15 +160,15 @@ class Track:
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """The usual stems that have no file, but follow from those that have."""
+        """The usual stems that have no file but can be computed from those that do."""
         wanted = (VOCALS, ACCOMPANIMENT, *INSTRUMENTS, MIXTURE)
         return tuple(stem for stem in wanted if stem not in self.stems and self.terms(stem))
 
     @property
     def accompaniment(self) -> tuple[str, ...]:
-        """The stems whose sum is the accompaniment; empty where they are not all there.
+        """The stems whose sum is the accompaniment; empty if unknown.
 
-        Without drums, bass and other nobody knows whether the files are all that plays.
+        Unless there are drums, bass and other, instruments may be missing.
         """
         if ACCOMPANIMENT in self.stems:
             return (ACCOMPANIMENT,)
@@ -173,7 +177,7 @@ class Track:
         return in_order(set(self.stems) - {VOCALS, MIXTURE})
 
     def parts(self, stem: str) -> tuple[str, ...]:
-        """Return the names of the files whose sum is ``stem``; empty where there are none."""
+        """Return the stems with a file whose sum is ``stem``; empty if there are none."""
         if stem in self.stems:
             return (stem,)
         if stem == ACCOMPANIMENT:
@@ -183,22 +187,22 @@ class Track:
         return ()
 
     def terms(self, stem: str, without: Sequence[str] = ()) -> tuple[Term, ...]:
-        """Return what sums to ``stem``, less other stems in it; empty where it cannot be had.
+        """Return the files that sum to ``stem`` without other stems; empty if there are none.
 
-        Sums of files come first. Where they do not do, the stem is what remains of the mixture or
-        of the accompaniment, and holds whatever a mastered mixture has beyond the sum of its stems.
+        Sums of files are preferred. Otherwise the stem is a residual of the mixture or of the
+        accompaniment, and includes whatever mastering has added to the sum of the stems.
         """
         parts = self.parts(stem)
         if parts and all(name in parts for name in without):
             return tuple(Term(self.stems[name], 1) for name in parts if name not in without)
-        whole = tuple(Term(self.stems[name], 1) for name in parts) or self._remainder(stem)
-        rest = [self.stems.get(name) for name in without]
-        if not whole or None in rest:
+        whole = tuple(Term(self.stems[name], 1) for name in parts) or self._residual_terms(stem)
+        removed = [self.stems.get(name) for name in without]
+        if not whole or None in removed:
             return ()
-        return (*whole, *(Term(file, -1) for file in rest if file))
+        return (*whole, *(Term(file, -1) for file in removed if file))
 
-    def _remainder(self, stem: str) -> tuple[Term, ...]:
-        """Return a stem without a file as what the others leave of a sum that has one."""
+    def _residual_terms(self, stem: str) -> tuple[Term, ...]:
+        """Return a stem as the residual of a file that includes it."""
         if stem == ACCOMPANIMENT:
             return self._left_of(MIXTURE, (VOCALS,))
         if stem == VOCALS:
@@ -215,7 +219,7 @@ class Track:
         return (Term(self.stems[whole], 1), *(Term(self.stems[name], -1) for name in others))
 
     def read(self, stem: str, start: int, length: int, sample_rate: int, channels: int) -> Samples:
-        """Return ``[channels, length]`` of a stem; arguments as ``StemFile.read``."""
+        """Return an excerpt ``[channels, length]`` of a stem; arguments as in ``StemFile.read``."""
         return mix(
             signed(term.file.read(start, length, sample_rate, channels), term.sign)
             for term in self.terms(stem)
@@ -223,24 +227,24 @@ class Track:
 
 
 def common_stems(tracks: Iterable[Track]) -> set[str]:
-    """Return the stems, and the mixture, that every track has or that follow from its files."""
+    """Return the stems, mixture included, that every track has or can compute."""
     return set.intersection(*({*track.stems, *track.derived} for track in tracks))
 
 
 def with_channels(samples: Samples, channels: int) -> Samples:
-    """Return ``[channels, N]``: mono repeated, the same kept, all else averaged to mono first."""
+    """Return ``[channels, N]``; mono is repeated, other counts are averaged to mono first."""
     if samples.shape[0] == channels:
         return samples
     return np.repeat(samples.mean(0, keepdims=True), channels, 0)
 
 
 def signed(samples: Samples, sign: int) -> Samples:
-    """Return the samples, or their negative where the sign is -1."""
+    """Return the samples, negated if ``sign`` is -1."""
     return samples if sign > 0 else -samples
 
 
 def is_silence(samples: Samples) -> bool:
-    """Return whether none of the samples is as loud as ``SILENCE``."""
+    """Return whether all samples are below ``SILENCE``."""
     return float(np.abs(samples).max(initial=0)) < SILENCE
 
 

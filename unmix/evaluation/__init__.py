@@ -1,9 +1,9 @@
-"""Scoring systems on tracks whose stems are known. Needs the extra ``unmix[evaluate]``."""
+"""Score systems on tracks whose stems are known. Needs the extra ``unmix[evaluate]``."""
 
 from .api import evaluate, evaluate_estimates
-from .comparison import StemComparison, compare_reports
 from .datasets import KINDS, Dataset, open_dataset
 from .measures import GROUPS, METRICS
+from .report.comparison import StemComparison, compare_reports
 from .report.results import load_report
 from .report.scores import Report, TrackScore
 

@@ -1,4 +1,4 @@
-"""Evaluation: a model or files, a data set, and what the scores come to."""
+"""``evaluate`` and ``evaluate_estimates``: a system and a data set in, a report out."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from ..separation.separator import RecordingSeparator
 from ..weights.manifest import DEFAULT
 from .datasets import Dataset, open_dataset
 from .measures import check_groups
+from .report.folder import PAGE, make_folder
 from .report.page import write_page
-from .report.results import PAGE, make_folder, save_report
+from .report.results import save_report
 from .report.scores import Report, TrackScore
-from .runner import Run
-from .scoring import CONDITION, Settings
+from .runner import Runner
+from .scoring import CONDITION, ScoringSettings
 from .selection import Stems, choose_baselines, choose_examples, choose_stems, names
 from .systems.baselines import BASELINES
-from .systems.system import BaselineSystem, FileSystem, ModelSystem, System
+from .systems.system import BaselineSystem, ModelSystem, SavedEstimates, System
 
-#: Baselines of a report in a folder; without one, nobody waits for more than the mixture.
-REPORTED = tuple(BASELINES)
-MIXTURE_ONLY = (MIXTURE,)
-#: Tracks whose spectrograms are drawn, if nobody says how many.
+# Baselines of a report in a folder, and of scores alone, which should not take long.
+_REPORTED = tuple(BASELINES)
+_MIXTURE_ONLY = (MIXTURE,)
+#: Tracks to see and hear on the page, by default.
 EXAMPLES = 3
 
 
@@ -58,36 +59,36 @@ def evaluate(
     """Score a model on every track of a data set.
 
     Args:
-        model: name or path of a model, or a ``Model``; the name of a baseline scores that.
-        data: ``KIND:PATH``, the path of a folder of tracks, or a ``Dataset``; see ``KINDS``.
-        split: of the data set; its test split, or the whole folder, where not given.
-        stems: which to score; all that the model and every track have, where not given.
-        metrics: groups of metrics, see ``GROUPS``; those usual for the data set, where not given.
-        window: seconds of the frames of BSS Eval v4; infinite for the whole track as one.
-        hop: seconds from a frame to the next; those of the window where not given.
-        framewise: whether every frame has distortion filters of its own, as in BSS Eval v3.
-        official: whether museval computes BSS Eval's figures, tracks side by side in processes. A
-            script that asks for it needs ``if __name__ == "__main__":``, as for any processes.
-        baselines: names of ``BASELINES``; where not given, all in a report, else the mixture.
-        out: folder of the report: a page to look at, scores for other tools, and what is needed
-            to go on: tracks that were scored with the same model and settings are not again. (A
-            ``Model`` is not known by its weights alone: it is always scored anew.)
-        examples: tracks of which the page has spectrograms and sounds: the worst, the best, and
-            those between.
+        model: name or path of a model, a ``Model``, or the name of a baseline in ``BASELINES``.
+        data: ``KIND:PATH`` with a kind in ``KINDS``, the path of a folder of tracks, or a
+            ``Dataset``.
+        split: split of the data set; default: its test split, or the whole folder.
+        stems: stems to score; default: all that the model and every track have.
+        metrics: groups of metrics in ``GROUPS``; default: those usual for the data set.
+        window: seconds of the frames of BSS Eval v4; infinite: the whole track is one frame.
+        hop: seconds from one frame to the next; default: the window.
+        framewise: fit distortion filters to every frame, as BSS Eval v3 does.
+        official: compute BSS Eval with museval itself, tracks in parallel processes. A script that
+            uses it needs ``if __name__ == "__main__":``.
+        baselines: names in ``BASELINES``; default: all with ``out``, else the mixture.
+        out: folder of the report: a page, and scores for other tools. Tracks already scored there
+            with the same model and settings are not scored again, except those of a ``Model``
+            object, whose code may have changed.
+        examples: number of tracks to see and hear on the page, from the worst to the best.
         quality: ``fast``, ``balanced`` or ``best``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, of model and metrics.
-        progress: called with the fraction of the work that is done.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, for model and metrics.
+        progress: called with the fraction that is done.
 
     Raises:
-        UnmixError: for an unknown name, or tracks without the stems; one sentence says which.
+        UnmixError: a name is unknown, tracks lack the stems, or the report cannot be written.
     """
     if isinstance(model, str) and model in BASELINES:
         system: System = BaselineSystem(model, BASELINES[model])
     else:
         system = ModelSystem(RecordingSeparator(model, quality=quality, device=device), quality)
-    chosen = _Chosen(stems, metrics, baselines, out, examples, progress)
+    options = _Options(stems, metrics, baselines, out, examples, progress)
     settings = _settings(window, hop, framewise=framewise, official=official)
-    return _run(system, _opened(data, split), chosen, settings, device)
+    return _run(system, _opened(data, split), options, settings, device)
 
 
 def evaluate_estimates(
@@ -108,47 +109,47 @@ def evaluate_estimates(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Report:
-    """Score stems that any system has made: a folder per track, a file per stem.
+    """Score stems from any system: a folder per track, a file per stem.
 
-    Tracks are paired by name. A reference without estimates is an error, not a track less: scores
-    of a part of the tracks look like scores.
+    Tracks are paired by name. A reference without estimates is an error: scores on some of the
+    tracks would look like scores on all.
 
     Args:
-        estimates: the folder of the tracks' folders.
-        references: as ``data`` of :func:`evaluate`.
-        split: likewise.
-        name: what the system is called; the name of the folder where not given.
-        stems: likewise, as all that follows.
-        metrics: likewise.
-        window: likewise.
-        hop: likewise.
-        framewise: likewise.
-        official: likewise.
-        baselines: likewise.
-        out: likewise.
-        examples: likewise.
-        device: of the metrics.
-        progress: likewise.
+        estimates: folder with a folder per track.
+        references: as ``data`` in ``evaluate``.
+        split: as in ``evaluate``.
+        name: name of the system; default: the folder's name.
+        stems: as in ``evaluate``.
+        metrics: as in ``evaluate``.
+        window: as in ``evaluate``.
+        hop: as in ``evaluate``.
+        framewise: as in ``evaluate``.
+        official: as in ``evaluate``.
+        baselines: as in ``evaluate``.
+        out: as in ``evaluate``.
+        examples: as in ``evaluate``.
+        device: for the metrics.
+        progress: as in ``evaluate``.
 
     Raises:
-        UnmixError: likewise, and for tracks without estimates, or estimates of another length or
-            sample rate.
+        UnmixError: as ``evaluate``, and for tracks without estimates, or estimates of another
+            length or sample rate.
     """
-    system, dataset = FileSystem(Path(estimates), name), _opened(references, split)
+    system, dataset = SavedEstimates(Path(estimates), name), _opened(references, split)
     system.pair(dataset.tracks)
     lacking = [track.name for track in dataset.tracks if track.name not in system.paired]
     if lacking:
         raise UnmixError(
-            f"{estimates}: has no estimates of {len(lacking)} of {len(dataset.tracks)} tracks: "
-            f"{', '.join(lacking[:3])}{'...' if len(lacking) > 3 else ''}; leave tracks out by "
-            "--include or --exclude"
+            f"{estimates}: no estimates of {len(lacking)} of {len(dataset.tracks)} tracks: "
+            f"{', '.join(lacking[:3])}{'...' if len(lacking) > 3 else ''}; add them, or leave "
+            "tracks out with --exclude"
         )
-    chosen = _Chosen(stems, metrics, baselines, out, examples, progress)
+    options = _Options(stems, metrics, baselines, out, examples, progress)
     settings = _settings(window, hop, framewise=framewise, official=official)
-    return _run(system, dataset, chosen, settings, device)
+    return _run(system, dataset, options, settings, device)
 
 
-class _Chosen(NamedTuple):
+class _Options(NamedTuple):
     """What a caller chose, beside how to measure."""
 
     stems: str | Sequence[str] | None
@@ -163,33 +164,37 @@ def _opened(data: str | Path | Dataset, split: str | None) -> Dataset:
     return data if isinstance(data, Dataset) else open_dataset(data, split)
 
 
-def _settings(window: float, hop: float | None, *, framewise: bool, official: bool) -> Settings:
+def _settings(
+    window: float, hop: float | None, *, framewise: bool, official: bool
+) -> ScoringSettings:
     hop = window if hop is None else hop
     if not (window > 0 and hop > 0):
-        raise UnmixError(f"window and hop are seconds above 0, not {window} and {hop}")
-    return Settings(metrics=(), window=window, hop=hop, framewise=framewise, official=official)
+        raise UnmixError(f"window and hop must be above 0 seconds, got {window} and {hop}")
+    return ScoringSettings(
+        metrics=(), window=window, hop=hop, framewise=framewise, official=official
+    )
 
 
 def _run(
-    system: System, dataset: Dataset, chosen: _Chosen, settings: Settings, device: str
+    system: System, dataset: Dataset, options: _Options, settings: ScoringSettings, device: str
 ) -> Report:
-    if chosen.examples < 0:
-        raise UnmixError(f"examples are a number of tracks, not {chosen.examples}")
-    metrics = check_groups(dataset.metrics if chosen.metrics is None else names(chosen.metrics))
+    if options.examples < 0:
+        raise UnmixError(f"examples must be 0 or more tracks, got {options.examples}")
+    metrics = check_groups(dataset.metrics if options.metrics is None else names(options.metrics))
     settings = replace(settings, metrics=metrics)
-    stems = choose_stems(dataset, system, chosen.stems)
-    usual = MIXTURE_ONLY if chosen.out is None else REPORTED
-    folder = None if chosen.out is None else Path(chosen.out)
+    stems = choose_stems(dataset, system, options.stems)
+    usual = _MIXTURE_ONLY if options.out is None else _REPORTED
+    folder = None if options.out is None else Path(options.out)
     if folder:
         make_folder(folder)
-    run = Run(
+    run = Runner(
         dataset,
-        [system, *choose_baselines(system, chosen.baselines, usual, stems)],
+        [system, *choose_baselines(system, options.baselines, usual, stems)],
         stems.context,
         settings,
         folder=folder,
         device=_for_metrics(device),
-        progress=chosen.progress,
+        progress=options.progress,
     )
     try:
         scores = run()
@@ -201,31 +206,31 @@ def _run(
         )
         if folder:
             save_report(folder, report)
-            shown = run.examples(choose_examples(report, chosen.examples), stems.reported)
+            shown = run.examples(choose_examples(report, options.examples), stems.reported)
             write_page(report, shown, folder / PAGE)
     except OSError as error:
-        where = error.filename or folder or "the folder for temporary files"
+        where = error.filename or folder or "temporary folder"
         raise UnmixError(f"{where}: cannot be written: {error.strerror}") from None
     return report
 
 
 def _for_metrics(device: str) -> torch.device:
-    """Return where metrics are computed: they need 64 bits, which Apple's GPUs have not."""
+    """Return the device of the metrics: they need float64, which Apple's GPUs lack."""
     chosen = choose_device(device)
     return torch.device("cpu") if chosen.type == "mps" else chosen
 
 
 def _described(
-    settings: Settings,
+    settings: ScoringSettings,
     dataset: Dataset,
     stems: Stems,
     system: System,
     scores: Sequence[TrackScore],
 ) -> dict[str, Any]:
-    """Return what a reader has to know, as plain values."""
+    """Return the settings of a report as plain values."""
     described = {
         **asdict(settings),
-        # JSON knows no infinity: no window at all is the whole track.
+        # JSON has no infinity; without a window, the whole track is one frame.
         "window": settings.window if math.isfinite(settings.window) else None,
         "hop": settings.hop if math.isfinite(settings.hop) else None,
         "metrics": list(settings.metrics),

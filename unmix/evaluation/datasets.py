@@ -1,7 +1,4 @@
-"""Sets of tracks whose stems are known, by kind and path: ``musdb:PATH``, ``mir1k:PATH``...
-
-What a kind knows beyond its files is how the field scores it: its splits, its rate, its mixture.
-"""
+"""Data sets by kind and path, such as ``musdb:PATH``: their tracks, and how they are scored."""
 
 from __future__ import annotations
 
@@ -24,26 +21,29 @@ _USUAL = ("bss", "sdr", "si_sdr", "log_l1")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Tracks, and how they are scored."""
+    """Tracks whose stems are known, and how they are scored."""
 
     name: str
-    """What it is called in reports."""
+    """Name in reports."""
     tracks: tuple[Track, ...]
     sample_rate: int | None = None
-    """Hz that all is scored at; each track's own where not given."""
+    """Hz at which tracks are scored; default: each track's own."""
     audio_channels: int | None = None
-    """Likewise."""
+    """Channels in which tracks are scored; default: each track's own."""
     gain: float = 1.0
-    """What stems are multiplied by: a half where the mixture is the mean of two channels."""
+    """Factor of all stems: a half where the mixture is the mean of two channels."""
     metrics: tuple[str, ...] = _USUAL
-    """Groups of metrics that papers report for it."""
+    """Groups of metrics to compute by default: those that papers report."""
 
     def only(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Dataset:
-        """Return the tracks whose names match one of the patterns ``include``, if there are such
-        patterns, and none of ``exclude``.
+        """Return the data set with some of its tracks.
+
+        Args:
+            include: patterns; names must match one of them. Default: all do.
+            exclude: patterns; names must match none of them.
 
         Raises:
-            UnmixError: where none is left.
+            UnmixError: no track is left.
         """
         tracks = tuple(
             track
@@ -51,7 +51,7 @@ class Dataset:
             if (not include or _matches(track.name, include)) and not _matches(track.name, exclude)
         )
         if not tracks:
-            raise UnmixError(f"{self.name}: none of {len(self.tracks)} tracks is asked for")
+            raise UnmixError(f"{self.name}: none of the {len(self.tracks)} tracks is selected")
         return replace(self, tracks=tracks)
 
 
@@ -61,7 +61,7 @@ class Kind:
 
     about: str
     splits: tuple[str, ...]
-    """The last one is meant where none is named; empty where there are none."""
+    """The last one is the default; empty if there are none."""
     open: Callable[[Path, str], Dataset]
 
 
@@ -70,16 +70,16 @@ def open_dataset(where: str | Path, split: str | None = None) -> Dataset:
 
     Args:
         where: a kind in ``KINDS`` and a path, or a path.
-        split: one of the kind's; of a folder, the folder in it.
+        split: one of the kind's splits; for a folder, the name of a folder in it.
 
     Raises:
-        UnmixError: for an unknown kind or split, no such folder, or no track in it.
-        AudioError: for a file that cannot be read.
+        UnmixError: the kind or split is unknown, or the folder does not exist or has no tracks.
+        AudioError: a file cannot be read.
     """
     name, colon, path = str(where).partition(":")
     if not colon or name not in KINDS:
         if colon and name.isidentifier() and len(name) > 1:
-            raise UnmixError(f"{where}: no data set of kind {name!r}; there is {', '.join(KINDS)}")
+            raise UnmixError(f"{where}: unknown data set {name!r}; choose from {', '.join(KINDS)}")
         name, path = "folder", str(where)
     kind, root = KINDS[name], Path(path).expanduser()
     if name == "folder":
@@ -91,7 +91,7 @@ def open_dataset(where: str | Path, split: str | None = None) -> Dataset:
         raise UnmixError(f"{root}: no such folder of tracks")
     dataset = kind.open(root, split or (kind.splits[-1] if kind.splits else ""))
     if not dataset.tracks:
-        raise UnmixError(f"{root}: holds no track of {dataset.name}")
+        raise UnmixError(f"{root}: no tracks of {dataset.name} found")
     return dataset
 
 
@@ -125,7 +125,7 @@ def _mir1k(root: Path, split: str) -> Dataset:
 
 
 def _singer(clip: Track) -> str:
-    """Return who sings: the folder of a clip, or the beginning of its name, abjones_1_01."""
+    """Return who sings: the start of a clip's name, as in abjones_1_01, or its folder."""
     folder, name = Path(clip.name).parent.name, Path(clip.name).name
     return name.split("_")[0] if "_" in name else folder
 
@@ -136,7 +136,7 @@ def _read(root: Path, layout: Format) -> tuple[Track, ...]:
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     parts = (name, Path(name).name)
-    # Names first: "song [live]" is one, and as a pattern another.
+    # Compare names first: as a pattern, "song [live]" matches another name.
     return any(part == p or fnmatch(part, p) for p in patterns for part in parts)
 
 
@@ -144,6 +144,6 @@ KINDS = {
     "musdb": Kind("MUSDB18 (.stem.mp4) or MUSDB18-HQ (wav)", tuple(SPLITS), _musdb),
     "ccmixter": Kind("TRACK/source-01, source-02 and mix", (), _ccmixter),
     "dsd100": Kind("Mixtures and Sources, each with Dev and Test", ("dev", "test"), _dsd100),
-    "mir1k": Kind("MIR-1K, its 175 clips to train and 825 to test", ("train", "test"), _mir1k),
+    "mir1k": Kind("MIR-1K: 175 clips to train, 825 to test", ("train", "test"), _mir1k),
     "folder": Kind("a folder per track, a file per stem", (), _folder),
 }

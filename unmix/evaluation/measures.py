@@ -1,4 +1,4 @@
-"""What is measured: every metric by the name that tables have it under."""
+"""The metrics, by name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ class Metric:
     label: str
     about: str
     aggregation: str
-    """How papers bring it from tracks to one figure: a name in ``AGGREGATIONS``."""
+    """How papers aggregate it over tracks: a name in ``AGGREGATIONS``."""
     group: str
-    """What it is computed together with, and asked for by."""
+    """Name of the metrics that are computed and requested together."""
     framewise: str | None = None
-    """Its name in museval's files, where it is the median over frames."""
+    """Name in museval's files, if it is a median over frames."""
     less_is_better: bool = False
 
 
-#: Ratios above it are of something to rounding errors: perfect, whatever the number is.
+#: museval's names of BSS Eval's figures.
+BSS_FIGURES = ("SDR", "ISR", "SIR", "SAR")
+#: Decimals of scores: between two machines, museval agrees with itself to fewer.
+DIGITS = 6
+#: dB above which a ratio is one to rounding errors: the estimate is perfect.
 PERFECT = 100.0
 
 _V4 = "BSS Eval v4 (museval), median over frames"
@@ -34,7 +38,9 @@ METRICS = {
     "bss_sir": Metric("SIR", f"signal to interference: {_V4}", "median", "bss", "SIR"),
     "bss_sar": Metric("SAR", f"signal to artefacts: {_V4}", "median", "bss", "SAR"),
     "sdr": Metric("track SDR", "signal to error, of the whole track (MDX)", "mean", "sdr"),
-    "si_sdr": Metric("SI-SDR", "the same, the reference scaled to fit best", "mean", "si_sdr"),
+    "si_sdr": Metric(
+        "SI-SDR", "signal to error, with the reference scaled to fit best", "mean", "si_sdr"
+    ),
     "log_l1": Metric(
         "log L1",
         "mean distance of log magnitudes; less is better",
@@ -53,9 +59,10 @@ def check_groups(names: Sequence[str]) -> tuple[str, ...]:
     """Return names of groups in the order of ``GROUPS``.
 
     Raises:
-        UnmixError: for an unknown one, or none at all.
+        UnmixError: a name is unknown, or there are none.
     """
     unknown = [name for name in names if name not in GROUPS]
     if unknown or not names:
-        raise UnmixError(f"no metric {', '.join(unknown)!r}; choose from {', '.join(GROUPS)}")
+        wrong = f"unknown metric {', '.join(unknown)!r}" if unknown else "no metrics"
+        raise UnmixError(f"{wrong}; choose from {', '.join(GROUPS)}")
     return tuple(name for name in GROUPS if name in names)

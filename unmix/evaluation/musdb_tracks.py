@@ -19,10 +19,9 @@ from ..data import StemFile, Track
 from ..data.layouts import STEM_MP4
 from ..data.musdb import STREAMS
 from ..data.tracks import MIXTURE
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 
-#: What to hand to musdb for each split: the hundred tracks of its training set are ``train`` and
-#: ``valid`` together.
+#: musdb's subset and split for each of ours: ``train`` and ``valid`` share its 100 training tracks.
 SPLITS = {"train": ("train", "train"), "valid": ("train", "valid"), "test": ("test", None)}
 
 
@@ -30,20 +29,20 @@ def musdb_tracks(root: Path, split: str) -> list[Track]:
     """Return the tracks of a split of MUSDB18 or MUSDB18-HQ below ``root``.
 
     Raises:
-        UnmixError: where musdb is missing or finds none.
-        AudioError: for a file that cannot be read.
+        UnmixError: musdb is not installed or finds no tracks.
+        AudioError: a file cannot be read.
     """
     is_wav = not any(root.glob(f"*/*{STEM_MP4}"))
     subset, part = SPLITS[split]
     found = _musdb().DB(root=str(root), subsets=subset, split=part, is_wav=is_wav).tracks
     if not found:
         kind = f"TRACK/{MIXTURE}.wav" if is_wav else f"TRACK{STEM_MP4}"
-        raise UnmixError(f"{root}: musdb finds no track of split {split} (as {subset}/{kind})")
+        raise UnmixError(f"{root}: no tracks of split {split}; musdb expects {subset}/{kind}")
     return [Track(track.name, _files(track, is_wav=is_wav)) for track in found]
 
 
 def _files(track: object, *, is_wav: bool) -> dict[str, StemFile]:
-    """Return the mixture and the stems of a track of musdb's."""
+    """Return the mixture and the stems of musdb's track."""
     path = Path(track.path)  # type: ignore[attr-defined]
     if not is_wav:
         return {stem: StemFile.open(path, stream=index) for index, stem in enumerate(STREAMS)}
@@ -54,7 +53,7 @@ def _files(track: object, *, is_wav: bool) -> dict[str, StemFile]:
 
 
 class _Info:
-    """What musdb asks of stempeg about a file, answered by our own reader."""
+    """What musdb asks stempeg about a file, answered by our own reader."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -76,9 +75,9 @@ class _Info:
 def _musdb() -> ModuleType:
     """Return musdb, of which only the lists of tracks are used.
 
-    It reads audio by stempeg, which refuses to load on a machine without FFmpeg's programs. The
-    lists need but lengths and rates: a module that gives those takes stempeg's place while musdb
-    loads. Both are forgotten afterwards, so that nobody else gets them.
+    It imports stempeg, which fails on machines without the ffmpeg program. The lists need only
+    lengths and rates, so a stand-in for stempeg provides them while musdb loads. Both are removed
+    from ``sys.modules`` afterwards, so that no other code gets them.
     """
     stand_in = ModuleType("stempeg")
     vars(stand_in)["Info"] = _Info
@@ -86,12 +85,12 @@ def _musdb() -> ModuleType:
         try:
             return import_module("musdb")
         except ImportError:
-            raise UnmixError("MUSDB18 needs musdb: pip install 'unmix[evaluate]'") from None
+            raise UnmixError(missing_extra("musdb")) from None
 
 
 @contextmanager
 def _instead(name: str, module: ModuleType | None) -> Iterator[None]:
-    """Have imports find a module, or import it anew; at the end all is as it was."""
+    """Make imports find a module in place of another, or import it anew; then restore all."""
 
     def taken() -> dict[str, ModuleType]:
         names = [key for key in sys.modules if key == name or key.startswith(f"{name}.")]

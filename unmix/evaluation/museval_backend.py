@@ -1,4 +1,4 @@
-"""museval, the reference implementation of BSS Eval v4, as it is: numbers that others can check."""
+"""BSS Eval v4 by museval itself, the reference implementation; several tracks in parallel."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from .._types import Samples
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 from ..metrics import BSSOptions
+from .measures import BSS_FIGURES
+from .scoring import FrameFigures, ScoringSettings, bss_sets
+from .signals import REFERENCE, Estimated
 
 Floats = NDArray[np.float64]
-#: Estimates and references of a track, by stem: what a worker process calls to read them.
+#: Called in a worker process to read estimates and references of a track, by stem.
 Load = Callable[[], tuple[Mapping[str, Samples], Mapping[str, Samples]]]
 
 # Bytes that a process takes before it has read anything.
@@ -30,8 +34,8 @@ _PROCESS = 512 << 20
 
 
 @dataclass(frozen=True)
-class OfficialScores:
-    """museval's figures in dB, each ``[S, frames]``; see :class:`unmix.metrics.BSSScores`."""
+class MusevalScores:
+    """museval's figures in dB, each ``[S, frames]``; see ``unmix.metrics.BSSScores``."""
 
     sdr: Floats
     isr: Floats
@@ -41,12 +45,12 @@ class OfficialScores:
 
 
 @dataclass(frozen=True)
-class Track:
+class MusevalTrack:
     """A track to be scored in a process of its own."""
 
     name: str
     load: Load
-    """Has to be picklable: a function of a module, or a ``functools.partial`` of one."""
+    """Picklable: a function of a module, or a ``functools.partial`` of one."""
     stems: int
     channels: int
     length: int
@@ -58,16 +62,16 @@ def museval_scores(
     estimates: Sequence[Samples],
     references: Sequence[Samples],
     options: BSSOptions,
-) -> OfficialScores:
+) -> MusevalScores:
     """Return museval's figures.
 
-    A track of which a reference or an estimate is silent throughout, which museval refuses, has no
-    figures: as many NaN as it has frames.
+    museval refuses a reference or an estimate that is silent throughout; here its track gets NaN
+    for every frame.
 
     Args:
         estimates: ``[C, N]`` each.
         references: ``[C, N]`` each, in the order of the estimates.
-        options: what to compute; the filters are always as museval rounds them.
+        options: what to compute; ``as_rounded`` has no effect.
     """
     true = np.stack([np.asarray(reference.T, np.float64) for reference in references])
     heard = np.stack([np.asarray(estimate.T, np.float64) for estimate in estimates])
@@ -77,7 +81,7 @@ def museval_scores(
         frames = _metrics().Framing(window, hop, true.shape[1]).nwin
         none = np.full((len(true), frames), np.nan)
         order = np.arange(len(true))[:, None]
-        return OfficialScores(none, none, none, none, order)
+        return MusevalScores(none, none, none, none, order)
     found = _metrics().bss_eval(
         true,
         heard,
@@ -88,29 +92,29 @@ def museval_scores(
         framewise_filters=options.framewise,
         bsseval_sources_version=options.mode == "sources",
     )
-    return OfficialScores(*map(np.asarray, found))
+    return MusevalScores(*map(np.asarray, found))
 
 
 def museval_tracks(
-    tracks: Sequence[Track],
+    tracks: Sequence[MusevalTrack],
     options: BSSOptions,
     *,
     workers: int | None = None,
     memory: int = 4 << 30,
-) -> Iterator[tuple[str, OfficialScores]]:
+) -> Iterator[tuple[str, MusevalScores]]:
     """Score tracks in parallel processes; yield each as it is done.
 
     Args:
-        tracks: to be scored.
+        tracks: tracks to score.
         options: what to compute.
-        workers: processes; as many as there are processors if not given.
-        memory: bytes that all of them together may take. A track that needs more is scored alone.
+        workers: processes; default: one for each processor.
+        memory: bytes for all processes together. A track that needs more is scored alone.
     """
     workers = min(workers or processors(), max(1, len(tracks)))
     threads = max(1, processors() // workers)
-    context = get_context("spawn")  # a fork of a process with threads may hang
-    waiting = sorted(tracks, key=museval_memory)  # the largest last, and taken first
-    running: dict[Future[OfficialScores], Track] = {}
+    context = get_context("spawn")  # forking a process with threads may hang
+    waiting = sorted(tracks, key=museval_memory)  # the largest last, which is taken first
+    running: dict[Future[MusevalScores], MusevalTrack] = {}
     with ProcessPoolExecutor(workers, context, threadpool_limits, (threads,)) as pool:
         try:
             while waiting or running:
@@ -127,8 +131,32 @@ def museval_tracks(
             pool.shutdown(cancel_futures=True)
 
 
-def museval_memory(track: Track) -> int:
-    """Return about how many bytes museval takes for a track: most of it for whole transforms."""
+def museval_frames(
+    queue: Sequence[Estimated], settings: ScoringSettings
+) -> Iterator[tuple[Estimated, FrameFigures]]:
+    """Yield museval's figures of tracks, scored in parallel, each as soon as it is done."""
+    jobs = _jobs(queue) if "bss" in settings.metrics else {}
+    left = [sum(job.number == number for job in jobs.values()) for number in range(len(queue))]
+    frames: list[FrameFigures] = [{} for _ in queue]
+    yield from ((queue[number], {}) for number, count in enumerate(left) if not count)
+    for rate in dict.fromkeys(found.references.sample_rate for found in queue if jobs):
+        tracks = [job.track for job in jobs.values() if job.sample_rate == rate]
+        options = settings.options(rate)
+        for name, scores in museval_tracks(tracks, options):
+            job = jobs[name]
+            for row, stem in enumerate(job.together):
+                if stem in job.wanted:
+                    figures = {
+                        figure: getattr(scores, figure.lower())[row] for figure in BSS_FIGURES
+                    }
+                    frames[job.number][stem] = figures
+            left[job.number] -= 1
+            if not left[job.number]:
+                yield queue[job.number], frames[job.number]
+
+
+def museval_memory(track: MusevalTrack) -> int:
+    """Return about how many bytes museval needs for a track, mostly for transforms of all of it."""
     channels = track.stems * track.channels
     transform = 16 << max(1, track.length - 1).bit_length()
     matrices = 5 * 8 * (channels * 512) ** 2
@@ -142,7 +170,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _score(load: Load, options: BSSOptions) -> OfficialScores:
+def _score(load: Load, options: BSSOptions) -> MusevalScores:
     estimates, references = load()
     return museval_scores(
         estimates=[estimates[stem] for stem in references],
@@ -151,16 +179,55 @@ def _score(load: Load, options: BSSOptions) -> OfficialScores:
     )
 
 
+class _Job(NamedTuple):
+    """One set of stems of one track."""
+
+    number: int
+    """Position of the track in the queue."""
+    together: tuple[str, ...]
+    wanted: tuple[str, ...]
+    sample_rate: int
+    track: MusevalTrack
+
+
+def _jobs(queue: Sequence[Estimated]) -> dict[str, _Job]:
+    jobs = {}
+    for number, found in enumerate(queue):
+        for index, (together, wanted) in enumerate(bss_sets(found.context)):
+            estimated = tuple(stem for stem in wanted if stem in found.stems)
+            if not estimated:
+                continue
+            name = f"{number}.{index}"
+            track = MusevalTrack(
+                name=name,
+                load=partial(_read, found, together),
+                stems=len(together),
+                channels=found.references.audio_channels,
+                length=found.references.length,
+            )
+            jobs[name] = _Job(number, together, estimated, found.references.sample_rate, track)
+    return jobs
+
+
+def _read(found: Estimated, stems: Sequence[str]) -> tuple[dict[str, Samples], dict[str, Samples]]:
+    """Return whole estimates and references; called in a worker process."""
+    length = found.references.length
+    return (
+        {stem: found.estimate(stem, 0, length) for stem in stems},
+        {stem: found.references.read(REFERENCE + stem) for stem in stems},
+    )
+
+
 @cache
 def _metrics() -> ModuleType:
     """Return the module ``museval.metrics`` without the package around it.
 
-    The package imports stempeg, which refuses to load on a machine without FFmpeg's programs; the
-    metrics are arithmetic and need none.
+    The package imports stempeg, which fails on machines without the ffmpeg program. The metrics
+    do not need it.
     """
     package = importlib.util.find_spec("museval")
     if package is None or package.origin is None:
-        raise UnmixError("scores need museval: pip install 'unmix[evaluate]'")
+        raise UnmixError(missing_extra("museval"))
     path = Path(package.origin).with_name("metrics.py")
     spec = importlib.util.spec_from_file_location("unmix_museval_metrics", path)
     if spec is None or spec.loader is None:
@@ -169,8 +236,8 @@ def _metrics() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     if not hasattr(np.linalg, "linalg"):
-        # Where equations are exactly singular, museval 0.4.1 catches an error by a name that NumPy
-        # has given up, and fails instead of taking the shortest solution.
+        # For exactly singular equations, museval 0.4.1 catches an error by a name that NumPy has
+        # removed, and fails instead of taking the shortest solution.
         numpy, linalg = ModuleType("numpy"), ModuleType("numpy.linalg")
         vars(linalg).update(vars(np.linalg), linalg=np.linalg)
         vars(numpy).update(vars(np), linalg=linalg)

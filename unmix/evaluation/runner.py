@@ -1,4 +1,4 @@
-"""A data set through systems and metrics, track after track: what was scored before is kept."""
+"""Score a data set by several systems, track by track; tracks already scored are skipped."""
 
 from __future__ import annotations
 
@@ -16,35 +16,32 @@ from .._version import __version__
 from ..data import Track
 from ..errors import UnmixError
 from .datasets import Dataset
-from .museval_backend import processors
-from .museval_frames import museval_frames
-from .references import write_references
-from .report.examples import Example
-from .report.excerpts import excerpts, load_examples, save_examples
-from .report.results import load_track, save_track
+from .museval_backend import museval_frames, processors
+from .report.excerpts import Excerpt, excerpts, load_excerpts, save_excerpts
+from .report.folder import load_track, save_track
 from .report.scores import TrackScore
-from .scoring import Estimated, Frames, Settings, bss_frames, score
-from .signals import Signals
+from .scoring import FrameFigures, ScoringSettings, bss_frames, score
+from .signals import Estimated, Signals, write_references
 from .systems.system import System, of_files
 
-# Of the work on a track by a system, the share until its estimates are there.
+# Share of the work on a track that estimating takes; the rest is scoring.
 _ESTIMATING = 0.5
-# Scores are of this version of what computes them: raised when they would differ.
+# Version of the saved scores: raised when the same inputs give others.
 _VERSION = 1
 
 
-class Run:
+class Runner:
     """Scores the tracks of a data set by several systems.
 
     Args:
         dataset: the tracks.
-        systems: what is scored.
-        stems: references that estimates are held against; each system is scored on those of them
-            that it estimates.
+        systems: the systems to score.
+        stems: stems whose references estimates are compared with; each system is scored on those
+            of them that it estimates.
         settings: which metrics, and how.
-        folder: of the report, where scores are kept; None keeps none.
-        device: where metrics are computed, on the CPU if not given.
-        progress: called with the fraction of the work that is done.
+        folder: the report's, where scores are saved; default: nowhere.
+        device: device of the metrics; default: the CPU.
+        progress: called with the fraction that is done.
     """
 
     def __init__(
@@ -52,7 +49,7 @@ class Run:
         dataset: Dataset,
         systems: Sequence[System],
         stems: Sequence[str],
-        settings: Settings,
+        settings: ScoringSettings,
         *,
         folder: Path | None = None,
         device: torch.device | None = None,
@@ -65,7 +62,7 @@ class Run:
         self._folder = folder
         self._device = device
         self._progress = progress
-        self._whole = len(systems) * sum(track.seconds for track in dataset.tracks)
+        self._seconds = len(systems) * sum(track.seconds for track in dataset.tracks)
         self._done = 0.0
 
     def __call__(self) -> list[TrackScore]:
@@ -75,15 +72,15 @@ class Run:
         for track in self._dataset.tracks:
             left = []
             for system in self._systems:
-                held = self._held(system, track)
-                if held is None:
+                saved = self._saved(system, track)
+                if saved is None:
                     left.append(system)
                 else:
-                    scores[system.name, track.name] = held
+                    scores[system.name, track.name] = saved
                     self._advance(track.seconds)
             if left:
                 todo.append((track, left))
-        # museval works on tracks side by side: as many are prepared as it has processes.
+        # museval scores tracks in parallel: prepare as many as it has processes.
         at_once = processors() if self._settings.official else 1
         for first in range(0, len(todo), at_once):
             for found in self._score(todo[first : first + at_once]):
@@ -92,25 +89,25 @@ class Run:
         order = [(system.name, track.name) for system in self._systems for track in tracks]
         return [row for key in order for row in scores[key]]
 
-    def examples(self, names: Sequence[str], stems: Sequence[str]) -> list[Example]:
-        """Return excerpts of tracks by the first system, which are kept in the folder too."""
+    def examples(self, names: Sequence[str], stems: Sequence[str]) -> list[Excerpt]:
+        """Return excerpts of tracks by the first system, and save them in the folder."""
         system, examples = self._systems[0], []
         tracks = {track.name: track for track in self._dataset.tracks}
         for track in (tracks[name] for name in names):
             fingerprint = self._fingerprint(system, track)
-            found = load_examples(self._folder, fingerprint, track.name) if self._folder else []
+            found = load_excerpts(self._folder, fingerprint, track.name) if self._folder else []
             if not found:
                 with self._scratch() as place:
                     references = write_references(track, self._dataset, self._stems, place)
                     estimated = self._estimate(system, track, references, place / "0")
                     found = excerpts(estimated)
                 if self._folder:
-                    save_examples(self._folder, fingerprint, found)
+                    save_excerpts(self._folder, fingerprint, found)
             examples += [example for example in found if example.stem in stems]
         return examples
 
     def _score(self, batch: Sequence[tuple[Track, Sequence[System]]]) -> Iterator[list[TrackScore]]:
-        """Yield the scores of some tracks by the systems that they lack."""
+        """Yield the scores of some tracks by systems."""
         with ExitStack() as stack:
             folder = stack.enter_context(self._scratch())
             fingerprints = {}
@@ -125,7 +122,7 @@ class Run:
                     if self._settings.official:
                         queue.append(found)
                         continue
-                    frames = self._ours(found)
+                    frames = self._frames(found)
                     yield self._finish(found, frames, fingerprints[found.system, found.track])
                     found.estimates.remove()
             for found, frames in museval_frames(queue, self._settings):
@@ -134,7 +131,7 @@ class Run:
     def _estimate(
         self, system: System, track: Track, references: Signals, folder: Path
     ) -> Estimated:
-        """Return what a system makes of a track, cut to the references' length."""
+        """Return a system's estimates of a track, cut to the references' length."""
         folder.mkdir()
         channels, rate = references.audio_channels, references.sample_rate
         estimates = Signals(folder, channels, rate)
@@ -146,7 +143,7 @@ class Run:
             for piece in system.estimate(track, references, stems):
                 if not all(np.isfinite(piece[stem]).all() for stem in stems):
                     raise UnmixError(
-                        f"{system.name}: its estimates of {track.name} hold what is no number"
+                        f"{system.name}: estimates of {track.name} hold NaN or infinite samples"
                     )
                 left = references.length - position
                 yield {stem: piece[stem][:, :left] for stem in stems}
@@ -158,24 +155,24 @@ class Run:
         return Estimated(system.name, track.name, stems, self._stems, references, estimates)
 
     def _estimated(self, system: System) -> tuple[str, ...]:
-        """Return the stems that a system estimates, of all that there are references of."""
+        """Return the stems with references that a system estimates."""
         offered = system.stems
         return self._stems if offered is None else tuple(s for s in self._stems if s in offered)
 
-    def _ours(self, found: Estimated) -> Frames:
+    def _frames(self, found: Estimated) -> FrameFigures:
         if "bss" not in self._settings.metrics:
             return {}
         return bss_frames(found, self._settings, self._device)
 
-    def _finish(self, found: Estimated, frames: Frames, fingerprint: str) -> list[TrackScore]:
+    def _finish(self, found: Estimated, frames: FrameFigures, fingerprint: str) -> list[TrackScore]:
         scores = score(found, self._settings, frames, self._device)
         if self._folder:
             save_track(self._folder, fingerprint, scores)
         self._advance(found.references.seconds)
         return scores
 
-    def _held(self, system: System, track: Track) -> list[TrackScore] | None:
-        """Return scores from before, or None."""
+    def _saved(self, system: System, track: Track) -> list[TrackScore] | None:
+        """Return scores saved earlier, or None."""
         if not self._folder:
             return None
         return load_track(
@@ -201,7 +198,7 @@ class Run:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """Yield a folder for signals, beside the report where there is one: there is room."""
+        """Yield a folder for signals: in the report's, whose disk has room, if there is one."""
         with TemporaryDirectory(prefix=".unmix-", dir=self._folder) as folder:
             yield Path(folder)
 
@@ -210,5 +207,5 @@ class Run:
         self._report(0.0)
 
     def _report(self, seconds: float) -> None:
-        if self._progress and self._whole:
-            self._progress(min(1.0, (self._done + seconds) / self._whole))
+        if self._progress and self._seconds:
+            self._progress(min(1.0, (self._done + seconds) / self._seconds))

@@ -1,60 +1,52 @@
-"""One track's estimates against its references: every metric that is asked for."""
+"""The scores of one track: its estimates against its references, by every requested metric."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..data.tracks import MIXTURE
 from ..errors import UnmixError
 from ..metrics import BSSOptions, BSSScores, bss_eval_blocks, track_scores
 from ..stems import ACCOMPANIMENT, VOCALS
-from .aggregate import over_frames
-from .measures import METRICS
-from .references import REFERENCE
+from .measures import BSS_FIGURES, DIGITS, METRICS
 from .report.scores import TrackScore
-from .signals import Signals
+from .signals import Estimated
 
 Floats = NDArray[np.float64]
 #: Values of every frame ``[frames]`` by stem, then by museval's name of the figure.
-Frames = dict[str, dict[str, Floats]]
+FrameFigures = dict[str, dict[str, Floats]]
 
-FIGURES = ("SDR", "ISR", "SIR", "SAR")
-#: How singular BSS Eval's equations were, among a track's values: beyond ``metrics.SINGULAR``, its
-#: ISR, SIR and SAR are figures of rounding errors.
+#: Name, among a track's values, of the condition of BSS Eval's equations: from
+#: ``metrics.SINGULAR`` on, rounding errors decide ISR, SIR and SAR.
 CONDITION = "bss_condition"
-#: Decimals of scores: museval agrees with itself on another machine to fewer.
-DIGITS = 6
-_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ScoringSettings:
     """What is measured, and how."""
 
     metrics: tuple[str, ...]
     """Groups of metrics: see ``GROUPS``."""
     window: float = 1.0
-    """Seconds of the frames of BSS Eval v4; infinite for the whole track as one."""
+    """Seconds of the frames of BSS Eval v4; infinite: the whole track is one frame."""
     hop: float = 1.0
-    """Seconds from a frame to the next."""
+    """Seconds from one frame to the next."""
     framewise: bool = False
-    """Whether each frame has distortion filters of its own, as in BSS Eval v3."""
+    """Fit distortion filters to every frame, as BSS Eval v3 does."""
     official: bool = False
-    """Whether museval computes BSS Eval's figures."""
+    """Compute BSS Eval with museval itself."""
 
     def options(self, sample_rate: int) -> BSSOptions:
         """Return the options of BSS Eval at a rate in Hz.
 
         Raises:
-            UnmixError: for windows and hops below a sample.
+            UnmixError: window or hop is shorter than a sample.
         """
         if not math.isfinite(self.window):
             return BSSOptions()
@@ -62,60 +54,24 @@ class Settings:
         hop = round(self.hop * sample_rate) if math.isfinite(self.hop) else window
         if window < 1 or hop < 1:
             raise UnmixError(
-                f"a window of {self.window} s every {self.hop} s is less than a sample at "
+                f"window ({self.window} s) or hop ({self.hop} s) is shorter than a sample at "
                 f"{sample_rate} Hz"
             )
         return BSSOptions(window=window, hop=hop, framewise=self.framewise)
 
 
-@dataclass(frozen=True)
-class Estimated:
-    """What one system made of one track, on disk."""
-
-    system: str
-    track: str
-    stems: tuple[str, ...]
-    """Those that the system estimates."""
-    context: tuple[str, ...]
-    """Those, and all others that there are references of."""
-    references: Signals
-    """With the mixture."""
-    estimates: Signals
-
-    def estimate(self, stem: str, start: int, count: int) -> NDArray[np.float32]:
-        """Return samples ``[C, count]`` of an estimate.
-
-        A stem that the system does not estimate is as it is: no figure of another stem hangs on
-        it, but all have to be there.
-        """
-        if stem in self.stems:
-            return self.estimates.read(stem, start, count)
-        return self.references.read(REFERENCE + stem, start, count)
-
-    def pairs(self, stems: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield estimates and references ``[S, C, n]``, block after block."""
-        return self._held_against(stems, lambda *where: [self.estimate(s, *where) for s in stems])
-
-    def floor(self, stems: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the same, with the mixture as the estimate of every stem."""
-        return self._held_against(
-            stems, lambda *where: [self.references.read(MIXTURE, *where)] * len(stems)
-        )
-
-    def _held_against(
-        self, stems: Sequence[str], estimates: Callable[[int, int], list[NDArray[np.float32]]]
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        for start in range(0, self.references.length, _BLOCK):
-            count = min(_BLOCK, self.references.length - start)
-            references = [self.references.read(REFERENCE + s, start, count) for s in stems]
-            yield _stacked(estimates(start, count)), _stacked(references)
+def over_frames(frames: Sequence[float] | Floats) -> float:
+    """Return a track's value: the median over its finite frames, as museval does."""
+    values = np.asarray(frames, np.float64)
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")
 
 
 def bss_sets(stems: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return the sets of stems that BSS Eval sees together, and of which it gives figures.
+    """Return sets of stems that BSS Eval scores together, and those of each to keep figures of.
 
-    Interference is what comes from the other stems of a set. As in museval, instruments are one
-    set, and the accompaniment is held against the vocals alone.
+    Interference comes from the other stems of a set. As in museval, instruments and vocals are one
+    set, and the accompaniment is compared with the vocals alone.
     """
     stems = tuple(stems)
     if ACCOMPANIMENT not in stems or not set(stems) - {VOCALS, ACCOMPANIMENT}:
@@ -125,26 +81,30 @@ def bss_sets(stems: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...
     return [(others, others), (pair, (ACCOMPANIMENT,))]
 
 
-def bss_frames(found: Estimated, settings: Settings, device: torch.device | None) -> Frames:
-    """Return BSS Eval's figures of every frame, by ours; of one frame, ``CONDITION``."""
-    frames: Frames = {}
+def bss_frames(
+    found: Estimated, settings: ScoringSettings, device: torch.device | None
+) -> FrameFigures:
+    """Return BSS Eval's figures of every frame by our implementation, and ``CONDITION``."""
+    frames: FrameFigures = {}
     options = settings.options(found.references.sample_rate)
     for stem, scores, row in _by_sets(found, options, device):
-        frames[stem] = {name: getattr(scores, name.lower())[row].cpu().numpy() for name in FIGURES}
+        frames[stem] = {
+            name: getattr(scores, name.lower())[row].cpu().numpy() for name in BSS_FIGURES
+        }
         frames[stem][CONDITION] = scores.condition.max().reshape(1).cpu().numpy()
     return frames
 
 
 def score(
-    found: Estimated, settings: Settings, frames: Frames, device: torch.device | None
+    found: Estimated, settings: ScoringSettings, frames: FrameFigures, device: torch.device | None
 ) -> list[TrackScore]:
     """Return the scores of the stems that the system estimates.
 
     Args:
         found: estimates and references.
         settings: what to measure.
-        frames: BSS Eval's figures, where they are asked for.
-        device: where to work; on the CPU if not given.
+        frames: BSS Eval's figures, if requested.
+        device: device to compute on; default: the CPU.
     """
     values: dict[str, dict[str, float]] = {stem: {} for stem in found.stems}
     for stem in found.stems:
@@ -175,7 +135,7 @@ def _by_sets(
 ) -> Iterator[tuple[str, BSSScores, int]]:
     """Yield every stem that the system estimates, the figures of its set, and its row there.
 
-    With ``floor``, the mixture stands for all estimates.
+    With ``floor``, the mixture is the estimate of every stem.
     """
     for together, wanted in bss_sets(found.context):
         if not set(wanted) & set(found.stems):
@@ -190,7 +150,7 @@ def _by_sets(
 def _add_whole(
     values: dict[str, dict[str, float]],
     found: Estimated,
-    settings: Settings,
+    settings: ScoringSettings,
     device: torch.device | None,
 ) -> None:
     wanted = [name for name in ("sdr", "si_sdr", "log_l1") if name in settings.metrics]
@@ -205,7 +165,7 @@ def _add_whole(
 def _add_singing(
     values: dict[str, dict[str, float]], found: Estimated, device: torch.device | None
 ) -> None:
-    """Add the figures of ``unmix.metrics.singing_scores``, of signals of any length."""
+    """Add the figures of ``unmix.metrics.singing_scores``, block by block."""
     options = BSSOptions(mode="sources")
     floor = {stem: s.sdr[row] for stem, s, row in _by_sets(found, options, device, floor=True)}
     for stem, scores, row in _by_sets(found, options, device):
@@ -215,9 +175,5 @@ def _add_singing(
 
 
 def _plain(value: float) -> float:
-    """Return a score as it is kept: what is read again later is the same to the bit."""
+    """Return a score as it is saved, so that it is the same to the bit when read back."""
     return round(float(value), DIGITS)
-
-
-def _stacked(signals: Sequence[NDArray[np.float32]]) -> Tensor:
-    return torch.from_numpy(np.stack(signals))

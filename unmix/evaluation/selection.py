@@ -1,4 +1,4 @@
-"""What is scored of what there is: stems, baselines beside a system, tracks worth a look."""
+"""Choose what to score: stems, baselines beside a system, and tracks for the page."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ class Stems(NamedTuple):
     """Names of stems, in the usual order."""
 
     context: tuple[str, ...]
-    """References that estimates are held against: what interference may come from."""
+    """Stems whose references estimates are compared with: where interference comes from."""
     reported: tuple[str, ...]
-    """Those of them that get scores."""
+    """Those of them that are scored."""
 
 
 def choose_stems(dataset: Dataset, system: System, wanted: str | Sequence[str] | None) -> Stems:
-    """Return the stems to score: those wanted, or all that a system and every track have.
+    """Return the stems to score: those wanted, or all that the system and every track have.
 
-    What else plays does not depend on what is wanted: the figures of one stem are the same alone.
+    The context does not depend on what is wanted, so that a stem has the same figures alone.
 
     Raises:
-        UnmixError: for stems that the system does not give, or not every track has.
+        UnmixError: the system or some tracks lack a stem.
     """
     there = common_stems(dataset.tracks)
     if MIXTURE not in there:
         raise UnmixError(
-            f"{dataset.name}: not every track has a mixture, or all the stems that sum to it"
+            f"{dataset.name}: some tracks lack both a mixture and stems that sum to it"
         )
     there -= {MIXTURE}
     offered = there if system.stems is None else set(system.stems)
     reported = in_order(names(wanted) or there & offered)
-    for has, what in ((there, f"{dataset.name}: not every track"), (offered, system.name)):
+    wrong = ((there, f"{dataset.name}: some tracks lack"), (offered, f"{system.name} lacks"))
+    for has, lacks in wrong:
         lacking = [stem for stem in reported if stem not in has]
         if lacking:
-            raise UnmixError(
-                f"{what} has {', '.join(lacking)}; there is {', '.join(in_order(has)) or 'no stem'}"
-            )
+            choices = ", ".join(in_order(has)) or "no stem"
+            raise UnmixError(f"{lacks} {', '.join(lacking)}; choose from {choices}")
     if not reported:
         raise UnmixError(
-            f"{system.name} gives {', '.join(in_order(offered)) or 'no stem'}, every track of "
-            f"{dataset.name} has {', '.join(in_order(there)) or 'no stem'}: nothing in common"
+            f"{system.name} and {dataset.name} have no stem in common: "
+            f"{', '.join(in_order(offered)) or 'none'} and {', '.join(in_order(there)) or 'none'}"
         )
     pair = {VOCALS, ACCOMPANIMENT}
-    # As in museval: who tells instruments apart is held against all of them.
+    # As in museval: a system that separates instruments is compared with all of them.
     around = pair if offered & there <= pair else {VOCALS, *INSTRUMENTS, *reported}
     return Stems(in_order((around & there) | set(reported)), reported)
 
@@ -62,27 +62,29 @@ def choose_stems(dataset: Dataset, system: System, wanted: str | Sequence[str] |
 def choose_baselines(
     system: System, wanted: str | Sequence[str] | None, usual: Sequence[str], stems: Stems
 ) -> list[BaselineSystem]:
-    """Return baselines to stand beside a system: those wanted, or the usual that fit the stems.
+    """Return baselines beside a system: those wanted, or the usual ones that fit the stems.
 
     Raises:
-        UnmixError: for an unknown one, or one that cannot tell these stems apart.
+        UnmixError: a baseline is unknown, or cannot separate these stems.
     """
     chosen = usual if wanted is None else names(wanted)
     unknown = [name for name in chosen if name not in BASELINES]
     if unknown:
-        raise UnmixError(f"no baseline {', '.join(unknown)!r}; choose from {', '.join(BASELINES)}")
+        raise UnmixError(
+            f"unknown baseline {', '.join(unknown)!r}; choose from {', '.join(BASELINES)}"
+        )
     fit = [n for n in chosen if set(stems.reported) <= set(BASELINES[n].stems or stems.reported)]
     unfit = [name for name in chosen if name not in fit]
     if unfit and wanted is not None:
         raise UnmixError(
-            f"{', '.join(unfit)} cannot tell {', '.join(stems.reported)} apart; leave it out, or "
+            f"{', '.join(unfit)} cannot separate {', '.join(stems.reported)}; leave it out, or "
             f"score {VOCALS} and {ACCOMPANIMENT}"
         )
     return [BaselineSystem(name, BASELINES[name]) for name in fit if name != system.name]
 
 
 def choose_examples(report: Report, count: int) -> list[str]:
-    """Return tracks to show: evenly from the worst to the best, by the mean over stems."""
+    """Return tracks to show, evenly spaced from the worst to the best by the mean over stems."""
     metric = next(iter(report.metrics))
     sign = -1 if METRICS[metric].less_is_better else 1
     means = {
@@ -96,7 +98,7 @@ def choose_examples(report: Report, count: int) -> list[str]:
 
 
 def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return names without repetitions; of a string, what its commas part."""
+    """Return names without repetitions; a string is split at its commas."""
     if given is None:
         return ()
     parts = given.split(",") if isinstance(given, str) else given

@@ -3,8 +3,8 @@
 As in Park et al., "Music Source Separation Using Stacked Hourglass Networks" (ISMIR 2018), after
 Huang et al., "Singing-Voice Separation from Monaural Recordings using Deep Recurrent Neural
 Networks" (ISMIR 2014): the mixture is the mean of both channels of a clip, figures are those of
-``bss_eval_sources`` over the whole clip at 16 kHz, the NSDR is the SDR less that of the mixture
-itself as the estimate, and the mean over clips is weighted by their length.
+``bss_eval_sources`` over the whole clip at 16 kHz, NSDR is the gain in SDR over the mixture as the
+estimate, and means over clips are weighted by duration.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ STEMS = (VOCALS, ACCOMPANIMENT)
 
 
 @dataclass(frozen=True)
-class SingingScores:
-    """Means over clips, weighted by their length, in dB by stem."""
+class MeanSingingScores:
+    """Means over clips, weighted by duration, in dB by stem."""
 
     clips: int
     seconds: float
@@ -41,7 +41,7 @@ class SingingScores:
     gsir: dict[str, float]
     gsar: dict[str, float]
     undefined: int = 0
-    """Clips that lack a figure because a stem or its estimate is silent; means are without it."""
+    """Clips that lack a figure, because a stem or its estimate is silent; means leave it out."""
 
 
 def score_singing(
@@ -51,18 +51,18 @@ def score_singing(
     exclude: Sequence[str] = TRAINING_SINGERS,
     every: int = 1,
     progress: Callable[[float], None] | None = None,
-) -> SingingScores:
-    """Score a separation on clips that each have vocals and accompaniment.
+) -> MeanSingingScores:
+    """Score a separation on clips with vocals and accompaniment.
 
     Args:
         separate: returns vocals and accompaniment of a mixture ``[1, N]`` at 16 kHz.
-        data: folder of clips, a folder each.
-        exclude: patterns of clips to leave out, by default the singers of the training set.
-        every: score every so manieth clip, for a quick look.
-        progress: called with the fraction of clips that is done.
+        data: folder with a folder per clip.
+        exclude: patterns of clips to leave out; default: the singers of the training set.
+        every: score only every n-th clip, for a quick look.
+        progress: called with the fraction that is done.
 
     Raises:
-        UnmixError: for a folder without clips.
+        UnmixError: the folder has no clips.
     """
     clips = find_tracks(data, STEMS, exclude=exclude)[::every]
     rows = []
@@ -72,20 +72,20 @@ def score_singing(
             progress(done / len(clips))
     lengths = np.array([length for length, _ in rows], np.float64)
     figures = np.stack([row for _, row in rows])  # [clip, figure, stem]
-    # Where a figure of a clip is not defined (silence), that clip does not count in its mean.
+    # Clips with an undefined figure (silence) do not count in its mean.
     defined = np.isfinite(figures)
     weights = lengths[:, None, None] * defined
     means = (np.where(defined, figures, 0) * weights).sum(0) / weights.sum(0)
     gnsdr, gsir, gsar = (dict(zip(STEMS, map(float, mean), strict=True)) for mean in means)
     seconds = float(lengths.sum() / SAMPLE_RATE)
     undefined = int((~defined.all((1, 2))).sum())
-    return SingingScores(len(clips), seconds, gnsdr, gsir, gsar, undefined)
+    return MeanSingingScores(len(clips), seconds, gnsdr, gsir, gsar, undefined)
 
 
 def _score(clip: Track, separate: Separate) -> tuple[int, NDArray[np.float64]]:
     """Return a clip's length and its NSDR, SIR and SAR ``[3, S]``."""
     length = min(clip.stems[stem].length_at(SAMPLE_RATE) for stem in STEMS)
-    # The mean of the channels is half their sum; both stems are halved with it.
+    # The mixture is the mean of the channels, half their sum: halve both stems.
     halves = [clip.read(stem, 0, length, SAMPLE_RATE, 1) * np.float32(0.5) for stem in STEMS]
     mixture = halves[0] + halves[1]
     stems = separate(mixture, SAMPLE_RATE)

@@ -1,10 +1,9 @@
-"""Scores of estimates against references: pure functions of tensors."""
+"""Metrics: scores of estimates against references, as pure functions of tensors."""
 
 from ._blocks import Blocks
 from .bsseval import SINGULAR, BSSOptions, BSSScores, bss_eval, bss_eval_blocks
-from .sdr import sdr, si_sdr
 from .singing import SingingScores, singing_scores
-from .whole import TrackScores, log_l1, track_scores
+from .whole import TrackScores, log_l1, sdr, si_sdr, track_scores
 
 __all__ = [
     "SINGULAR",

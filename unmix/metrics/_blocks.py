@@ -1,4 +1,4 @@
-"""Signals that pass in blocks of any length, cut into pieces that overlap."""
+"""Cut signals that pass in blocks of any length into overlapping pieces."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-#: Begins a pass over the signals: estimates and references ``[S, C, n]``, block after block.
+#: Starts a pass over the signals: estimates and references ``[S, C, n]``, block by block.
 Blocks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
 
 class Pieces:
     """Pieces of ``size`` samples, one every ``hop``, up to ``at_once`` of them together.
 
-    Each turn gives ``[K, 2, S, C, size]`` in float64: the estimates, then the references. What
-    comes after the start of the first piece that is not complete is ``rest`` ``[2, S, C, n]``.
+    Iteration yields ``[K, 2, S, C, size]`` in float64: the estimates, then the references. Samples
+    from the start of the first incomplete piece on are left in ``rest`` ``[2, S, C, n]``.
     """
 
     def __init__(
@@ -62,10 +62,7 @@ class Pieces:
         self.rest = samples.to(self._device, torch.float64)
 
     def filled(self, keep: int) -> Iterator[Tensor]:
-        """Yield the pieces, then the rest filled up with zeros.
-
-        The rest ends where no more than ``keep`` samples are left.
-        """
+        """Yield the pieces, then the padded rest, until at most ``keep`` samples remain."""
         yield from self
         while (left := self.rest.shape[-1]) > keep:
             piece = self.rest[None, ..., : self.size]

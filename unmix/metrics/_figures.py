@@ -1,4 +1,4 @@
-"""Estimates taken apart by given filters: the energies of the parts, and the figures from them."""
+"""Decompose estimates with given filters, and compute the figures from the parts' energies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ._filters import Filters, fast_length
 
 
 class Decomposition:
-    """Takes estimates apart, by the filters of all frames that come or of each of them."""
+    """Decomposes estimates, with filters for all frames or for each of them."""
 
     def __init__(self, filters: Filters, length: int, mode: str) -> None:
-        """Prepare for frames of a length in samples."""
+        """Prepare for frames of ``length`` samples."""
         self._before = filters.own.shape[-1] - 1
         self._size = fast_length(length + self._before)
         self._own = torch.fft.rfft(filters.own, self._size)
@@ -23,7 +23,7 @@ class Decomposition:
         self._mode = mode
 
     def frames(self, frames: Tensor) -> Tensor:
-        """Return energies ``[7, T, S, K]`` of frames ``[T, 2, S, C, n]`` that stand alone."""
+        """Return energies ``[7, T, S, K]`` of frames ``[T, 2, S, C, n]``."""
         heard, true = torch.fft.rfft(frames, self._size).unbind(1)
         image, explained = self._project(true)
         estimates, references = frames.unbind(1)
@@ -32,9 +32,9 @@ class Decomposition:
     def whole(
         self, blocks: Iterable[tuple[Tensor, Tensor]], device: torch.device | None
     ) -> tuple[Tensor, Tensor]:
-        """Return energies ``[7, 1, S, K]`` of a recording of any length, as one frame.
+        """Return energies ``[7, 1, S, K]`` of a recording of any length as one frame.
 
-        And which signals ``[1, 2, S]`` of it are silent.
+        And which of its signals ``[1, 2, S]`` are silent.
         """
         hop = self._size - self._before
         pieces = Pieces(
@@ -48,7 +48,7 @@ class Decomposition:
         return total, quiet
 
     def _segment(self, piece: Tensor) -> tuple[Tensor, Tensor]:
-        # What wraps around to the start is what the segment before has given already.
+        # The start, where convolution wraps around, belongs to the segment before.
         image, explained = (
             torch.fft.irfft(part, self._size)[..., self._before :]
             for part in self._project(torch.fft.rfft(piece[:, 1]))
@@ -58,9 +58,9 @@ class Decomposition:
         return energies, silent(piece)
 
     def _project(self, true: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images ``[T, S, K, C, F]`` and what is explained ``[T, S, C, F]``.
+        """Return images ``[T, S, K, C, F]`` and explained parts ``[T, S, C, F]``.
 
-        From spectra of the references ``[T, S, C, F]``.
+        They follow from spectra of the references ``[T, S, C, F]``.
         """
         image = true[:, :, None, 0, None] * self._own[:, :, :, 0]
         for channel in range(1, true.shape[2]):
@@ -83,10 +83,10 @@ class Decomposition:
     ) -> Tensor:
         """Return the energies that the figures compare.
 
-        The first two are of samples, so that a perfect estimate has no distortion at all; the
-        others are of parts as ``energy`` takes them.
+        The first two are computed from samples, so that a perfect estimate has exactly no
+        distortion; the others with ``energy``.
         """
-        one = self._own.shape[2] == 1  # each reference meets its own estimate alone
+        one = self._own.shape[2] == 1  # each reference is compared with its own estimate only
 
         def pairs(estimates: Tensor) -> Tensor:
             return estimates[:, :, None] if one else estimates[:, None]
@@ -105,7 +105,7 @@ class Decomposition:
         return torch.stack([part.expand(image.shape[:3]) for part in found])
 
     def _energy(self, spectra: Tensor) -> Tensor:
-        """Return the energy of signals by their spectra ``[..., C, F]``."""
+        """Return the energy of signals from their spectra ``[..., C, F]``."""
         values = torch.view_as_real(spectra).flatten(-3)
         twice = 2 * torch.linalg.vecdot(values, values)
         ends = spectra[..., :: spectra.shape[-1] - 1] if self._size % 2 == 0 else spectra[..., :1]
@@ -114,9 +114,9 @@ class Decomposition:
 
 
 def silent(frames: Tensor) -> Tensor:
-    """Return which signals ``[T, 2, S]`` of frames ``[T, 2, S, C, n]`` museval calls silent.
+    """Return which signals ``[T, 2, S]`` of frames ``[T, 2, S, C, n]`` are silent for museval.
 
-    Those whose channels add up to nothing: channels of opposite sign are silent too.
+    Those whose channels sum to zero: channels of opposite sign count as silent.
     """
     return (frames.sum(3) == 0).all(-1)
 

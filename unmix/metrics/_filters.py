@@ -1,7 +1,7 @@
 """The distortion filters of BSS Eval: least squares over delayed references.
 
-Correlations are added up block by block, so that a recording of any length costs the memory of one
-block; every system of equations is block-Toeplitz in them, and is solved in float64.
+Correlations are summed block by block, so that a recording of any length takes the memory of one
+block. The systems of equations are block-Toeplitz, and are solved in float64.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from torch import Tensor
 from ._blocks import Pieces
 from ._toeplitz import solve_toeplitz
 
-# Length of the transforms that correlations are added up from: what fits a processor's cache.
+# Length of the transforms behind the correlations; fits a processor's cache.
 _TRANSFORM = 1 << 15
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Filters of one signal, or of several frames ``T`` that have each their own."""
+    """Filters of one signal, or of several frames ``T`` with their own filters."""
 
     own: Tensor
-    """``[T, S, K, C, C, taps]``: of a reference, to each of the ``K`` estimates it meets."""
+    """``[T, S, K, C, C, taps]``: from a reference to each of its ``K`` estimates."""
     every: Tensor
-    """``[T, P, S, C, taps]``: of all ``P`` channels of all references, to each estimate."""
+    """``[T, P, S, C, taps]``: from all ``P`` channels of all references to each estimate."""
     condition: Tensor
-    """``[T]``: about how singular the worst system was; infinite beyond what float64 resolves."""
+    """``[T]``: approximate condition of the worst system; infinite beyond float64's resolution."""
 
 
 @dataclass(frozen=True)
 class Correlations:
-    """Inner products over a signal, or over each of several frames ``T``; lags from zero on."""
+    """Inner products over a signal, or over each of several frames ``T``, for lags from zero on."""
 
     references: Tensor
-    """``[T, P, P, taps]``: of a reference's channel with another that is ahead by the lag."""
+    """``[T, P, P, taps]``: of a reference's channel with another, ahead by the lag."""
     estimates: Tensor
-    """``[T, P, Q, taps]``: of a reference's channel with an estimate's that is ahead by the lag."""
+    """``[T, P, Q, taps]``: of a reference's channel with an estimate's, ahead by the lag."""
     redundant: Tensor
-    """``[T, P]``: channels that are silent, or the same as an earlier one of their stem."""
+    """``[T, P]``: channels that are silent, or equal to an earlier one of their stem."""
 
 
 def correlate(
     blocks: Iterable[tuple[Tensor, Tensor]], taps: int, device: torch.device | None
 ) -> tuple[Correlations, int]:
-    """Return the correlations of a signal that passes once, and its length."""
+    """Return the correlations of a signal, in one pass, and its length."""
     hop = _TRANSFORM - taps + 1
     pieces = Pieces(blocks, size=_TRANSFORM, hop=hop, at_once=_AT_ONCE, device=device)
     total = redundant = None
@@ -61,7 +61,7 @@ def correlate(
             total = ahead.new_zeros(channels, *ahead.shape[1:])
             redundant = copies
         redundant = redundant & copies
-        # One by one: the sum of one channel's products stays in the processor's cache.
+        # One by one, so that the sum stays in the processor's cache.
         for channel, row in enumerate(total):
             for one, others in zip(here[:, channel], ahead, strict=True):
                 row.addcmul_(one, others)
@@ -77,7 +77,7 @@ def correlate_frames(frames: Tensor, taps: int) -> Correlations:
     spectra = torch.fft.rfft(frames.flip(1).flatten(2, 3), size)
     here = spectra[:, 0].conj().resolve_conj()
     ahead = spectra.flatten(1, 2)
-    # One row at a time: all rows together would be many times the size of the frames.
+    # Row by row: all rows together would take many times the memory of the frames.
     rows = [torch.fft.irfft(row[:, None] * ahead, size)[..., :taps] for row in here.unbind(1)]
     return _split(torch.stack(rows, 1), _redundant(frames))
 
@@ -88,7 +88,7 @@ def _split(lags: Tensor, redundant: Tensor) -> Correlations:
 
 
 def _redundant(frames: Tensor) -> Tensor:
-    """Return which channels ``[T, P]`` of the references add nothing to those before them."""
+    """Return which channels ``[T, P]`` of the references are silent or repeat an earlier one."""
     references = frames[:, 1]
     found = (references == 0).all(-1)
     for channel in range(1, references.shape[2]):
@@ -98,13 +98,13 @@ def _redundant(frames: Tensor) -> Tensor:
 
 
 def solve(found: Correlations, stems: int, *, permute: bool) -> Filters:
-    """Return the filters that explain each estimate best: by its own reference, and by all.
+    """Return the filters that explain each estimate best from its reference, and from all.
 
-    Where ``permute``, each reference meets every estimate and not its own alone.
+    With ``permute``, each reference is compared with every estimate, not only its own.
     """
     references, cross = found.references.clone(), found.estimates.transpose(2, 3)
-    # A redundant channel gets filters of zeros, which is one of many solutions, all as good; the
-    # others' equations are then as well posed as without it.
+    # Filters of zeros for redundant channels are one of many equally good solutions, and keep the
+    # other equations well posed.
     plain = found.redundant[:, :, None, None]
     references = references.masked_fill(plain | plain.transpose(1, 2), 0)
     power = references[..., 0].diagonal(dim1=1, dim2=2)
@@ -128,6 +128,6 @@ def solve(found: Correlations, stems: int, *, permute: bool) -> Filters:
 
 
 def fast_length(length: int) -> int:
-    """Return a length for transforms, at least so long, whose factors are small."""
+    """Return a length for transforms, at least ``length``, with small factors."""
     odd = (1, 3, 5, 7, 9, 15, 21, 25, 27, 35, 45, 49, 63, 75, 105, 125, 175, 225, 245)
     return min(factor << max(0, -(-length // factor) - 1).bit_length() for factor in odd)

@@ -1,11 +1,10 @@
-"""museval's filters, rounding for rounding, where rounding is what decides them.
+"""museval's filters, rounding for rounding, for signals where rounding errors decide them.
 
-Stems that were decoded from a lossy format to floating point hold nothing above the band of their
-codec but the rounding errors of its decoder. There the equations for the distortion filters are
-singular in double precision: museval's ISR, SIR and SAR are then made of rounding errors, and move
-by some tenths of a decibel if only every file is made three times louder. Who wants the same
-figures has to take the same steps: the same transforms, of the whole signal at once, the same
-matrix, and the same routine of LAPACK.
+Stems decoded from a lossy format to floating point hold nothing above the band of the codec but
+rounding errors. The equations for the distortion filters are then singular in double precision, and
+museval's ISR, SIR and SAR follow from rounding errors: they move by tenths of a decibel when every
+file is made three times louder. The same figures take the same steps: the same transforms of the
+whole signal, the same matrix, and the same routine of LAPACK.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from ._filters import Filters
 
 Floats = NDArray[np.float64]
 Spectra = NDArray[np.complex128]
-# Numbers in the transforms that are done together: some hundred megabytes at the most.
+# Numbers in transforms computed together: some hundred megabytes at most.
 _TOGETHER = 1 << 22
 
 
 def museval_filters(signals: Tensor, taps: int, *, permute: bool) -> Filters:
-    """Return the filters of ``[2, S, C, N]``, estimates and references, as museval has them."""
+    """Return museval's filters of ``[2, S, C, N]``, estimates and references."""
     estimates, references = signals.cpu().double().numpy()
     stems, each, length = references.shape
     size = int(2 ** np.ceil(np.log2(length + taps - 1.0)))
@@ -53,7 +52,7 @@ def _transform(samples: Floats, size: int) -> Spectra:
 
 
 def _lags(spectra: Spectra) -> Floats:
-    # All of it, and not half of it as for real signals: that rounds differently.
+    # The full transform: that of real signals rounds differently.
     found: Floats = scipy.fft.ifft(spectra, workers=torch.get_num_threads()).real
     return found
 
@@ -69,7 +68,7 @@ def _matrix(here: Spectra, taps: int) -> Floats:
         for (i, j), lag in zip(part, lags, strict=True):
             ahead = np.concatenate([lag[size - taps + 1 :], lag[:taps]])
             both[j, i] = ahead[::-1]
-            both[i, j] = ahead  # the later of the two where they are one
+            both[i, j] = ahead  # last, for where i is j
     rows = np.lib.stride_tricks.sliding_window_view(both[..., ::-1], taps, axis=-1)
     return rows[..., ::-1, :].transpose(0, 2, 1, 3)
 
@@ -81,8 +80,8 @@ def _products(here: Spectra, estimate: Spectra, taps: int) -> Floats:
     for channel, ahead in enumerate(estimate):
         for first in range(0, len(here), max(1, _TOGETHER // size)):
             rows = slice(first, first + max(1, _TOGETHER // size))
-            # Row by row, with the conjugate made anew: NumPy multiplies into what is temporary, and
-            # the order of factors tells in the last bit.
+            # Row by row, with a new conjugate each time: NumPy multiplies into the temporary, and
+            # the order of factors changes the last bit.
             lags = _lags(np.stack([row * np.conj(ahead) for row in here[rows]]))
             found[rows, 0, channel] = lags[:, 0]
             found[rows, 1:, channel] = lags[:, : size - taps : -1]

@@ -1,8 +1,8 @@
-"""Systems of equations whose matrix is block-Toeplitz, by the algorithm of Schur.
+"""Solve block-Toeplitz systems of equations by Schur's algorithm.
 
 Kailath and Sayed, "Displacement Structure: Theory and Applications" (SIAM Review 1995): the matrix
-less itself shifted down by a block has a rank of two blocks, and eliminating in that factor gives
-the Cholesky factor, column of blocks by column, for a number of operations quadratic in the size.
+minus itself shifted by a block has a rank of two blocks. Elimination in that factor gives the
+Cholesky factor, one column of blocks at a time, in a number of operations quadratic in the size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-# Rows of a block, about: smaller ones are many steps, larger ones are many operations.
+# Rows of a block, about: smaller blocks take more steps, larger ones more operations.
 _BLOCK = 16
 
 
@@ -24,14 +24,14 @@ def solve_toeplitz(lags: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         right: ``[T, P, taps, Q]``.
 
     Returns:
-        solutions ``[T, P, taps, Q]``, not finite where a matrix is not positive definite in
-        float64; and about how singular the matrices are ``[T]``: the norm of each times the gain of
-        its inverse on noise, infinite where it has none.
+        solutions ``[T, P, taps, Q]``, NaN where a matrix is not positive definite in float64; and
+        approximate conditions of the matrices ``[T]``: the norm of each times the gain of its
+        inverse on noise, infinite where it has no inverse.
     """
     frames, signals, taps, columns = right.shape
     size = taps * signals
     factor, failed = _cholesky(lags)
-    # Its gain on noise tells of the small eigenvalues: there are many, and some are always hit.
+    # The gain on noise reveals small eigenvalues: of many, noise always hits some.
     noise = torch.randn(size, 1, dtype=right.dtype, generator=torch.Generator().manual_seed(0))
     probe = noise.to(right.device).expand(frames, size, 1)
     asked = torch.cat([right.transpose(1, 2).reshape(frames, size, columns), probe], -1)
@@ -55,7 +55,7 @@ def _cholesky(lags: Tensor) -> tuple[Tensor, Tensor]:
     failed = info.ne(0)
     plus = torch.linalg.solve_triangular(first.mT, rows, upper=True, left=False)
     minus = plus[:, step:]
-    factor = plus.new_zeros(frames, size, size).mT  # columns lie together: they are what is written
+    factor = plus.new_zeros(frames, size, size).mT  # columns are contiguous, as they are written
     factor[:, :, :step] = plus
     one = torch.eye(step, dtype=lags.dtype, device=lags.device)
     for start in range(step, size, step):
@@ -66,7 +66,7 @@ def _cholesky(lags: Tensor) -> tuple[Tensor, Tensor]:
         failed = failed | bad_up.ne(0) | bad_down.ne(0)
         plus = torch.baddbmm(plus, minus, turn.mT, alpha=-1)
         plus = torch.linalg.solve_triangular(up.mT, plus, upper=True, left=False)
-        # From the new one, not from the old: this order keeps rounding errors from growing.
+        # Using the new factor, not the old, keeps rounding errors from growing.
         back = torch.linalg.solve_triangular(down.mT, up.mT @ turn, upper=True, left=False)
         minus = torch.baddbmm(minus @ down, plus, back, alpha=-1)[:, step:]
         factor[:, start:, start : start + step] = plus
@@ -76,7 +76,7 @@ def _cholesky(lags: Tensor) -> tuple[Tensor, Tensor]:
 def _first_column(lags: Tensor) -> tuple[Tensor, int]:
     """Return the first blocks ``[T, n, step]`` of the matrices, and their size.
 
-    A few delays make one block: fewer steps then do as much, each with more to do.
+    Several delays make one block, for fewer and larger steps.
     """
     frames, signals, _, taps = lags.shape
     delays = math.gcd(taps, 1 << max(0, _BLOCK // signals - 1).bit_length())

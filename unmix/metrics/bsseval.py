@@ -1,14 +1,14 @@
 """BSS Eval of Vincent et al., "Performance Measurement in Blind Audio Source Separation", batched.
 
-IEEE TASLP 2006 (``sources``: distortions by a filter of the reference itself are forgiven), and
-Vincent et al., "First Stereo Audio Source Separation Evaluation Campaign" (ICA 2007) as BSS Eval v4
-has it (``images``: one set of filters for the whole track, figures for every frame; Stöter et al.,
-"The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018). An estimate is taken apart, by
-least squares over filters of the references, into what is the reference, its filtered image, what
-leaks from the others, and what is neither.
+IEEE TASLP 2006 (``sources``: filtering of the reference does not count as distortion), and Vincent
+et al., "First Stereo Audio Source Separation Evaluation Campaign" (ICA 2007) as in BSS Eval v4
+(``images``: one set of filters for the whole track, figures for every frame; Stöter et al., "The
+2018 Signal Separation Evaluation Campaign", LVA/ICA 2018). Least squares over filters of the
+references decompose an estimate into the reference, its filtered image, leakage from the others,
+and artefacts.
 
-The figures are those of museval, on whatever device the tensors are, in float64. Signals of any
-length are scored in bounded memory: they pass twice, block after block.
+The figures are museval's, in float64, on the tensors' device. Signals of any length take bounded
+memory: they pass twice, block by block.
 """
 
 from __future__ import annotations
@@ -29,37 +29,36 @@ from ._rounding import museval_filters
 
 #: Taps of the distortion filters, as in every published figure.
 FILTER_LENGTH = 512
-#: Condition from which on ISR, SIR and SAR hang on rounding errors. Below it they agree with
-#: museval's to about a thousandth of a decibel, whatever the order of the sums.
+#: Condition from which on rounding errors decide ISR, SIR and SAR. Below it they agree with
+#: museval's to about a thousandth of a decibel, in any order of summation.
 SINGULAR = 1e13
-# Samples, of all channels of all stems, whose filters can be had rounding for rounding: that takes
-# them as a whole, and about a hundred bytes each.
+# Most samples, of all channels of all stems, for filters rounding for rounding: that takes the
+# whole signals, and about a hundred bytes a sample.
 _MOST_WHOLE = 1 << 25
-# Samples that a recording is decomposed by where all of it is one frame.
+# Samples of the segments of a recording that is one frame.
 _SEGMENT = 1 << 17
-# Bytes of working memory for the frames that are scored together, by kind of device.
+# Bytes of working memory for frames scored together, by kind of device.
 _BYTES = {"cpu": 1 << 27, "cuda": 1 << 31}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BSSOptions:
-    """Which of BSS Eval's figures; the defaults, with a window of a second, are museval's v4."""
+    """Options of BSS Eval; the defaults, with a window of a second, are museval's v4."""
 
     mode: Literal["images", "sources"] = "images"
     """``images`` for v3 and v4, ``sources`` for singing voice separation (``bss_eval_sources``)."""
     window: int | None = None
-    """Samples of the frames that are scored one by one; what is left at the end is left out. The
-    whole signal is one frame if not given, or if it is shorter."""
+    """Samples of a frame; an incomplete frame at the end is left out. Default: the whole signal is
+    one frame, as it is if shorter than the window."""
     hop: int | None = None
-    """Samples from the start of a frame to that of the next; if not given, those of the window."""
+    """Samples from the start of one frame to that of the next; default: the window."""
     framewise: bool = False
-    """Whether every frame has filters of its own, as in v3."""
+    """Fit filters to every frame, as v3 does."""
     permute: bool = False
-    """Whether to find the order of estimates with the best mean SIR; else it is the references'."""
+    """Find the order of estimates with the best mean SIR, instead of that of the references."""
     as_rounded: bool = True
-    """Whether, where rounding errors decide, to make the very ones that museval makes. That is
-    slow, takes up to three gigabytes, and is left out of what is longer than three minutes of two
-    stereo stems at 44.1 kHz."""
+    """Where rounding errors decide, reproduce museval's. This is slow, takes up to three gigabytes,
+    and is skipped for more than three minutes of two stereo stems at 44.1 kHz."""
     filter_length: int = FILTER_LENGTH
     """Taps of the distortion filters."""
 
@@ -72,23 +71,23 @@ class BSSOptions:
 
 @dataclass(frozen=True)
 class BSSScores:
-    """Figures in dB, each ``[S, frames]``; NaN where a reference or an estimate is silent."""
+    """BSS Eval's figures in dB, ``[S, frames]``; NaN where a reference or an estimate is silent."""
 
     sdr: Tensor
     """Signal to all distortion."""
     isr: Tensor
-    """Image to spatial distortion; NaN for ``sources``, which forgive it."""
+    """Image to spatial distortion; NaN for ``sources``, where it does not count."""
     sir: Tensor
     """Signal to interference from the other references."""
     sar: Tensor
     """Signal to artefacts."""
     permutation: Tensor
-    """Which estimate each reference was held against: ``[S, 1]``, framewise ``[S, frames]``."""
+    """Estimate that each reference was compared with: ``[S, 1]``, framewise ``[S, frames]``."""
     condition: Tensor
-    """About how singular the equations were: ``[1]``, framewise ``[frames]``.
+    """Approximate condition of the equations: ``[1]``, framewise ``[frames]``.
 
-    From :data:`SINGULAR` on, ISR, SIR and SAR hang on rounding errors, and for ``sources`` SDR
-    too; infinite where float64 cannot tell the equations from singular ones.
+    From ``SINGULAR`` on, rounding errors decide ISR, SIR and SAR, and for ``sources`` SDR too;
+    infinite where the equations are singular in float64.
     """
 
 
@@ -99,11 +98,11 @@ def bss_eval(
 
     Args:
         estimates: samples ``[S, C, N]``.
-        references: likewise.
-        options: by default those of the whole signal as one frame.
+        references: samples ``[S, C, N]``.
+        options: default: the whole signal is one frame.
 
     Raises:
-        ValueError: for shapes that differ or are not ``[S, C, N]``, and for no samples at all.
+        ValueError: shapes differ or are not ``[S, C, N]``, or there are no samples.
     """
     return bss_eval_blocks(lambda: [(estimates, references)], options, estimates.device)
 
@@ -116,13 +115,13 @@ def bss_eval_blocks(
     """Return BSS Eval's figures of signals that pass in blocks, in bounded memory.
 
     Args:
-        blocks: begins a pass, and is called a few times. Gives estimates and references
-            ``[S, C, n]``, of any number of samples, in their order.
-        options: see there.
-        device: where to work; where the blocks are, if not given.
+        blocks: starts a pass over estimates and references ``[S, C, n]``, in blocks of any length;
+            called a few times.
+        options: default: the whole signal is one frame.
+        device: device to compute on; default: that of the blocks.
 
     Raises:
-        ValueError: for shapes that differ or are not ``[S, C, n]``, and for no samples at all.
+        ValueError: shapes differ or are not ``[S, C, n]``, or there are no samples.
     """
     options = options or BSSOptions()
     framewise = options.framewise and options.window is not None
@@ -133,8 +132,8 @@ def bss_eval_blocks(
         parts = _same_filters(blocks, _filters(blocks, options, device), options)
     for energy, silence, condition in parts:
         where = energy.device
-        # As plain numbers: small tensors that stay, between large ones that go, would keep the
-        # allocator from using memory again, and an hour would take gigabytes.
+        # Plain numbers: small tensors that stay between large ones that go would keep the allocator
+        # from reusing memory, and an hour would take gigabytes.
         energies.extend(energy.movedim(0, 1).tolist())
         quiet.extend(silence.tolist())
         conditions.extend(condition.tolist())
@@ -181,7 +180,7 @@ def _filters(blocks: Blocks, options: BSSOptions, device: torch.device | None) -
 def _same_filters(
     blocks: Blocks, filters: Filters, options: BSSOptions
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield energies, what is silent, and the condition, of some frames after others."""
+    """Yield energies, silence and condition of batches of frames with common filters."""
     device = filters.own.device
     if options.window is None:
         whole = Decomposition(filters, _SEGMENT, options.mode).whole(blocks(), device)
@@ -197,7 +196,7 @@ def _same_filters(
 def _own_filters(
     blocks: Blocks, options: BSSOptions, device: torch.device | None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield energies, what is silent, and conditions, of frames that have each their filters."""
+    """Yield energies, silence and conditions of batches of frames with their own filters."""
     stems, channels, _ = next(iter(blocks()))[0].shape
     for frames in _frames(blocks, options, (stems, stems, channels), device):
         quiet = silent(frames)
@@ -214,7 +213,7 @@ def _own_filters(
 def _frames(
     blocks: Blocks, options: BSSOptions, sizes: tuple[int, ...], device: torch.device | None
 ) -> Iterator[Tensor]:
-    """Yield frames ``[T, 2, S, C, n]``: as many as there is memory for."""
+    """Yield frames ``[T, 2, S, C, n]``, as many at once as fit the memory."""
     assert options.window is not None
     stems, meets, channels = sizes
     each = 64 * stems * channels * (options.window + options.filter_length) * (1 + meets)
@@ -243,6 +242,6 @@ def _best_order(sir: Tensor, framewise: bool) -> Tensor:
     means = np.stack([values[:, np.arange(stems), order].mean(1) for order in orders])
     if not framewise:
         means = means.mean(1, keepdims=True)
-    # Where it is not defined the first order is taken, as in museval.
+    # Where it is undefined, take the first order, as museval does.
     best = orders[np.argmax(means, axis=0)]
     return torch.from_numpy(best.T.copy()).to(sir.device)

@@ -11,10 +11,10 @@ from .bsseval import BSSOptions, bss_eval
 
 @dataclass(frozen=True)
 class SingingScores:
-    """Figures of every stem ``[S]`` in dB, of a whole clip."""
+    """Figures of a whole clip in dB, ``[S]``."""
 
     nsdr: Tensor
-    """Gain in SDR over the mixture itself as the estimate."""
+    """Gain in SDR over the mixture as the estimate."""
     sir: Tensor
     """Signal to interference from the other references."""
     sar: Tensor
@@ -24,17 +24,17 @@ class SingingScores:
 def singing_scores(
     *, estimates: Tensor, references: Tensor, mixture: Tensor, permute: bool = False
 ) -> SingingScores:
-    """Return the figures of ``bss_eval_sources``, which forgives a filter of the reference.
+    """Return the figures of ``bss_eval_sources``, which allow any filter of the reference.
 
     As in Huang et al., "Singing-Voice Separation from Monaural Recordings using Deep Recurrent
     Neural Networks" (ISMIR 2014).
 
     Args:
         estimates: samples ``[S, C, N]``.
-        references: likewise.
+        references: samples ``[S, C, N]``.
         mixture: ``[C, N]``.
-        permute: whether to hold each reference against the estimate with which the mean SIR is
-            best, as ``bss_eval_sources`` does if not told otherwise; else against its own.
+        permute: compare references with the order of estimates that has the best mean SIR, the
+            default of ``bss_eval_sources``; otherwise with their own.
     """
     options = BSSOptions(mode="sources", permute=permute)
     ours = bss_eval(estimates=estimates, references=references, options=options)

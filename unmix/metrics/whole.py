@@ -1,4 +1,4 @@
-"""Scores of whole tracks that pass in blocks: SDR, SI-SDR, and how far magnitudes are off."""
+"""Metrics of whole tracks, in dB: SDR, SI-SDR and log L1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._blocks import Blocks, Pieces
 
-#: Magnitudes below count as this much, in dB under those of a sine of full scale.
+#: Least magnitude, in dB relative to a sine of full scale; softer ones count as this.
 FLOOR = -100.0
 _N_FFT = 2048
 _HOP_LENGTH = 512
@@ -18,23 +18,64 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True)
 class TrackScores:
-    """Scores of every stem ``[S]`` in dB."""
+    """Scores of a whole track in dB, ``[S]``."""
 
     sdr: Tensor
-    """As the Music Demixing Challenge 2021 defines it; see :func:`unmix.metrics.sdr`."""
+    """See ``unmix.metrics.sdr``."""
     si_sdr: Tensor
-    """See :func:`unmix.metrics.si_sdr`."""
+    """See ``unmix.metrics.si_sdr``."""
     log_l1: Tensor
-    """See :func:`log_l1`; less is better."""
+    """See ``unmix.metrics.log_l1``; less is better."""
+
+
+def sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return the SDR over channels and samples, as the Music Demixing Challenge 2021 defines it.
+
+    ``10 log10(sum reference^2 / sum (reference - estimate)^2)``, in float64.
+
+    Args:
+        estimate: ``[..., C, N]``.
+        reference: ``[..., C, N]``.
+
+    Returns:
+        dB ``[...]``: infinite for a perfect estimate, minus infinity for sound against a silent
+        reference, NaN if both are silent.
+    """
+    _check(estimate, reference)
+    estimate, reference = estimate.double(), reference.double()
+    signal = reference.square().sum((-2, -1))
+    error = (reference - estimate).square().sum((-2, -1))
+    return 10 * torch.log10(signal / error)
+
+
+def si_sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return the scale-invariant SDR over channels and samples.
+
+    The reference is scaled to fit the estimate best: Le Roux et al., "SDR: half-baked or well
+    done?" (ICASSP 2019).
+
+    Args:
+        estimate: ``[..., C, N]``.
+        reference: ``[..., C, N]``.
+
+    Returns:
+        dB ``[...]``; NaN if the reference is silent.
+    """
+    _check(estimate, reference)
+    estimate, reference = estimate.double(), reference.double()
+    scale = (estimate * reference).sum((-2, -1), keepdim=True) / reference.square().sum(
+        (-2, -1), keepdim=True
+    )
+    return sdr(estimate=estimate, reference=scale * reference)
 
 
 def track_scores(blocks: Blocks, device: torch.device | None = None) -> TrackScores:
     """Return the scores of signals that pass in blocks, in bounded memory.
 
     Args:
-        blocks: begins a pass, and is called three times. Gives estimates and references
-            ``[S, C, n]``, of any number of samples, in their order.
-        device: where to work; where the blocks are, if not given.
+        blocks: starts a pass over estimates and references ``[S, C, n]``, in blocks of any length;
+            called three times.
+        device: device to compute on; default: that of the blocks.
     """
     power, product, error = _sums(blocks, None, device)
     scale = product / power
@@ -49,31 +90,35 @@ def track_scores(blocks: Blocks, device: torch.device | None = None) -> TrackSco
 def log_l1(*, estimate: Tensor, reference: Tensor) -> Tensor:
     """Return the mean absolute difference of log magnitudes over bins, frames and channels.
 
-    Of Hann windows of 2048 samples, every 512; what is below -100 dB of full scale counts as that.
+    Hann windows of 2048 samples, every 512; magnitudes below -100 dB of full scale count as that.
 
     Args:
         estimate: ``[..., C, N]``.
-        reference: likewise.
+        reference: ``[..., C, N]``.
 
     Returns:
         dB ``[...]``; 0 for a perfect estimate.
     """
-    if estimate.shape != reference.shape or estimate.ndim < 2:
-        raise ValueError(
-            "expected estimate and reference of one shape [..., channel, sample], "
-            f"got {tuple(estimate.shape)} and {tuple(reference.shape)}"
-        )
+    _check(estimate, reference)
     leading = estimate.shape[:-2]
     pair = tuple(samples.reshape(-1, *estimate.shape[-2:]) for samples in (estimate, reference))
     return _log_l1(lambda: [(pair[0], pair[1])], estimate.device).reshape(leading)
 
 
+def _check(estimate: Tensor, reference: Tensor) -> None:
+    if estimate.shape != reference.shape or estimate.ndim < 2:
+        raise ValueError(
+            "expected estimate and reference of one shape [..., channel, sample], "
+            f"got {tuple(estimate.shape)} and {tuple(reference.shape)}"
+        )
+
+
 def _sums(
     blocks: Blocks, scale: Tensor | None, device: torch.device | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return sums ``[S]`` of reference squared, of it times estimate, and of their difference's.
+    """Return sums ``[S]`` of reference squared, reference times estimate, and error squared.
 
-    That is the square of the estimate less ``scale`` times the reference.
+    The error is the estimate minus ``scale`` (default: 1) times the reference.
     """
     sums: Tensor | None = None
     for estimates, references in blocks():

@@ -10,14 +10,13 @@ need be done to the recording as a whole.
 
 from __future__ import annotations
 
-import importlib
 from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import ModelError
+from ..errors import ModelError, missing_extra
 from ._base import Model, ModelConfig
 from ._registry import register
 
@@ -66,16 +65,18 @@ def _network(config: HybridDemucsConfig) -> nn.Module:
     """Return torchaudio's network, untrained.
 
     Raises:
-        ModelError: where torchaudio does not fit the torch beside it, and so refuses to load.
+        ModelError: torchaudio is missing, or does not load beside the installed torch.
     """
     try:
-        models = importlib.import_module("torchaudio.models")
+        from torchaudio.models import HDemucs
+    except ModuleNotFoundError as error:
+        raise ModelError(f"Hybrid Demucs: {missing_extra(error.name) or error}") from None
     except (ImportError, OSError, RuntimeError) as error:
         raise ModelError(
-            "Hybrid Demucs needs a torchaudio that fits the installed torch, and this one does not "
+            "Hybrid Demucs needs a torchaudio that fits the installed torch, but this one does not "
             f"load ({error}): install both from the same index, for the same CUDA"
         ) from None
-    network: nn.Module = models.HDemucs(
+    network: nn.Module = HDemucs(
         list(config.stems),
         audio_channels=config.audio_channels,
         channels=config.width,

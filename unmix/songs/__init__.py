@@ -1,1 +1,1 @@
-"""A song file to stem files, to a backing track, or to a picture."""
+"""A song file to stem files (separate), a karaoke version, or a picture (plot)."""

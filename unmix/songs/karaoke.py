@@ -1,4 +1,4 @@
-"""A song file in, a backing track to sing to out: beside the song, in its format, with its tags."""
+"""A song file to its karaoke version: beside the song, in its format, with its tags."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
 from ..storage import Existing, outputs_to_write, writing
 from .naming import beside
-from .render import Stems, StemSeparator, render
+from .render import SKIPPED, Stems, StemSeparator, render
 
 MARK = "karaoke"
 
-# Videos whose tags are those of m4a; others have what FFmpeg copies.
+# Videos with the tags of m4a; others have what FFmpeg copies.
 _TAGGED_VIDEOS = (".mp4", ".m4v")
-# Names that say a format we write under another ending.
+# Endings of names that stand for a format we write under another ending.
 _ALIASES = {"aif": "aiff", "aifc": "aiff", "oga": "ogg", "wave": "wav", "m4b": "m4a"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class KaraokeFile:
-    """What ``karaoke_file`` did; its fields stay what they are from release to release."""
+    """The result of ``karaoke``."""
 
     source: Path
     """The song, as it was given."""
     path: Path
-    """The backing track."""
+    """The karaoke version."""
     guide: float | None
-    """Level in dB, at most 0, at which the singer was left in; None where left out."""
+    """Level in dB, at most 0, of the vocals that were left in; None where they were left out."""
     video: bool
-    """Whether the backing track is a video, with the song's own picture."""
+    """Whether the karaoke version is a video, with the song's own picture."""
     sample_rate: int
-    """Hz: the song's own, unless the format cannot hold it. 0 where skipped."""
+    """Hz: the song's own, unless the format does not support it. 0 where skipped."""
     channels: int
-    """Audio channels of song and backing track. 0 where skipped."""
+    """Audio channels of the song and its karaoke version. 0 where skipped."""
     samples: int
     """Samples per channel of the sound, at ``sample_rate``. 0 where skipped."""
     seconds: float
     """Length of the sound. 0 where skipped."""
     gain: float
-    """What the sound was multiplied by so that it does not clip, in (0, 1]; 1 where it was not."""
+    """Factor applied to the sound so that it does not clip, in (0, 1]; 1 where it would not."""
     warnings: tuple[str, ...]
-    """Sentences on what was mended, is missing, or differs from the song."""
+    """Sentences on what was repaired, is missing, or differs from the song."""
     skipped: bool
-    """Whether the file was there, and was kept: the song was not decoded."""
+    """Whether the file existed and was kept: the song was not decoded."""
 
 
 def karaoke(
@@ -67,189 +67,206 @@ def karaoke(
     existing: Existing = "error",
     progress: Progress | None = None,
 ) -> KaraokeFile:
-    """Write a song's backing track, ``NAME (karaoke).EXT``.
+    """Write a song's karaoke version, ``NAME (karaoke).EXT``.
 
-    For several songs, make one ``Separator`` and give it to ``backing.karaoke_file``, which has
-    more options.
+    It has the song's length, channels, sample rate, tags and cover, its title marked "(karaoke)". A
+    video in mp4, mov, mkv or webm stays a video with the same picture, unless ``format`` is given.
 
     Args:
-        path: the song; a video keeps its picture.
-        out_dir: folder of the backing track; the song's own where it is None.
+        path: the song, which may be a video.
+        out_dir: the folder to write to; default: the song's own.
         model: name of a model, or path of a file of weights.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        guide: level in dB, at most 0, at which the singer stays in as a guide; None: not at all.
-        format: wav, flac, aiff, mp3, ogg, opus or m4a; the song's own where it is None.
-        existing: "error", "overwrite" or "skip".
-        progress: called with the fraction done, in [0, 1]; what it raises cancels.
+        guide: level in dB, at most 0, at which the vocals stay in as a guide; default: not at all.
+        format: wav, flac, aiff, mp3, ogg, opus or m4a; default: the song's own, or the nearest
+            that can be written.
+        existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
+        progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
-        UnmixError: in one sentence, for what cannot be read, separated or written.
+        UnmixError: the song cannot be read or separated, or the file cannot be written.
     """
+    plan = plan_karaoke(
+        path, out_dir, KaraokeOptions(guide=guide, format=format, existing=existing)
+    )
     from .separator import Separator  # brings torch, which nothing else here needs
 
-    return karaoke_file(
-        Separator(model, device=device, quality=quality),
-        path,
-        out_dir,
-        guide=guide,
-        format=format,
-        existing=existing,
-        progress=progress,
+    separator = Separator(model, device=device, quality=quality)
+    return write_karaoke(separator, plan, progress=progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaraokeOptions:
+    """What karaoke version to write, and how; checked when it is made.
+
+    Raises:
+        UnmixError: the guide is above 0 dB.
+        ConfigError: the format is unknown, or its options do not fit together.
+    """
+
+    guide: float | None = None
+    """Level in dB, at most 0, at which the vocals stay in; None: not at all."""
+    format: str | None = None
+    """Of the file; None: the song's own, or the nearest that can be written."""
+    bit_depth: int | None = None
+    """Of lossless formats; None: the song's own, or 16 if ``format`` is given."""
+    bitrate: int | str | None = None
+    """Of lossy formats; None: about the song's own, or the usual one if ``format`` is given."""
+    existing: Existing = "error"
+    """What to do about a file that exists: "error", "overwrite" or "skip"."""
+    strict: bool = False
+    """Whether a song that does not decode completely is an error; else it is a warning."""
+
+    def __post_init__(self) -> None:
+        if self.guide is not None and not self.guide <= 0:
+            raise UnmixError(
+                f"a guide of {self.guide:g} dB would be louder than the song: use 0 or less"
+            )
+        if self.format is not None:
+            self.output(self.format)
+
+    def output(self, name: str) -> OutputFormat:
+        """Return a format with the bit depth or bit rate that is wanted."""
+        return OutputFormat.parse(name, self.bit_depth, self.bitrate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaraokePlan:
+    """Where the karaoke version of one song goes, and what kind of file it is."""
+
+    source: Path
+    """The song."""
+    path: Path
+    """The karaoke version."""
+    format: OutputFormat
+    """Of its sound."""
+    video: bool
+    """Whether it keeps the song's picture."""
+    warnings: tuple[str, ...]
+    """Sentences on how it differs from the song."""
+    options: KaraokeOptions
+
+
+def plan_karaoke(
+    path: str | PathLike[str], out_dir: str | PathLike[str] | None, options: KaraokeOptions
+) -> KaraokePlan:
+    """Decide where a song's karaoke version goes, and its format; nothing is written.
+
+    Args:
+        path: the song; it is opened, as its kind decides the format.
+        out_dir: the folder to write to; None: the song's own.
+        options: what to write.
+
+    Raises:
+        AudioError: the song cannot be read.
+        ConfigError: the bit depth or bit rate does not fit the song's format.
+    """
+    source = Path(path)
+    with open_audio(source) as reader:
+        sound, video, warnings = _kind(reader, options)
+    return KaraokePlan(
+        source=source,
+        path=beside(
+            source,
+            MARK,
+            source.suffix if video else sound.extension,
+            None if out_dir is None else Path(out_dir),
+        ),
+        format=sound,
+        video=video,
+        warnings=warnings,
+        options=options,
     )
 
 
-def karaoke_file(
-    separator: StemSeparator,
-    path: str | PathLike[str],
-    out_dir: str | PathLike[str] | None = None,
-    *,
-    guide: float | None = None,
-    format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
-    bit_depth: int | None = None,
-    bitrate: int | str | None = None,
-    existing: Existing = "error",
-    strict: bool = False,
-    progress: Progress | None = None,
+def write_karaoke(
+    separator: StemSeparator, plan: KaraokePlan, *, progress: Progress | None = None
 ) -> KaraokeFile:
-    """Write a song's backing track, in memory that does not grow with the song's length.
-
-    It has the song's length, channels, sample rate, tags and cover, its title marked "(karaoke)". A
-    video in mp4, mov, mkv or webm gives a video with the same picture, unless ``format`` is given.
+    """Write a song's karaoke version, in memory that does not grow with the song's length.
 
     Args:
-        separator: what separates, such as ``unmix.Separator``, into vocals and accompaniment.
-        path: the song.
-        out_dir: folder of the backing track; the song's own where it is None.
-        guide: level in dB, at most 0, at which the singer stays in as a guide; None: not at all.
-        format: wav, flac, aiff, mp3, ogg, opus or m4a; the song's own, or the nearest that can be
-            written, where it is None.
-        bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; the song's own where
-            neither it nor ``format`` is given.
-        bitrate: of lossy formats, in bits per second or as in "320k"; about the song's own where
-            neither it nor ``format`` is given.
-        existing: "error" refuses to replace a file, "overwrite" does, "skip" leaves it.
-        strict: whether a song of which a part does not decode is an error; else it is a warning.
-        progress: called with the fraction done, in [0, 1], often. What it raises passes through,
-            and cancels: no file, no folder is left behind.
+        separator: what separates, into vocals and accompaniment.
+        plan: where it goes.
+        progress: called with the fraction done, in [0, 1]. An exception that it raises passes
+            through and cancels: no file and no folder is left behind.
 
     Raises:
-        AudioError: the song cannot be read, or the backing track cannot be written.
-        ConfigError: the format's options do not fit together.
-        UnmixError: a guide above 0 dB, a model without vocals, or a file that is in the way.
+        AudioError: the song cannot be read, or the karaoke version cannot be written.
+        UnmixError: the model does not separate vocals, or a file is in the way.
     """
-    if guide is not None and not guide <= 0:
-        raise UnmixError(f"a guide of {guide:g} dB would be louder than the song: use 0 or less")
     if VOCALS not in separator.stems or ACCOMPANIMENT not in separator.stems:
         raise UnmixError(
             f"the model {separator.model_name} gives {', '.join(separator.stems)}: "
-            f"a backing track needs {VOCALS} and {ACCOMPANIMENT}"
+            f"karaoke needs {VOCALS} and {ACCOMPANIMENT}"
         )
-    source = Path(path)
-    with open_audio(source) as reader:
-        plan = _plan(reader, format, bit_depth, bitrate)
-        track = _track(source, out_dir, plan)
-        outputs = outputs_to_write(source, {MARK: track}, existing)
-        done = None
+    options = plan.options
+    done = SKIPPED
+    with open_audio(plan.source) as reader:
+        outputs = outputs_to_write(plan.source, {MARK: plan.path}, options.existing)
         if outputs:
             done = render(
                 separator,
                 reader,
                 outputs,
-                lambda stems: {MARK: _backing(stems, guide)},
+                lambda stems: {MARK: _with_guide(stems, options.guide)},
                 format=plan.format,
-                finish=lambda _, staged: _finish(source, staged, video=plan.video),
-                overwrite=existing == "overwrite",
-                strict=strict,
+                finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
+                overwrite=options.existing == "overwrite",
+                strict=options.strict,
                 progress=progress,
             )
+    skipped = done is SKIPPED
     return KaraokeFile(
-        source=source,
-        path=track,
-        guide=guide,
+        source=plan.source,
+        path=plan.path,
+        guide=options.guide,
         video=plan.video,
-        sample_rate=done.sample_rate if done else 0,
-        channels=done.channels if done else 0,
-        samples=done.samples if done else 0,
-        seconds=done.samples / done.sample_rate if done else 0.0,
-        gain=done.gain if done else 1.0,
-        warnings=(*plan.warnings, *done.warnings) if done else (),
-        skipped=done is None,
+        sample_rate=done.sample_rate,
+        channels=done.channels,
+        samples=done.samples,
+        seconds=done.seconds,
+        gain=done.gain,
+        warnings=() if skipped else (*plan.warnings, *done.warnings),
+        skipped=skipped,
     )
 
 
-def backing_path(
-    path: str | PathLike[str],
-    out_dir: str | PathLike[str] | None = None,
-    *,
-    format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
-) -> Path:
-    """Return where ``karaoke_file`` writes the backing track of a song; nothing is made.
+def _with_guide(stems: Stems, guide: float | None) -> Samples:
+    """Return the accompaniment ``[C, m]``, with the vocals at the guide's level."""
+    accompaniment = stems[ACCOMPANIMENT]
+    if guide is None:
+        return accompaniment
+    return accompaniment + np.float32(10 ** (guide / 20)) * stems[VOCALS]
 
-    Args:
-        path: the song; it is opened, as its kind decides how the name ends.
-        out_dir: as for ``karaoke_file``.
-        format: as for ``karaoke_file``.
 
-    Raises:
-        AudioError: the song cannot be read.
-        ConfigError: the format is unknown.
+def _kind(
+    reader: AudioReader, options: KaraokeOptions
+) -> tuple[OutputFormat, bool, tuple[str, ...]]:
+    """Return the format of the sound, whether it goes into a video, and warnings.
+
+    It is what was asked for, else the song's own format, else the nearest one, with a warning.
     """
-    source = Path(path)
-    with open_audio(source) as reader:
-        return _track(source, out_dir, _plan(reader, format, None, None))
-
-
-def _backing(stems: Stems, guide: float | None) -> Samples:
-    """Return the accompaniment ``[C, m]``, with the singer at the guide's level."""
-    backing = stems[ACCOMPANIMENT]
-    if guide is not None:
-        backing = backing + np.float32(10 ** (guide / 20)) * stems[VOCALS]
-    return backing
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """What kind of file a backing track becomes."""
-
-    format: OutputFormat
-    video: bool = False
-    warnings: tuple[str, ...] = ()
-
-
-def _plan(
-    reader: AudioReader, name: str | None, bit_depth: int | None, bitrate: int | str | None
-) -> _Plan:
-    """Choose what was asked for; else the song's own kind, or the nearest, which is said."""
-    if name is not None:
-        return _Plan(format=OutputFormat.parse(name, bit_depth, bitrate))
-    suffix = reader.path.suffix.lower()
+    if options.format is not None:
+        return options.output(options.format), False, ()
+    name, suffix = reader.path.name, reader.path.suffix.lower()
     if has_picture(reader.path):
-        like = SOUND_FORMATS.get(suffix, "m4a")
         video = suffix in SOUND_FORMATS
-        warning = (
-            f"{reader.path.name}: its picture stays behind; only {', '.join(SOUND_FORMATS)} keep it"
-        )
-        sound = OutputFormat.parse(like, bit_depth, bitrate)
-        return _Plan(format=sound, video=video, warnings=() if video else (warning,))
+        warning = f"{name}: the picture is left out; only {', '.join(SOUND_FORMATS)} keep it"
+        sound = options.output(SOUND_FORMATS.get(suffix, "m4a"))
+        return sound, video, () if video else (warning,)
     own = format_like(reader.info, reader.path)
-    if bit_depth is not None or bitrate is not None:
-        own = OutputFormat.parse(own.name, bit_depth, bitrate)
+    if options.bit_depth is not None or options.bitrate is not None:
+        own = options.output(own.name)
     ending = suffix.removeprefix(".")
     if _ALIASES.get(ending, ending) == own.name:
-        return _Plan(format=own)
-    warning = f"{reader.path.name}: cannot be written as it is; its backing track is {own.name}"
-    return _Plan(format=own, warnings=(warning,))
-
-
-def _track(source: Path, out_dir: str | PathLike[str] | None, plan: _Plan) -> Path:
-    """Return the path of the backing track that a plan gives."""
-    ext = source.suffix if plan.video else plan.format.extension
-    return beside(source, MARK, ext, None if out_dir is None else Path(out_dir))
+        return own, False, ()
+    warning = f"{name}: this format cannot be written; the karaoke version is {own.name}"
+    return own, False, (warning,)
 
 
 def _finish(source: Path, staged: Path, *, video: bool) -> Iterable[str]:
-    """Tag the sound; for a video, put it under the picture first."""
+    """Tag the sound; for a video, join it with the picture first."""
     if video:
         title = read_tags(source).title or source.stem
         sound = staged.with_name(f"sound{source.suffix}")

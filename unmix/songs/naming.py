@@ -1,4 +1,4 @@
-"""Where a stem goes: a template's fields become a path whose every part is safe on every system."""
+"""Where a stem goes: a template becomes a path that is safe on every system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import UnmixError
 
-#: What a template may hold in braces, and what stands there where the song's tags do not say.
+#: A template's fields, and what stands there if the song's tags do not say.
 FIELDS: Mapping[str, str] = {
     "name": "untitled",
     "artist": "Unknown artist",
@@ -22,7 +22,7 @@ FIELDS: Mapping[str, str] = {
 }
 DEFAULT_TEMPLATE = "{name}/{stem}.{ext}"
 
-# File systems take 255 bytes (or UTF-16 units) a part; the rest is room for temporary names.
+# File systems allow 255 bytes (or UTF-16 units) a part; the rest is room for temporary names.
 _PART_BYTES = 200
 # A long artist and a long title must not push the stem's name off the end: all values shrink alike.
 _VALUE_BYTES = (160, 80, 40, 20)
@@ -38,8 +38,8 @@ def check_template(template: str) -> None:
         template: path parts separated by ``/``, with fields in braces; see ``FIELDS``.
 
     Raises:
-        UnmixError: an unknown field, unbalanced braces, an absolute path or a ``..`` in it; the
-            sentence lists the fields to choose from.
+        UnmixError: the template has an unknown field, unbalanced braces or ``..``, or is an
+            absolute path.
     """
     literals = []
     for literal, field in _parse(template):
@@ -62,15 +62,15 @@ def template_fields(template: str) -> frozenset[str]:
 
 
 def fill(template: str, values: Mapping[str, str | None]) -> Path:
-    """Return the relative path that a template makes of a song's values.
+    """Return a template with its fields filled in, as a relative path.
 
-    Every value becomes safe: separators and what some system forbids turn into ``_``, so that an
-    artist called "AC/DC" is one folder; names that are reserved, hidden, too long or end in a dot
-    or a space are mended. Where the path does not end in ``.EXT``, that is added.
+    Every value becomes safe: path separators and characters that some system forbids turn into
+    ``_``, so that an artist called "AC/DC" is one folder; names that are reserved, hidden, too long
+    or end in a dot or a space are changed. ``.EXT`` is added if the path does not end in it.
 
     Args:
         template: one that ``check_template`` accepts.
-        values: by field; a missing, None or blank one falls back to ``FIELDS``.
+        values: by field; one that is missing, None or blank falls back to ``FIELDS``.
 
     Raises:
         UnmixError: a fixed part of the template is too long.
@@ -93,13 +93,13 @@ def fill(template: str, values: Mapping[str, str | None]) -> Path:
 def beside(source: Path, mark: str, ext: str, folder: Path | None = None) -> Path:
     """Return ``NAME (MARK).EXT`` in the song's folder or another one.
 
-    The song's name stays as it is, as its file system has it already, unless it is too long.
+    The song's name is kept, as its file system takes it already, unless it is too long.
 
     Args:
         source: the song.
-        mark: what the file is to the song.
-        ext: the end of the name, with or without its dot.
-        folder: where the file goes; None is the song's folder.
+        mark: what kind of file it is, such as "karaoke".
+        ext: ending of the name, with or without its dot.
+        folder: where the file goes; default: the song's folder.
     """
     end = f" ({mark}).{ext.removeprefix('.')}"
     name = _cut(source.stem, _PART_BYTES - _size(end))
@@ -107,7 +107,7 @@ def beside(source: Path, mark: str, ext: str, folder: Path | None = None) -> Pat
 
 
 def safe_part(text: str) -> str:
-    """Return one path part that Linux, macOS and Windows take, and show, as it stands."""
+    """Return one path part that Linux, macOS and Windows accept and do not hide."""
     part = _UNSAFE.sub("_", text).lstrip(". ").rstrip(". ")
     if _RESERVED.fullmatch(part):
         part = f"_{part}"
@@ -115,7 +115,7 @@ def safe_part(text: str) -> str:
 
 
 def _parse(template: str) -> Iterator[tuple[str, str | None]]:
-    """Yield what stands before each field, and the field's name, None at the end."""
+    """Yield the text before each field and the field's name, which is None at the end."""
     try:
         for literal, field, form, conversion in string.Formatter().parse(template):
             if form or conversion:
@@ -136,7 +136,7 @@ def _value(field: str, text: str, limit: int) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Return the beginning of a text that takes at most ``limit`` bytes."""
+    """Return the beginning of a text, of at most ``limit`` bytes."""
     text = text[:limit]
     while _size(text) > limit:
         text = text[:-1]
@@ -144,5 +144,5 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _size(text: str) -> int:
-    """Return the length in bytes; names that are no valid UTF-8 reach us as lone surrogates."""
+    """Return the length in bytes; names that are not valid UTF-8 contain lone surrogates."""
     return len(text.encode("utf-8", "surrogatepass"))

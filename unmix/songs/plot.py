@@ -1,7 +1,4 @@
-"""A picture of a separation: the spectrograms of mixture, vocals and accompaniment.
-
-Their columns are pooled while the song streams past: the memory does not grow with its length.
-"""
+"""A picture of a separation: the spectrograms of mixture, vocals and accompaniment."""
 
 from __future__ import annotations
 
@@ -17,23 +14,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.ticker import MultipleLocator
-from numpy.typing import NDArray
 
-from .._types import Progress
+from .._types import Progress, Samples
 from ..audio import open_audio
 from ..audio.tags import read_tags
 from ..errors import AudioError, UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, outputs_to_write, publish, staging, writing
+from ..storage import Existing, outputs_to_write, writing, written_whole
 from .naming import beside
 from .render import Stems, StemSeparator
+from .spectrogram import PooledSpectrogram
 
 MARK = "spectrograms"
 MIXTURE = "mixture"
 
-_COLUMNS = 1000  # of a song that is long enough; at most twice as many
-_SEMITONE_THIRD = 2 ** (1 / 36)  # from a row to the next one up, where bins are not wider apart
-_FLOOR = -80.0  # dB below the mixture's peak: what is softer is black
+_FLOOR = -80.0  # dB relative to the mixture's peak; everything softer is black
 _WINDOW = 0.09  # seconds, about: long enough for the partials of a voice to stand apart
 _LOWEST = 30.0  # Hz: below the lowest note of a bass
 _OCTAVES = 62.5 * 2.0 ** np.arange(12)  # Hz, where there are ticks
@@ -43,7 +38,7 @@ _TITLE = 90  # characters that fit on the picture
 
 @dataclass(frozen=True, kw_only=True)
 class PlotFile:
-    """What ``plot_file`` did."""
+    """The result of ``plot_file``."""
 
     source: Path
     """The song, as it was given."""
@@ -52,9 +47,9 @@ class PlotFile:
     seconds: float
     """Length of the song; 0 where skipped."""
     warnings: tuple[str, ...]
-    """Sentences on what was mended or is missing."""
+    """Sentences on what was repaired or is missing."""
     skipped: bool
-    """Whether the picture was there, and was kept."""
+    """Whether the picture existed and was kept."""
 
 
 def plot_file(
@@ -66,19 +61,19 @@ def plot_file(
     strict: bool = False,
     progress: Progress | None = None,
 ) -> PlotFile:
-    """Separate a song, and draw its spectrograms.
+    """Separate a song and draw its spectrograms, in memory that does not grow with its length.
 
     Args:
         separator: what separates, into vocals and accompaniment.
         path: the song.
-        picture: the PNG to write; ``NAME (spectrograms).png`` beside the song where it is None.
-        existing: "error" refuses to replace a file, "overwrite" does, "skip" leaves it.
-        strict: whether a song of which a part does not decode is an error; else it is a warning.
-        progress: called with the fraction done, in [0, 1]; what it raises cancels.
+        picture: the PNG to write; default: ``NAME (spectrograms).png`` beside the song.
+        existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
+        strict: whether a song that does not decode completely is an error; else it is a warning.
+        progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
         AudioError: the song cannot be read, or the picture cannot be written.
-        UnmixError: a model without vocals, or a file that is in the way.
+        UnmixError: the model does not separate vocals, or a file is in the way.
     """
     source = Path(path)
     target = beside(source, MARK, "png") if picture is None else Path(picture)
@@ -105,31 +100,31 @@ def plot_file(
 
 
 class SpectrogramPlot:
-    """Takes stems as they are separated, and draws them at the end."""
+    """Collects stems as they are separated, and draws them at the end."""
 
     def __init__(self, sample_rate: int, title: str) -> None:
         """Start a picture.
 
         Args:
-            sample_rate: of the song, in Hz.
-            title: what stands above the picture.
+            sample_rate: Hz, of the song.
+            title: text above the picture.
         """
         self._rate = sample_rate
         self._title = title
         self._samples = 0
         n_fft = max(32, 2 ** round(np.log2(_WINDOW * sample_rate)))
-        self._rows = {name: _Columns(n_fft) for name in (MIXTURE, VOCALS, ACCOMPANIMENT)}
+        self._rows = {name: PooledSpectrogram(n_fft) for name in (MIXTURE, VOCALS, ACCOMPANIMENT)}
 
     @property
     def seconds(self) -> float:
-        """Length of what was added."""
+        """Length of what has been added."""
         return self._samples / self._rate
 
     def add(self, stems: Stems) -> None:
-        """Add the next pieces ``[C, m]`` of the stems, vocals and accompaniment among them.
+        """Add the next pieces ``[C, m]`` of the stems.
 
         Raises:
-            UnmixError: these are not among them.
+            UnmixError: vocals or accompaniment are missing.
         """
         if VOCALS not in stems or ACCOMPANIMENT not in stems:
             raise UnmixError(f"a plot needs {VOCALS} and {ACCOMPANIMENT}, not {', '.join(stems)}")
@@ -142,14 +137,11 @@ class SpectrogramPlot:
         """Write the picture; nothing can be added afterwards.
 
         Raises:
-            AudioError: the file cannot be written.
-            UnmixError: it exists, and may not be replaced.
+            AudioError: the file cannot be written, or exists and may not be replaced.
         """
         figure = self._draw()
-        with staging({MARK: path}) as staged:
-            with writing(path):
-                figure.savefig(staged[MARK], format="png", dpi=130)
-            publish([(staged[MARK], path)], overwrite=overwrite)
+        with writing(path), written_whole(path, overwrite=overwrite) as staged:
+            figure.savefig(staged, format="png", dpi=130)
 
     def _draw(self) -> Figure:
         magnitudes = {name: row.finish() for name, row in self._rows.items()}
@@ -181,7 +173,7 @@ class SpectrogramPlot:
         return figure
 
     def _mark(self, axis: Axes) -> None:
-        """Choose limits and ticks, for all axes as they are shared."""
+        """Set limits and ticks of all axes, which are shared."""
         end = max(self.seconds, 1e-3)
         step = next((step for step in _TICKS if end / step <= 10), end)
         unit = "h:min:s" if end > 3600 else "min:s" if end > 60 else "s"
@@ -198,102 +190,23 @@ def _hertz(frequency: float) -> str:
 
 
 def song_title(path: Path) -> str:
-    """Return "Artist: Title" as a song's tags have it, or else the name of its file."""
+    """Return "Artist: Title" from a song's tags, or else the name of its file."""
     tags = read_tags(path)
     if not tags.title:
         return path.stem
     return f"{tags.artist}: {tags.title}" if tags.artist else tags.title
 
 
-class _Columns:
-    """Magnitudes over frequency and time, in columns that each hold the peaks of some frames.
-
-    When there are too many columns, each two become one: a song of any length takes the same room.
-    """
-
-    def __init__(self, n_fft: int) -> None:
-        self._n_fft = n_fft
-        self._bins = _row_edges(n_fft)
-        self._pooled = 1  # frames in a column
-        self._columns = np.zeros((len(self._bins), 2 * _COLUMNS), np.float32)
-        self._count = 0
-        self._frames = np.zeros((len(self._bins), 0), np.float32)  # less than a column
-        self._samples: NDArray[np.float32] | None = None  # [C, n], less than a window
-
-    @property
-    def frequencies(self) -> NDArray[np.float64]:
-        """Middle of each row, as a share of the sample rate."""
-        ends = np.append(self._bins[1:], self._n_fft // 2 + 1)
-        middles: NDArray[np.float64] = (self._bins + ends - 1) / 2 / self._n_fft
-        return middles
-
-    @property
-    def hop_length(self) -> int:
-        """Samples from a column to the next."""
-        return self._n_fft // 4 * self._pooled
-
-    def push(self, samples: NDArray[np.float32]) -> None:
-        """Take samples ``[C, n]``."""
-        if self._samples is None:
-            # Centres the first window on the first sample.
-            self._samples = np.zeros((samples.shape[0], self._n_fft // 2), np.float32)
-        for start in range(0, samples.shape[1], 1 << 16):
-            piece = samples[:, start : start + (1 << 16)]
-            self._transform(np.concatenate([self._samples, piece], axis=1))
-
-    def finish(self) -> NDArray[np.float32]:
-        """Return the columns ``[F, T]``, T >= 2."""
-        if self._samples is not None:
-            self._transform(np.pad(self._samples, ((0, 0), (0, self._n_fft // 2 + 1))))
-        if self._frames.shape[1]:
-            self._pool(np.zeros((len(self._frames), -self._frames.shape[1] % self._pooled)))
-        return self._columns[:, : max(self._count, 2)]
-
-    def _transform(self, samples: NDArray[np.float32]) -> None:
-        hop = self._n_fft // 4
-        count = max(0, 1 + (samples.shape[1] - self._n_fft) // hop)
-        self._samples = samples[:, count * hop :]
-        if count:
-            frames = librosa.stft(samples, n_fft=self._n_fft, hop_length=hop, center=False)
-            # The mean power of the channels: out of phase, they do not cancel.
-            power = np.mean(np.abs(frames) ** 2, axis=0)
-            self._pool(np.sqrt(np.maximum.reduceat(power, self._bins, axis=0)))
-
-    def _pool(self, magnitude: NDArray[np.floating]) -> None:
-        frames = np.concatenate([self._frames, magnitude], axis=1)
-        most = self._columns.shape[1]
-        while frames.shape[1] >= self._pooled:
-            room = most - self._count
-            fresh = min(frames.shape[1] // self._pooled, room)
-            taken = frames[:, : fresh * self._pooled].reshape(len(frames), fresh, self._pooled)
-            self._columns[:, self._count : self._count + fresh] = taken.max(axis=2)
-            self._count += fresh
-            frames = frames[:, fresh * self._pooled :]
-            if self._count == most:
-                halves = self._columns.reshape(len(frames), most // 2, 2).max(axis=2)
-                self._columns[:, : most // 2] = halves
-                self._count = most // 2
-                self._pooled *= 2
-        self._frames = frames.astype(np.float32)
-
-
-def _row_edges(n_fft: int) -> NDArray[np.int64]:
-    """Return the first bin of each row: evenly spaced in pitch, as far as there are bins."""
-    top = n_fft // 2
-    count = 1 + round(np.log(top) / np.log(_SEMITONE_THIRD))
-    return np.unique(np.geomspace(1, top, count).round().astype(np.int64))
-
-
-def _decibels(magnitude: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
-    """Return levels in dB, at most 0 for the peak and at least the floor."""
+def _decibels(magnitude: Samples, peak: float) -> Samples:
+    """Return levels in dB relative to the peak, in [``_FLOOR``, 0]."""
     if peak == 0:
         return np.full_like(magnitude, _FLOOR)
-    levels: NDArray[np.float32] = librosa.amplitude_to_db(magnitude / peak, ref=1.0, top_db=None)
+    levels: Samples = librosa.amplitude_to_db(magnitude / peak, ref=1.0, top_db=None)
     return np.maximum(levels, _FLOOR)
 
 
 def _drawable(title: str) -> tuple[str, FontProperties]:
-    """Return a title of one line, and fonts that have its letters; a box is one that none has."""
+    """Return a title of one line and fonts that have its letters; others become boxes."""
     text = " ".join(title.split())
     if len(text) > _TITLE:
         text = f"{text[: _TITLE - 1]}…"

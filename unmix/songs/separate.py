@@ -1,9 +1,13 @@
-"""A song file in, a file for each stem out: whole, level, tagged, and all of them or none."""
+"""A song file to a file for each stem: whole, level, tagged, and all of them or none.
+
+``StemOptions`` says what is wanted, ``plan_stems`` decides where it goes, ``write_stems`` does it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -14,7 +18,7 @@ from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
 from ..storage import Existing, outputs_to_write
 from .naming import DEFAULT_TEMPLATE, check_template, fill, template_fields
-from .render import Stems, StemSeparator, render
+from .render import SKIPPED, Stems, StemSeparator, render
 
 Listener = Callable[[Stems], object]
 
@@ -23,14 +27,14 @@ _TAG_FIELDS = frozenset({"artist", "title", "album", "track"})
 
 @dataclass(frozen=True, kw_only=True)
 class SeparatedFile:
-    """What ``separate_file`` did; its fields stay what they are from release to release."""
+    """The result of ``Separator.separate_file``."""
 
     source: Path
     """The song, as it was given."""
     stems: dict[str, Path]
-    """The file of every stem that was asked for, those that were skipped included."""
+    """The file of every stem that was asked for, including those that were skipped."""
     sample_rate: int
-    """Hz, of the stems: the song's own, unless the format cannot hold it. 0 where skipped."""
+    """Hz, of the stems: the song's own, unless the format does not support it. 0 where skipped."""
     channels: int
     """Audio channels of the song and of every stem. 0 where skipped."""
     samples: int
@@ -38,115 +42,164 @@ class SeparatedFile:
     seconds: float
     """Length of every stem. 0 where skipped."""
     gain: float
-    """What all stems were multiplied by so that none clips, in (0, 1]; 1 where nothing was."""
+    """Factor applied to all stems so that none clips, in (0, 1]; 1 where none would."""
     warnings: tuple[str, ...]
-    """Sentences on what was mended, is missing, or differs from the song."""
+    """Sentences on what was repaired, is missing, or differs from the song."""
     skipped: bool
-    """Whether all files were there, and were kept: the song was not decoded."""
+    """Whether all files existed and were kept: the song was not decoded."""
 
 
-def separate_file(
+@dataclass(frozen=True, kw_only=True)
+class StemOptions:
+    """Which stems to write, and how; checked when it is made.
+
+    Raises:
+        UnmixError: the template is invalid.
+    """
+
+    stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT)
+    """Names of the stems to write, or "all"."""
+    format: OutputFormat = field(default_factory=lambda: OutputFormat.parse("wav"))
+    """Of every file."""
+    template: str = DEFAULT_TEMPLATE
+    """Path of each stem in the output folder, with fields; see ``naming.FIELDS``."""
+    existing: Existing = "error"
+    """"error" refuses to replace files, "overwrite" replaces them, "skip" adds the missing ones."""
+    strict: bool = False
+    """Whether a song that does not decode completely is an error; else it is a warning."""
+
+    def __post_init__(self) -> None:
+        check_template(self.template)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemPlan:
+    """Where the stems of one song go."""
+
+    source: Path
+    """The song."""
+    folder: Path
+    """The folder that the template starts from."""
+    names: tuple[str, ...]
+    """The stems to write."""
+    values: Mapping[str, str | None]
+    """What stands for the template's fields, except {stem} and {ext}."""
+    options: StemOptions
+
+    @cached_property
+    def paths(self) -> dict[str, Path]:
+        """The file of each stem."""
+        return {name: self.path(name, self.options.format.name) for name in self.names}
+
+    def path(self, name: str, ext: str) -> Path:
+        """Return where the template puts a file that stands beside the stems, or is one."""
+        values = {**self.values, "stem": name, "ext": ext}
+        return self.folder / fill(self.options.template, values)
+
+
+def plan_stems(
     separator: StemSeparator,
     path: str | PathLike[str],
     out_dir: str | PathLike[str],
+    options: StemOptions,
+) -> StemPlan:
+    """Decide where the stems of a song go; nothing is written.
+
+    Args:
+        separator: what separates.
+        path: the song; it is opened only if the template needs its tags.
+        out_dir: the folder that the template starts from.
+        options: what to write.
+
+    Raises:
+        UnmixError: the separator does not have a stem, or no stem is wanted.
+    """
+    source = Path(path)
+    values: dict[str, str | None] = {
+        "name": source.stem,
+        "title": source.stem,
+        "model": separator.model_name,
+    }
+    if template_fields(options.template) & _TAG_FIELDS:
+        tags = read_tags(source)
+        values |= {"artist": tags.artist, "album": tags.album, "title": tags.title or source.stem}
+        # Two digits keep the files of an album in its order.
+        values["track"] = None if tags.track is None else f"{tags.track:02d}"
+    return StemPlan(
+        source=source,
+        folder=Path(out_dir),
+        names=_chosen(separator, options.stems),
+        values=values,
+        options=options,
+    )
+
+
+def write_stems(
+    separator: StemSeparator,
+    plan: StemPlan,
     *,
-    stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT),
-    format: str = "wav",  # noqa: A002  (the word users know, and a keyword only)
-    bit_depth: int | None = None,
-    bitrate: int | str | None = None,
-    template: str = DEFAULT_TEMPLATE,
-    existing: Existing = "error",
-    strict: bool = False,
     progress: Progress | None = None,
     listener: Listener | None = None,
 ) -> SeparatedFile:
     """Separate a song into files, in memory that does not grow with its length.
 
     Every stem has the song's samples, channels and sample rate, and its tags and cover; vocals and
-    accompaniment sum to the song. Where a stem would clip, all that were asked for are lowered by
-    one gain, which is said; 32-bit wav keeps any level instead. Until the gain is known, the stems
-    wait in ``out_dir`` as 32-bit floats, hidden: the disk needs room for them.
+    accompaniment sum to the song. If a stem would clip, all stems that were asked for are lowered
+    by one gain, with a warning; 32-bit wav keeps any level instead. Until the gain is known, the
+    stems wait in the output folder as hidden 32-bit floats, which need room on the disk.
 
     Args:
-        separator: what separates, such as ``unmix.Separator``.
-        path: the song: a file with sound in it, videos included.
-        out_dir: the folder for the stems; it is made where it is missing.
-        stems: names of those to write, or "all".
-        format: wav, flac, aiff, mp3, ogg, opus or m4a.
-        bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; 16 unless said.
-        bitrate: of lossy formats, in bits per second or as in "320k".
-        template: path of each stem in ``out_dir``, of the fields {name} (of the song's file),
-            {artist}, {title}, {album}, {track}, {stem}, {model} and {ext}.
-        existing: "error" refuses to replace files, "overwrite" does, "skip" makes only the missing.
-        strict: whether a song of which a part does not decode is an error; else it is a warning.
-        progress: called with the fraction done, in [0, 1], often. What it raises passes through,
-            and cancels: no file, no folder is left behind.
-        listener: called with every piece ``[C, m]`` of all stems of the separator, at the song's
-            own level, as it is separated: for meters and plots.
-
-    Returns:
-        Where the stems are, and what is to be known of them.
+        separator: what separates, the same as for the plan.
+        plan: where the stems go.
+        progress: called with the fraction done, in [0, 1]. An exception that it raises passes
+            through and cancels: no file and no folder is left behind.
+        listener: called with every piece ``[C, m]`` of all stems of the separator as it is
+            separated, at the song's own level: for meters and plots.
 
     Raises:
         AudioError: the song cannot be read, or the stems cannot be written.
-        ConfigError: the format's options do not fit together.
-        UnmixError: an unknown stem or field, or a file that is in the way.
+        UnmixError: a file is in the way.
     """
-    source = Path(path)
-    wanted = choose_stems(separator, stems)
-    output_format = OutputFormat.parse(format, bit_depth, bitrate)
-    check_template(template)
-    with open_audio(source) as reader:
-        paths = stem_paths(
-            source,
-            out_dir,
-            stems=wanted,
-            template=template,
-            model=separator.model_name,
-            ext=output_format.extension,
-        )
-        outputs = outputs_to_write(source, paths, existing)
-        if not outputs:
-            return _skipped(source, paths)
+    options = plan.options
+    done = SKIPPED
+    with open_audio(plan.source) as reader:
+        outputs = outputs_to_write(plan.source, plan.paths, options.existing)
 
         def combine(pieces: Stems) -> Stems:
             if listener is not None:
                 listener(pieces)
-            return {stem: pieces[stem] for stem in wanted}
+            return {stem: pieces[stem] for stem in plan.names}
 
         def tag(stem: str, staged: Path) -> Iterable[str]:
-            return copy_tags(source, staged, stem_title=stem)
+            return copy_tags(plan.source, staged, stem_title=stem)
 
-        done = render(
-            separator,
-            reader,
-            outputs,
-            combine,
-            format=output_format,
-            finish=tag,
-            overwrite=existing == "overwrite",
-            strict=strict,
-            progress=progress,
-        )
+        if outputs:
+            done = render(
+                separator,
+                reader,
+                outputs,
+                combine,
+                format=options.format,
+                finish=tag,
+                overwrite=options.existing == "overwrite",
+                strict=options.strict,
+                progress=progress,
+            )
     return SeparatedFile(
-        source=source,
-        stems=paths,
+        source=plan.source,
+        stems=plan.paths,
         sample_rate=done.sample_rate,
         channels=done.channels,
         samples=done.samples,
-        seconds=done.samples / done.sample_rate,
+        seconds=done.seconds,
         gain=done.gain,
         warnings=done.warnings,
-        skipped=False,
+        skipped=done is SKIPPED,
     )
 
 
-def choose_stems(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the names asked for, each once, after checking that the separator has them.
-
-    Raises:
-        UnmixError: a name is unknown, or there is none; the sentence lists the choices.
-    """
+def _chosen(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names asked for, each once, after checking that the separator has them."""
     if stems == "all":
         return separator.stems
     names = tuple(dict.fromkeys([stems] if isinstance(stems, str) else stems))
@@ -159,51 +212,3 @@ def choose_stems(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[
     if not names:
         raise UnmixError(f"no stems to write; choose from {choices}")
     return names
-
-
-def stem_paths(
-    path: str | PathLike[str],
-    out_dir: str | PathLike[str],
-    *,
-    stems: Sequence[str],
-    template: str = DEFAULT_TEMPLATE,
-    model: str = "",
-    ext: str = "wav",
-) -> dict[str, Path]:
-    """Return where ``separate_file`` writes the stems of a song; nothing is made.
-
-    Args:
-        path: the song; it is opened only where the template needs its tags.
-        out_dir: the folder that the template starts from.
-        stems: names of the stems.
-        template: as for ``separate_file``.
-        model: what stands for {model}.
-        ext: the end of the names, with or without its dot.
-
-    Raises:
-        UnmixError: the template is wrong.
-    """
-    source = Path(path)
-    check_template(template)
-    values: dict[str, str | None] = {"name": source.stem, "title": source.stem, "model": model}
-    if template_fields(template) & _TAG_FIELDS:
-        tags = read_tags(source)
-        values |= {"artist": tags.artist, "album": tags.album, "title": tags.title or source.stem}
-        # Two digits keep the files of an album in its order.
-        values["track"] = None if tags.track is None else f"{tags.track:02d}"
-    values["ext"] = ext.removeprefix(".")
-    return {stem: Path(out_dir) / fill(template, {**values, "stem": stem}) for stem in stems}
-
-
-def _skipped(source: Path, paths: dict[str, Path]) -> SeparatedFile:
-    return SeparatedFile(
-        source=source,
-        stems=paths,
-        sample_rate=0,
-        channels=0,
-        samples=0,
-        seconds=0.0,
-        gain=1.0,
-        warnings=(),
-        skipped=True,
-    )

@@ -1,4 +1,4 @@
-"""The separator: samples in memory, or song files on disk, into their stems."""
+"""Samples in memory, or song files on disk, to their stems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._types import Progress, Samples
-from ..audio import read_audio
+from ..audio import OutputFormat, read_audio
 from ..errors import UnmixError
 from ..models import Model
 from ..separation.separator import RecordingSeparator
@@ -18,7 +18,7 @@ from ..stems import ACCOMPANIMENT, VOCALS
 from ..storage import Existing
 from ..weights.manifest import DEFAULT
 from .naming import DEFAULT_TEMPLATE
-from .separate import SeparatedFile, separate_file
+from .separate import SeparatedFile, StemOptions, plan_stems, write_stems
 
 
 class Separator(RecordingSeparator):
@@ -43,37 +43,37 @@ class Separator(RecordingSeparator):
     ) -> SeparatedFile:
         """Separate a song file into a file for each stem, in memory that does not grow with it.
 
+        Every stem has the song's length, channels, sample rate, tags and cover; vocals and
+        accompaniment sum to the song. If a stem would clip, all stems that were asked for are
+        lowered by one gain, with a warning; 32-bit wav keeps any level instead.
+
         Args:
-            path: the song: a file with sound in it, videos included.
-            out_dir: the folder for the stems; it is made where it is missing.
-            stems: names of those to write, or "all".
+            path: the song: a file with sound in it, such as a video.
+            out_dir: the folder for the stems; it is made if missing.
+            stems: names of the stems to write, or "all".
             format: wav, flac, aiff, mp3, ogg, opus or m4a.
-            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; 16 unless said.
+            bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; default: 16.
             bitrate: of lossy formats, in bits per second or as in "320k".
-            template: path of each stem in ``out_dir``, of the fields {name}, {artist}, {title},
-                {album}, {track}, {stem}, {model} and {ext}.
-            existing: "error" refuses to replace files, "overwrite" does, "skip" makes only the
-                missing.
-            strict: whether a song of which a part does not decode is an error; else a warning.
-            progress: called with the fraction done, in [0, 1]; what it raises passes through, and
-                no file is left behind.
+            template: path of each stem in ``out_dir``, with the fields {name} (of the song's file),
+                {artist}, {title}, {album}, {track}, {stem}, {model} and {ext}.
+            existing: "error" refuses to replace files, "overwrite" replaces them, "skip" adds only
+                the missing ones.
+            strict: whether a song that does not decode completely is an error; else it is a
+                warning.
+            progress: called with the fraction done, in [0, 1]. An exception that it raises passes
+                through and cancels: no file is left behind.
 
         Raises:
-            UnmixError: for what cannot be read, separated or written, in one sentence.
+            UnmixError: the song cannot be read or separated, or the stems cannot be written.
         """
-        return separate_file(
-            self,
-            path,
-            out_dir,
+        options = StemOptions(
             stems=stems,
-            format=format,
-            bit_depth=bit_depth,
-            bitrate=bitrate,
+            format=OutputFormat.parse(format, bit_depth, bitrate),
             template=template,
             existing=existing,
             strict=strict,
-            progress=progress,
         )
+        return write_stems(self, plan_stems(self, path, out_dir, options), progress=progress)
 
 
 def separate(
@@ -88,23 +88,23 @@ def separate(
     """Return the stems of a song file, or of samples in memory.
 
     Args:
-        source: path of a song, or samples ``[C, N]`` or ``[N]`` in [-1, 1].
-        sample_rate: Hz, of samples; a file knows its own.
-        model: name or path of a model.
+        source: path of a song, or samples ``[C, N]`` or (mono) ``[N]`` in [-1, 1].
+        sample_rate: Hz, of samples in memory; a file has its own.
+        model: name of a model, path of a file of weights, or a ``Model``.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        progress: called with the fraction that is done; what it raises ends the separation.
+        progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Returns:
         Every stem by name: float32 ``[C, N]`` at the source's sample rate, summing to the source.
 
     Raises:
-        UnmixError: for what cannot be read or separated, in one sentence.
+        UnmixError: the source cannot be read or separated.
     """
     if isinstance(source, str | PathLike):
         samples, sample_rate = read_audio(Path(source))
     elif sample_rate is None:
-        raise UnmixError("samples need their sample_rate in Hz")
+        raise UnmixError("give the sample_rate of the samples, in Hz")
     else:
         samples = np.asarray(source)
     separator = Separator(model, device=device, quality=quality)

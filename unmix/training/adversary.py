@@ -1,19 +1,18 @@
-"""Semi-supervised training: the objective, the critics that it needs, and what they listen to."""
+"""The semi-supervised training objective, with its critics and their unpaired batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from ..data import UnpairedExcerpts
 from ..data.tracks import MIXTURE
+from ..data.unpaired import UnpairedExcerpts, UnpairedKey, UnpairedStems
 from ..errors import ConfigError
 from ..frontends import STFT
 from ..models import Model
@@ -21,55 +20,50 @@ from ..models.adversarial import Critic
 from ..stems import ACCOMPANIMENT, VOCALS
 from .batches import open_corpora, seed_from
 from .config import LossConfig, SemiSupervisedConfig
-from .interrupts import obey_quietly
+from .interrupts import exit_quietly_on_signals
 from .losses import band_weight
 from .nonfinite import fault
 from .run import Run
 from .semisupervised import adversarial_loss, consistency_loss, critic_loss, supervised_loss
 
-# Factors of what is unpaired: the paper's.
-_LEVELS = (0.2, 1.2)
-# The first number of the seeds of what is drawn here, so that none is another stream's.
-_CRITICS, _SHARES, _EXCERPTS, _OF_LEVELS = range(1001, 1005)
-
-# Item of the unpaired stream: its index, and the stems that are wanted of it.
-_Key = tuple[int, tuple[str, ...]]
+# First number of the seeds used here, so that they differ from those of other streams.
+_CRITICS, _SHARES, _EXCERPTS = range(1001, 1004)
 
 
 class LogMagnitudeModel(Protocol):
-    """What a model has that can be trained so; see ``models.adversarial``."""
+    """A model that can be trained with critics; see ``models.adversarial``."""
 
     stft: STFT
 
     def log_magnitudes(self, frames: Tensor) -> Tensor:
-        """Return ``log(1 + magnitude)`` of every stem, ``[B, S, C, F, T]``, of a mixture's."""
+        """Return ``log(1 + magnitude)`` of all stems ``[B, S, C, F, T]``, from mixture frames."""
 
 
 class LogEstimator(nn.Module):
-    """The part of a model that is trained: a mixture's frames to the stems' log magnitudes."""
+    """The part of a model that is trained: mixture frames to log magnitudes of the stems."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return estimates ``[B, S, C, F, T]``, fewer frames than given ``[B, C, F, T]``."""
+        """Return estimates ``[B, S, C, F, T]`` of frames ``[B, C, F, T]``, with fewer frames."""
         return cast(LogMagnitudeModel, self.model).log_magnitudes(frames)
 
 
 class Adversary:
-    """Judges estimates of paired and of unpaired recordings; called like ``Objective``.
+    """The loss of paired and unpaired recordings; called like ``Objective``.
 
-    Where ``alpha`` and ``beta`` are 0 it is the paper's supervised baseline: there are no critics,
-    and no unpaired recording is opened.
+    With ``alpha`` and ``beta`` of 0 it is the paper's supervised baseline, without critics and
+    unpaired recordings.
 
     Args:
-        run: what is trained, from what.
-        model: whose estimates are judged.
-        fabric: where, and beside which other processes.
+        run: the run.
+        model: the model in training.
+        fabric: fabric of this process.
 
     Raises:
-        ConfigError: for a model that cannot be trained so, or a corpus that would mislead critics.
+        ConfigError: the model does not support critics, or a corpus would mislead them.
     """
 
     def __init__(self, run: Run, model: Model, fabric: Fabric) -> None:
@@ -78,7 +72,7 @@ class Adversary:
         _check(run, model, config)
         self._run, self._model, self._fabric, self._config = run, model, fabric, config
         self._stft = cast(LogMagnitudeModel, model).stft
-        # Frames at either end whose windows reach beyond what is there.
+        # Frames at either end whose windows extend beyond the samples.
         self._cut = -(-(self._stft.n_fft // 2) // self._stft.hop_length)
         self._length = run.train.excerpt or model.chunk
         frames = self._stft.frame_count(self._length)
@@ -93,16 +87,16 @@ class Adversary:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What changes from step to step, for checkpoints."""
+        """Critics and their optimizer, for checkpoints."""
         if self.optimizer is None:
             return {}
         return {"critics": self.critics, "critic_optimizer": self.optimizer}
 
     def __call__(self, network: Any, references: Tensor, band: Tensor | None) -> Tensor:
-        """Return the separator's loss of a batch, a scalar; as in ``Objective``.
+        """Return the separator's loss of a batch, a scalar, as in ``Objective``.
 
-        An unpaired batch of mixtures goes along, through the network in one pass: gradients of
-        several processes are joined after one pass alone.
+        A batch of unpaired mixtures is added. Both go through the network in one pass, because
+        processes average their gradients after each pass.
         """
         config, count = self._config, len(references)
         mixtures = references.sum(1)
@@ -124,16 +118,16 @@ class Adversary:
         return loss
 
     def train_critics(self, network: Any, step: int) -> str | None:
-        """Let the critics learn from fresh batches, before the separator's step ``step + 1``.
+        """Train the critics on new batches, before step ``step + 1`` of the separator.
 
-        Of a batch that makes their loss or gradient no number they learn nothing.
+        Batches whose loss or gradient is not finite are skipped.
 
         Args:
-            network: a ``LogEstimator`` of the model, as it may be wrapped.
-            step: how many steps are done; where the stream of unpaired items goes on.
+            network: the ``LogEstimator`` of the model, possibly wrapped.
+            step: number of steps done; decides the position in the unpaired stream.
 
         Returns:
-            What was wrong with the last batch of which they did not learn; None where nothing was.
+            What was wrong with the last skipped batch; None if there was none.
         """
         if self._stream is None and self._unpaired:
             self._stream = self._batches(step)
@@ -174,19 +168,19 @@ class Adversary:
         return bool(self._config.alpha or self._config.beta)
 
     def _frames(self, samples: Tensor) -> Tensor:
-        """Return the frames ``[..., F, T]`` whose windows lie within samples ``[..., N]``."""
+        """Return the frames ``[..., F, T]`` whose windows lie inside the samples ``[..., N]``."""
         frames: Tensor = self._stft(samples)
         return frames[..., self._cut : -self._cut]
 
     def _inner(self, values: Tensor, like: Tensor) -> Tensor:
-        """Return the middle frames: as many as ``like`` has."""
+        """Return as many middle frames as ``like`` has."""
         before = (values.shape[-1] - like.shape[-1]) // 2
         return values[..., before : before + like.shape[-1]]
 
     def _shares(self, count: int, generator: torch.Generator) -> Tensor:
-        """Draw for all processes what one would for all; return this one's, ``[count, 1, 1, 1]``.
+        """Draw random shares for all processes; return those of this one, ``[count, 1, 1, 1]``.
 
-        On the CPU, so that every device has the same.
+        They are drawn on the CPU, so that they are the same on every device.
         """
         whole = torch.rand(self._fabric.world_size, count, 1, 1, 1, generator=generator)
         return whole[self._fabric.global_rank]
@@ -194,7 +188,7 @@ class Adversary:
     def _joined(self, loss: Tensor) -> tuple[float, float]:
         """Average the critics' gradients over processes; return the mean loss and their norm.
 
-        Wrapped as the separator is, critics could not be asked for the gradient of their input.
+        Critics are not wrapped by fabric, because the penalty needs the gradient of their input.
         """
         gradients = []
         for parameter in self.critics.parameters():
@@ -214,7 +208,7 @@ class Adversary:
         return next(self._stream)
 
     def _batches(self, first: int) -> Iterator[dict[str, Tensor]]:
-        """Yield this process's unpaired batches from step ``first``: critics', then separator's."""
+        """Yield this process's unpaired batches from step ``first``: the critics', then its own."""
         run, device = self._run, self._fabric.device
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             self._open(),
@@ -224,12 +218,12 @@ class Adversary:
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # as in ``batches``
             multiprocessing_context="spawn" if run.workers else None,
-            worker_init_fn=obey_quietly,
+            worker_init_fn=exit_quietly_on_signals,
         )
         for batch in loader:
             yield {stem: part.to(device, non_blocking=True) for stem, part in batch.items()}
 
-    def _keys(self, first: int) -> Iterator[list[_Key]]:
+    def _keys(self, first: int) -> Iterator[list[UnpairedKey]]:
         train, config, fabric = self._run.train, self._config, self._fabric
         turns = [(*self._model.stems, MIXTURE)] * (config.critic_steps if config.alpha else 0)
         turns += [(MIXTURE,)] * train.accumulate
@@ -238,10 +232,10 @@ class Adversary:
             wanted = turns[batch % len(turns)]
             yield [(index, wanted) for index in range(start, start + train.batch_size)]
 
-    def _open(self) -> Unpaired:
+    def _open(self) -> UnpairedStems:
         run, model = self._run, self._model
         corpora = open_corpora(self._config.corpora, run)
-        # Stems are judged, not separated: they need no more around them than their windows.
+        # Stems are judged, not separated: they need no context but that of their windows.
         around = {MIXTURE: model.context}
         stems = (*(model.stems if self._config.alpha else ()), MIXTURE)
         streams = {
@@ -257,59 +251,41 @@ class Adversary:
             )
             for number, stem in enumerate(stems)
         }
-        return Unpaired(streams, run.train.seed)
-
-
-class Unpaired(Dataset[dict[str, Tensor]]):
-    """Excerpts of stems that have nothing to do with each other, at random levels.
-
-    Args:
-        streams: of each stem.
-        seed: of the levels.
-    """
-
-    def __init__(self, streams: dict[str, UnpairedExcerpts], seed: int) -> None:
-        self._streams = streams
-        self._seed = seed
-
-    def __getitem__(self, key: _Key) -> dict[str, Tensor]:
-        """Return samples ``[C, N]`` by stem: of the stems that are asked for, of one index."""
-        index, stems = key
-        random = np.random.default_rng((_OF_LEVELS, self._seed, index))
-        levels = dict(zip(self._streams, random.uniform(*_LEVELS, len(self._streams)), strict=True))
-        return {stem: self._streams[stem][index]["samples"] * float(levels[stem]) for stem in stems}
+        return UnpairedStems(streams, run.train.seed)
 
 
 def _judged(log_magnitude: Tensor) -> Tensor:
-    """Return what a critic sees ``[B * C, 1, F - 1, T - 2]`` of a stem ``[B, C, F, T]``.
+    """Return the input of a critic ``[B * C, 1, F - 1, T - 2]`` for a stem ``[B, C, F, T]``.
 
-    Not the offset, nor the outermost frames: an even number of bins, as in the paper.
+    Bin 0 and the outermost frames are dropped, for even sizes as in the paper.
     """
     return log_magnitude[..., 1:, 1:-1].flatten(0, 1).unsqueeze(1)
 
 
 def _critics(stems: Sequence[str], shape: tuple[int, int, int], seed: int) -> nn.ModuleDict:
-    """Return critics (bins, frames, width) of a seed; torch's random numbers go on regardless."""
+    """Return one critic per stem of ``shape`` (bins, frames, width); keep torch's random state."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_from(_CRITICS, seed))
         return nn.ModuleDict({stem: Critic(*shape) for stem in stems})
 
 
 def _check(run: Run, model: Model, config: SemiSupervisedConfig) -> None:
-    """Refuse, with a sentence, what cannot be trained so."""
+    """Raise a ``ConfigError`` for a run that cannot be trained with critics."""
     name = run.recipe.architecture
     if not hasattr(model, "log_magnitudes"):
         raise ConfigError(
-            f"semi_supervised: `{name}` has no log magnitudes for critics; `adversarial` has"
+            f"semi_supervised: `{name}` does not estimate log magnitudes; use `adversarial`"
         )
     if set(model.stems) != {VOCALS, ACCOMPANIMENT}:
-        raise ConfigError(f"semi_supervised: needs the stems {VOCALS} and {ACCOMPANIMENT}")
+        raise ConfigError(
+            f"semi_supervised: the model needs the stems {VOCALS} and {ACCOMPANIMENT}"
+        )
     if run.train.loss != LossConfig():
-        raise ConfigError("semi_supervised has a loss of its own: leave out the table [train.loss]")
+        raise ConfigError("semi_supervised has its own loss: remove the table [train.loss]")
     for corpus in config.corpora if config.alpha else ():
         judged = corpus.vocals or corpus.accompaniment
         if judged and corpus.band and corpus.band < model.sample_rate / 2:
             raise ConfigError(
-                f"semi_supervised: corpus {corpus.path} ends at {corpus.band:g} Hz, by which "
-                f"critics would know it; the model goes up to {model.sample_rate / 2:g}"
+                f"semi_supervised: corpus {corpus.path} ends at {corpus.band:g} Hz, which critics "
+                f"would recognise; use recordings up to {model.sample_rate / 2:g} Hz"
             )

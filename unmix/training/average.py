@@ -1,6 +1,6 @@
-"""The exponential moving average of a model's weights: what training releases.
+"""The exponential moving average of a model's weights, which is what training releases.
 
-Averaging the last thousand steps does what a lower learning rate would, for nothing: Polyak and
+Averaging over the last steps has the effect of a lower learning rate at no cost: Polyak and
 Juditsky, "Acceleration of stochastic approximation by averaging" (SIAM J. Control Optim. 1992).
 """
 
@@ -14,16 +14,18 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Shadows a model's parameters and buffers, and keeps the first ones where they have a share.
+    """The average of a model's parameters and buffers, interpolated with the initial ones.
+
+    ``torch.optim.swa_utils.AveragedModel`` copies the weights at the first update and keeps a whole
+    model; here the average starts from the initial weights, with a decay that warms up.
 
     Args:
-        model: what to follow.
-        decay: share of the average that stays at each update, once warm: early on the average
-            follows faster, so that the random start is forgotten.
-        start_share: share of the weights that the model has now in what is released. Between tuned
-            weights and those that they were tuned from lie some that are better than either, on
-            what neither was trained on: Wortsman et al., "Robust fine-tuning of zero-shot models"
-            (CVPR 2022).
+        model: the model, with its initial weights.
+        decay: share of the average that stays at each update. During the first updates it is
+            smaller, so that random initial weights are forgotten.
+        start_share: share of the initial weights in the released ones. Between fine-tuned weights
+            and their start lie weights that generalise better than either: Wortsman et al.,
+            "Robust fine-tuning of zero-shot models" (CVPR 2022).
     """
 
     def __init__(self, model: nn.Module, decay: float, start_share: float = 0.0) -> None:
@@ -35,7 +37,7 @@ class MovingAverage:
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """What gets released: the average, but for the share of the start."""
+        """The weights to release: the average, interpolated with the initial weights."""
         return {
             name: value.lerp(self._start[name], self._start_share)
             if self._start and value.is_floating_point()
@@ -45,7 +47,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move towards the model's present weights."""
+        """Move the average towards the model's current weights."""
         self.updates += 1
         decay = min(self._decay, self.updates / (10 + self.updates))
         for name, value in model.state_dict().items():
@@ -56,14 +58,15 @@ class MovingAverage:
                 shadow.copy_(value)
 
     def dump(self) -> dict[str, Any]:
-        """Return what is released, as ``average``, and what else ``load`` needs: save it before the
-        next update, which changes it.
+        """Return the state for ``load``; its key ``average`` holds the weights to release.
+
+        The tensors are not copies: save them before the next update.
         """
         further = {"moving": self._moving, "start": self._start} if self._start else {}
         return {"average": self.state, "updates": self.updates, **further}
 
     def load(self, held: Mapping[str, Any]) -> None:
-        """Become what ``dump`` returned."""
+        """Restore what ``dump`` returned."""
         self.updates = held["updates"]
         for name, value in held["moving" if self._start else "average"].items():
             self._moving[name].copy_(value)

@@ -1,4 +1,4 @@
-"""Batches of a run: which items each process computes at each step, and how they are loaded."""
+"""The batches of a run: which items each process gets at each step, and their loading."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from ..data import Corpus, CorpusConfig, RandomMixtures, open_corpus
 from ..models import Model
 from .config import TrainConfig
-from .distributed import leads
-from .interrupts import obey_quietly
+from .distributed import is_main_process
+from .interrupts import exit_quietly_on_signals
 from .run import Run
 
 _log = logging.getLogger(__name__)
@@ -23,15 +23,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Batch:
-    """What a process computes at once."""
+    """One batch of one process."""
 
     items: tuple[int, ...]
-    """Their indices in the stream."""
+    """Indices of the items in the stream."""
     references: Tensor
-    """``[B, S, C, N]``: the model's stems, in its order, then the rest of the mixture where they
-    are not all of it; with the context that the model consumes."""
+    """``[B, S, C, N]``: the model's stems, then the residual of the mixture if there is one;
+    including the model's context."""
     band: Tensor | None
-    """Hz up to which each item's references hold, ``[B]``; None where all hold all."""
+    """Bandwidth of each item's references in Hz, ``[B]``; None: unlimited."""
 
 
 def batches(
@@ -43,16 +43,16 @@ def batches(
     rank: int = 0,
     processes: int = 1,
 ) -> Iterator[Batch]:
-    """Yield one process's batches, ``accumulate`` for every step, from step ``first`` to the last.
+    """Yield the batches of one process, ``accumulate`` per step, from step ``first`` to the last.
 
     Args:
-        run: what is trained, from what.
-        model: whose stems, rate and length the items have.
-        device: where the batches go.
-        first: steps done already. Items depend on their index alone, so a resumed run takes up the
-            stream at the exact item.
-        rank: which process this is.
-        processes: how many there are.
+        run: the run.
+        model: decides the stems, sample rate and length of the items.
+        device: device to move batches to.
+        first: steps done already. Items depend on their index alone, so a resumed run continues
+            with the exact next item.
+        rank: rank of this process.
+        processes: number of processes.
     """
 
     def keys() -> Iterator[list[int]]:
@@ -67,11 +67,11 @@ def batches(
         persistent_workers=False,
         prefetch_factor=4 if run.workers else None,
         pin_memory=device.type == "cuda",
-        # Its own: drawing from torch's would move the stream that a checkpoint has to restore.
+        # Its own generator: drawing from torch's would change the state that checkpoints restore.
         generator=torch.Generator(),
         # Forked workers would inherit torch's threads and locks.
         multiprocessing_context="spawn" if run.workers else None,
-        worker_init_fn=obey_quietly,
+        worker_init_fn=exit_quietly_on_signals,
     )
     for items, item in zip(keys(), loader, strict=True):
         references, band = item["references"], item["band"]
@@ -84,13 +84,13 @@ def batches(
 
 
 def items_of(config: TrainConfig, part: int, rank: int, processes: int) -> range:
-    """Return the indices of a process's ``part``-th batch: neighbours are those of its fellows."""
+    """Return the item indices of a process's ``part``-th batch; processes have adjacent ones."""
     start = (part * processes + rank) * config.batch_size
     return range(start, start + config.batch_size)
 
 
 def open_mixtures(run: Run, model: Model, processes: int = 1) -> RandomMixtures:
-    """Return the stream of items that a run trains its model on."""
+    """Return the stream of items that a run trains on."""
     config = run.train
     return RandomMixtures(
         open_corpora(config.corpora, run, model.stems),
@@ -107,15 +107,15 @@ def open_mixtures(run: Run, model: Model, processes: int = 1) -> RandomMixtures:
 def open_corpora(
     corpora: Sequence[CorpusConfig], run: Run, stems: Sequence[str] = ()
 ) -> list[Corpus]:
-    """Open corpora of a run; its first process names every file that is left out, once."""
+    """Open the corpora of a run; the main process warns once of each skipped file."""
     opened = [open_corpus(corpus, run.data, stems) for corpus in corpora]
     reasons = (skipped.reason for corpus in opened for skipped in corpus.skipped)
-    if leads():
+    if is_main_process():
         for reason in dict.fromkeys(reasons):
-            _log.warning("%s; left out", reason)
+            _log.warning("%s; skipped", reason)
     return opened
 
 
 def seed_from(*numbers: int) -> int:
-    """Return a seed that is another one for other numbers."""
+    """Return a seed that depends on all the numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

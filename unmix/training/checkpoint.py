@@ -1,45 +1,44 @@
-"""Checkpoints: everything a run needs to go on, written whole or not at all."""
+"""Reading and writing checkpoints, which are written whole or not at all."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import UnmixError
+from ..storage import written_whole
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` beside ``path`` and put it in its place when whole.
+    """Write ``state`` to a temporary file, then rename it to ``path``.
 
-    A run that is killed, a disk that is full, or a machine that loses its power leaves the previous
-    checkpoint as it was. What a killed run leaves beside it, the next one writes over.
+    If the process is killed, the disk is full or the power fails, the previous checkpoint stays as
+    it was. A temporary file that is left behind is overwritten by the next run.
+
+    Raises:
+        UnmixError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, temporary)
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with written_whole(path, fsync=True) as temporary:
+            torch.save(state, temporary)
     except (OSError, RuntimeError) as error:
         raise UnmixError(
             f"{path}: cannot write the checkpoint ({error}); is the disk full?"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint holds: tensors and plain values; reading it runs no code."""
+    """Return the content of a checkpoint, tensors and plain values; loading runs no code.
+
+    Raises:
+        UnmixError: there is no such file, or it is not a checkpoint.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UnmixError(f"{path}: no checkpoint to resume from") from None
     except Exception as error:
-        raise UnmixError(f"{path}: not a checkpoint of a training run ({error})") from error
+        raise UnmixError(f"{path}: not a training checkpoint ({error})") from error
     return state

@@ -1,4 +1,4 @@
-"""Which checkpoints a run keeps, and when: the last one, every few minutes, and the best one."""
+"""Writes the checkpoints of a run: the last one every few minutes, and the best one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .run import Listener, Run
 from .setup import Trainee
 
 
-class Keeper:
-    """Writes a run's checkpoints, in the first process alone; the run's time begins with it.
+class CheckpointWriter:
+    """Writes the checkpoints of a run, in the main process only; also measures its speed.
 
     Args:
-        run: what is trained, and where its checkpoints are.
-        trainee: what goes into them.
-        listener: is told of the last one, whenever it is written on the way.
+        run: the run, which names the files.
+        trainee: the model in training, whose state is written.
+        listener: called when the last checkpoint has been written.
     """
 
     def __init__(self, run: Run, trainee: Trainee, listener: Listener) -> None:
@@ -30,20 +30,20 @@ class Keeper:
         """Steps per second."""
         return (self._state.step - self._first) / (time.monotonic() - self._began)
 
-    def keep_last(self, *, now: bool) -> None:
-        """Write the last checkpoint if it is late, or wanted now; without a new step, never."""
+    def save_last(self, *, now: bool) -> None:
+        """Write the last checkpoint if it is due, or ``now``; never without a new step."""
         late = time.monotonic() - self._saved > 60 * self._run.train.checkpoint_minutes
         if self._write_last(now or late):
             self._listener.saved(self._run.last)
             self._saved = time.monotonic()
 
-    def keep_best(self) -> None:
+    def save_best(self) -> None:
         """Write the best checkpoint."""
         if self._writes:
             save_checkpoint(self._run.best, self._state.dump(self._run.recipe))
 
-    def rescue(self) -> None:
-        """Write the last checkpoint of a run that is interrupted, unless amid a step."""
+    def save_interrupted(self) -> None:
+        """Write the last checkpoint of an interrupted run, unless it is inside a step."""
         self._write_last(self._state.whole)
 
     def _write_last(self, wanted: bool) -> bool:

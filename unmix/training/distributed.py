@@ -1,11 +1,10 @@
-"""Training in several processes, on one machine or many, as torchrun starts them.
+"""Distributed training: several processes, started by torchrun on one or more machines.
 
-Each process computes its own items; the gradients are averaged, so that P processes with batches of
-B items make the steps of one process with batches of P * B. What each process draws or counts for
-itself differs: dropout, norms where they are not joint, and the table ``augment``, whose chance
-goes by batch and whose remixing stays within one. The first process alone validates, writes and
-tells. To go on with a run, every process reads its last checkpoint: machines must share the run's
-folder.
+Each process computes its own items and gradients are averaged, so that P processes with batches of
+B items take the same steps as one process with batches of P * B. Exceptions are dropout, norms that
+are not synchronised, and the table ``augment``, which works on the batch of each process. The main
+process alone validates, writes files and calls the listener. To resume, every process reads the
+last checkpoint, so all machines must share the folder of the run.
 """
 
 from __future__ import annotations
@@ -20,56 +19,56 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import nn
 
 from ..devices import choose_device
-from .precision import PrecisionChoice, choose_precision, precision_plugin
+from .precision import PrecisionChoice, fabric_precision, precision_plugin
 
-# The others wait for the first while it validates on whole tracks.
-_PATIENCE = timedelta(hours=6)
+# Other processes wait for the main process while it validates.
+_TIMEOUT = timedelta(hours=6)
 
 
 def launched() -> bool:
-    """Whether torchrun has started this process."""
+    """Whether torchrun started this process."""
     return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
 
 
-def leads() -> bool:
-    """Whether this process is the first of all."""
+def is_main_process() -> bool:
+    """Whether this process has rank 0."""
     return not launched() or int(os.environ["RANK"]) == 0
 
 
 def make_fabric(device: str, precision: PrecisionChoice) -> Fabric:
-    """Return what moves tensors and steps of this process, joined with the others there are.
+    """Return the fabric of this process, connected with the other processes if there are any.
 
     Args:
-        device: kind of it; every process takes one of its machine's.
+        device: device type; each process takes one such device of its machine.
         precision: as in ``TrainConfig``.
     """
-    plugin = precision_plugin(choose_precision(precision, device), choose_device(device).type)
+    plugin = precision_plugin(fabric_precision(precision, device), choose_device(device).type)
     processes: dict[str, Any] = {"devices": 1}
     if launched():
         here = int(os.environ["LOCAL_WORLD_SIZE"])
         processes = {
             "devices": here,
             "num_nodes": int(os.environ["WORLD_SIZE"]) // here,
-            "strategy": DDPStrategy(timeout=_PATIENCE),
+            "strategy": DDPStrategy(timeout=_TIMEOUT),
         }
     fabric = Fabric(accelerator=device, plugins=[plugin], **processes)
     fabric.launch()
     return fabric
 
 
-def with_joint_norms(model: nn.Module, fabric: Fabric) -> nn.Module:
-    """Return the network whose batch normalisation sees the batches of all processes.
+def with_synced_norms(model: nn.Module, fabric: Fabric) -> nn.Module:
+    """Return the model with batch norms that are synchronised over all processes.
 
-    Only CUDA devices can; on others each process normalises by its own batch.
+    Only CUDA supports this; on other devices each process normalises its own batch.
     """
     if fabric.world_size > 1 and fabric.device.type == "cuda":
-        joint: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        return joint
+        synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return synced
     return model
 
 
-def part() -> None:
-    """End the talk between processes, once all are done; a process that just left could crash."""
+def leave_group() -> None:
+    """Wait for all processes, then leave the group: one that exits early could crash."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""A run before it is one: a few steps that are measured, and nothing that is kept."""
+"""A dry run: measure a few steps of a training run, and write nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from .batches import batches
 from .distributed import make_fabric
 from .run import Run
-from .setup import prepare
+from .setup import set_up
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What a run would take."""
+class DryRun:
+    """What a run needs, in memory and in time."""
 
     architecture: str
     stems: tuple[str, ...]
@@ -24,32 +24,30 @@ class Rehearsal:
     precision: str
     parameters: int
     checkpoint_bytes: int
-    """Of one checkpoint: weights, their average, what the optimizer keeps, and the start if it has
-    a share."""
+    """Size of a checkpoint: weights, their average, the optimizer's state, and the initial weights
+    if ``start_share`` is set."""
     memory_bytes: int
-    """The most that was held at once: of the device's memory on CUDA, else of the process. 0 on
-    Windows."""
+    """Peak memory, of the CUDA device or else of the process; 0 on Windows, where it is unknown."""
     step_seconds: float
-    """Of the forward and backward passes and the optimizer, without loading; that of what critics
-    listen to is in it."""
+    """Duration of a step without loading, except for the items of critics."""
     item_seconds: float
-    """To load one item, in one process."""
+    """Duration of loading one item in one process."""
     loss: float
-    """Of the first step."""
+    """Loss of the first step."""
 
 
-def rehearse(run: Run, steps: int = 2) -> Rehearsal:
-    """Do a few steps of a run, one more than are measured; write nothing.
+def dry_run(run: Run, steps: int = 2) -> DryRun:
+    """Do a few steps of a run and measure them; write nothing.
 
     Args:
-        run: what would be trained. Items are loaded in this process, whatever ``workers`` says.
-        steps: how many to measure; the fastest counts, as other work only slows.
+        run: the run. Its items are loaded in this process, whatever ``workers`` is.
+        steps: number of steps to measure, after one for warm-up. The fastest one counts.
     """
     config = run.train
     torch.set_flush_denormal(True)
     fabric = make_fabric(run.device, config.precision)
     alone = replace(run, workers=0, train=config.model_copy(update={"steps": steps + 1}))
-    trainee = prepare(alone, fabric)
+    trainee = set_up(alone, fabric)
     stream = batches(alone, trainee.state.model, fabric.device)
     loading, stepping, losses = [], [], []
     for _ in range(steps + 1):
@@ -62,7 +60,7 @@ def rehearse(run: Run, steps: int = 2) -> Rehearsal:
         _wait(fabric.device)
         stepping.append(time.perf_counter() - loaded)
         loading.append((loaded - began) / (config.batch_size * config.accumulate))
-    return Rehearsal(
+    return DryRun(
         architecture=run.recipe.architecture,
         stems=trainee.state.model.stems,
         device=str(fabric.device),
@@ -76,20 +74,20 @@ def rehearse(run: Run, steps: int = 2) -> Rehearsal:
     )
 
 
-def run_seconds(rehearsal: Rehearsal, run: Run) -> float:
-    """Return how long all steps of a run would take: the slower of steps and loading counts.
+def run_seconds(measured: DryRun, run: Run) -> float:
+    """Return the estimated duration of all steps of a run in seconds.
 
-    Validation and checkpoints come on top.
+    Steps and loading overlap, so the slower one counts; validation and checkpoints come on top.
     """
     items = run.train.batch_size * run.train.accumulate
-    loading = items * rehearsal.item_seconds
-    step = rehearsal.step_seconds
+    loading = items * measured.item_seconds
+    step = measured.step_seconds
     each = max(step, loading / run.workers) if run.workers else step + loading
     return each * run.train.steps
 
 
 def _bytes(held: object) -> int:
-    """Return the size of all tensors in what a checkpoint holds."""
+    """Return the size of all tensors in a checkpoint."""
     if isinstance(held, torch.Tensor):
         return held.numel() * held.element_size()
     if isinstance(held, dict):
@@ -101,7 +99,7 @@ def _memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":
-        return 0  # nobody says
+        return 0
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,9 +1,9 @@
-"""Growing: a network takes over the weights of a smaller one, and computes the same at first.
+"""Growing: extend a trained network to a larger one that initially computes the same function.
 
-The idea is that of Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer" (ICLR
-2016). There new feature maps are copies of old ones, and new layers the identity; here new maps are
-random, and nothing that was there before listens to them yet: no two of them can stay alike, and
-any step brings them in. New layers are residual, and add zero to what passes them.
+After Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer" (ICLR 2016), where new
+feature maps are copies of old ones and new layers the identity. Here new maps are random and have
+zero weights in the old layers that follow, so that they differ from the start; new layers are
+residual and add zero.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from ..errors import ModelError
 from ..models import Model
 from ..models.blocks.tfc_tdf import TfcTdfLayer
 
-# Largest error of the grown network, against the largest value of what it grew from.
+# Largest error of the grown network, relative to the largest value of the smaller network.
 _TOLERANCE = 1e-3
 
 
 @torch.no_grad()
 def grow(source: Model, model: Model) -> None:
-    """Give a model the weights of one like it, but for narrower layers or fewer in a TFC-TDF block.
+    """Copy the weights of a model with narrower layers, or fewer layers in a TFC-TDF block.
 
-    Layers that see maps joined side by side cannot grow, for the new ones are not the last there:
-    skips by concatenation, for one. Nor can recurrent layers and attention.
+    Layers after a concatenation cannot grow, since their new input maps are not the last ones; nor
+    can recurrent layers and attention.
 
     Args:
-        source: where the weights come from; its feature maps become the first ones.
-        model: fresh; its random weights stay where the source has none. Unchanged after an error.
+        source: the smaller model; its feature maps become the first ones.
+        model: the larger model with random weights, which stay where the source has none. It is
+            unchanged after an error.
 
     Raises:
-        ModelError: where the two are not alike, the source has a layer that is wider, or the
-            grown network does not compute the same, in training or after.
+        ModelError: the models differ otherwise, a layer of the source is wider, or the grown
+            network does not compute the same function in training and evaluation mode.
     """
     _check_alike(source, model)
     held, listeners = source.state_dict(), _axes_in(model)
@@ -44,18 +45,18 @@ def grow(source: Model, model: Model) -> None:
     _add_nothing(model, wanted, added)
     common = {name: wanted[name] for name in wanted if not name.startswith(added)}
     if odd := held.keys() ^ common.keys():
-        raise ModelError(f"only one of the networks has {min(odd)}")
+        raise ModelError(f"only one of the two models has {min(odd)}")
     for name, tensor in common.items():
         if not _holds(tensor.shape, held[name].shape):
             raise ModelError(
-                f"{name} is {[*held[name].shape]}, which does not fit {[*tensor.shape]}"
+                f"{name} has the shape {[*held[name].shape]}, which does not fit {[*tensor.shape]}"
             )
         _take_over(tensor, held[name], listeners.get(name))
     grown = copy.deepcopy(model)
     grown.load_state_dict(wanted, strict=True)
-    for training in (True, False):  # norms by their batch, and by what they remember
+    for training in (True, False):  # norms use the batch, then running statistics
         if not _compute_the_same(source, grown, training=training):
-            raise ModelError("the grown network does not compute what the given one does")
+            raise ModelError("the grown model does not compute the same as the smaller one")
     model.load_state_dict(wanted, strict=True)
 
 
@@ -63,19 +64,19 @@ def _check_alike(source: Model, model: Model) -> None:
     for what in ("stems", "sample_rate", "audio_channels", "context"):
         before, after = getattr(source, what), getattr(model, what)
         if before != after:
-            raise ModelError(f"{what} is {before} in one of the networks, {after} in the other")
+            raise ModelError(f"{what} is {before} in the smaller model, {after} in the larger one")
 
 
 def _layers_added(model: Model, held: Collection[str]) -> tuple[str, ...]:
-    """Return the names, with the dot behind, of a model's residual layers that are not held."""
+    """Return the names, with a trailing dot, of the residual layers that the source lacks."""
     parts = model.named_modules()
     layers = (f"{name}." for name, part in parts if isinstance(part, TfcTdfLayer))
     return tuple(layer for layer in layers if not any(name.startswith(layer) for name in held))
 
 
 def _add_nothing(model: Model, wanted: dict[str, Tensor], added: Iterable[str]) -> None:
-    """Zero the last convolution of residual layers, so that what comes passes by them."""
-    # Norm and activation stand before it: the gradient that it gets is not zero.
+    """Zero the last convolution of residual layers, so that they add nothing."""
+    # It follows a norm and an activation, so its gradient is not zero.
     for layer in added:
         for name in _axes_in(model.get_submodule(f"{layer}after")):
             wanted[f"{layer}after.{name}"].zero_()
@@ -89,18 +90,18 @@ def _holds(wide: torch.Size, narrow: torch.Size) -> bool:
 def _take_over(tensor: Tensor, narrow: Tensor, axis_in: int | None) -> None:
     """Write a narrower tensor into the first entries of a wider one, in place."""
     #               old in   new in
-    # old out     [ narrow |   0    ]     What was there stays as it was,
-    # new out     [ random | random ]     and nobody hears the new ones yet.
+    # old out     [ narrow |   0    ]     Old outputs do not change,
+    # new out     [ random | random ]     since new inputs have zero weights.
     old = tuple(slice(size) for size in narrow.shape)
     if axis_in is not None:
-        unheard = list(old)
-        unheard[axis_in] = slice(narrow.shape[axis_in], None)
-        tensor[tuple(unheard)] = 0
+        unused = list(old)
+        unused[axis_in] = slice(narrow.shape[axis_in], None)
+        tensor[tuple(unused)] = 0
     tensor[old] = narrow
 
 
 def _axes_in(model: nn.Module) -> dict[str, int]:
-    """Return, of the weights that mix feature maps, the axis of the maps that come in, by name."""
+    """Return the axis of the input feature maps of each weight that mixes them, by name."""
     transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d)
     axes = {}
     for name, layer in model.named_modules():
@@ -112,13 +113,13 @@ def _axes_in(model: nn.Module) -> dict[str, int]:
 
 
 def _compute_the_same(source: Model, model: Model, *, training: bool) -> bool:
-    """Whether both make the same of two examples of noise; neither of them is changed."""
+    """Whether both models compute the same for two items of noise; changes neither."""
     length = source.chunk + 2 * source.context
     generator = torch.Generator().manual_seed(0)
     noise = 0.1 * torch.randn(2, source.audio_channels, length, generator=generator)
     estimates = []
     for each in (source, model):
-        with torch.random.fork_rng(devices=[]):  # what is dropped is the same in both
+        with torch.random.fork_rng(devices=[]):  # both have the same dropout
             torch.manual_seed(0)
             estimates.append(copy.deepcopy(each).train(training)(noise))
     before, after = estimates

@@ -1,6 +1,6 @@
-"""Signals that end a run: put off where it must not be cut, and of no account to who reads for it.
+"""Signals that end a run: deferred during a step, and handled silently by loader workers.
 
-From the keyboard, and from whatever runs a run: a queue, a container, a terminal that is closed.
+They come from the keyboard, a batch queue, a container, or a terminal that is closed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ _ENDING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Put off what a signal does until this is left; a process that it simply kills, it kills.
+def defer_signals() -> Iterator[None]:
+    """Defer the handlers of signals until the end of the context.
 
-    Signals come to the main thread alone: in another there is nothing to put off.
+    A signal without a handler ends the process at once. Only the main thread receives signals; in
+    other threads this does nothing.
     """
     caught: list[int] = []
     handlers = {}
@@ -38,15 +39,16 @@ def uninterrupted() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-def obey_quietly(worker: int) -> None:
-    """Let a process that reads end without a word at a signal, which may be for all of a run's.
+def exit_quietly_on_signals(worker: int) -> None:
+    """Make a loader worker exit silently when all processes of a run receive a signal.
 
-    The run gets it too, and saves what it has; a reader that was killed would break it off amid.
+    The main process receives it too and saves a checkpoint; a worker that dies by a signal would
+    make it fail instead.
     """
     del worker
     for number in _ENDING:
         signal.signal(number, _leave)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends who reads
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

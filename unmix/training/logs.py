@@ -1,4 +1,4 @@
-"""What a run writes down: its loss and its scores, as tables that go on where the run goes on."""
+"""Logs of a run: loss and scores as CSV files, which a resumed run continues."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UnmixError
+from ..storage import written_whole
 from .run import Listener
 
-# Steps between two rows.
+# Steps between two rows of log.csv.
 _EVERY = 10
 
 
 class MovingLoss:
-    """The loss, averaged over about the last fifty steps; those left out do not count."""
+    """Moving average of the loss over about fifty steps, without skipped ones."""
 
     def __init__(self) -> None:
         self.value = math.nan
 
     def add(self, loss: float) -> None:
-        """Take in the loss of one step."""
+        """Add the loss of one step; NaN for a skipped one."""
         if math.isnan(self.value):
             self.value = loss
         elif not math.isnan(loss):
@@ -29,10 +30,12 @@ class MovingLoss:
 
 
 class CsvLog:
-    """Writes ``log.csv``, every tenth step, and ``scores.csv`` into a folder.
+    """A listener that writes ``log.csv``, every tenth step, and ``scores.csv`` into a folder.
 
-    A run that goes on repeats the steps since its checkpoint: what was logged of them is replaced.
-    A log that cannot be written is an ``UnmixError``.
+    A resumed run repeats the steps since its checkpoint and replaces their rows.
+
+    Raises:
+        UnmixError: a log cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +45,7 @@ class CsvLog:
         self._begun: set[str] = set()
 
     def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
-        """Log every tenth step, with a moving average of the loss, and steps left out since."""
+        """Log every tenth step: moving average of the loss, learning rate, speed, skipped steps."""
         self._loss.add(loss)
         self._skipped += math.isnan(loss)
         if step % _EVERY == 0:
@@ -56,7 +59,7 @@ class CsvLog:
             self._append("log.csv", step, row)
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
-        """Log scores in dB."""
+        """Log the scores in dB."""
         self._append("scores.csv", step, {stem: f"{dB:.4f}" for stem, dB in scores.items()})
 
     def saved(self, path: Path) -> None:
@@ -74,42 +77,39 @@ class CsvLog:
             raise UnmixError(f"{path}: cannot write the log ({error}); is the disk full?") from None
 
     def _begin(self, path: Path, step: int, header: list[str]) -> None:
-        """Keep the rows of an earlier run that are whole, and of steps before ``step``."""
+        """Keep the complete rows of an earlier run for steps before ``step``."""
         kept = [row for row in _rows(path) if len(row) == len(header) and _step(row) < step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with (
+            written_whole(path) as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+        ):
             csv.writer(file).writerows([header, *kept])
-        part.replace(path)
 
 
-class Several:
-    """Listeners that are told one after another."""
+class Listeners:
+    """Several listeners as one."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = listeners
 
     def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
-        """A step is done."""
+        """Call all listeners after a step."""
         for listener in self._listeners:
             listener.step(step, loss, learning_rate, items_per_second)
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
-        """The model has been scored."""
+        """Call all listeners after a validation."""
         for listener in self._listeners:
             listener.validated(step, scores)
 
     def saved(self, path: Path) -> None:
-        """A checkpoint was written."""
+        """Call all listeners after a checkpoint."""
         for listener in self._listeners:
             listener.saved(path)
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """Return the rows of an earlier run's log, without the header.
-
-    The last one counts if its line has an end: a run that was killed may have cut a number short.
-    """
+    """Return the rows of an earlier log, without the header and without an unfinished last line."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8", errors="replace")
@@ -118,5 +118,5 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _step(row: list[str]) -> float:
-    """Return the step that a row tells of; infinity where the row is damaged."""
+    """Return the step of a row; infinity if the row is damaged."""
     return int(row[0]) if row[0].isdecimal() else math.inf

@@ -1,4 +1,4 @@
-"""Losses: distances between estimates and references, within the band that is known."""
+"""Losses: distances of estimates from references, within the band of the references."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ..frontends import STFT
 from ..frontends.magnitude import magnitude
 from .config import LossConfig
 
-# Added to the mixture's level: the loss of silence is finite.
+# Added to the level of the mixture, so that the loss of silence is finite.
 _SILENCE = 1e-4
-# Of the mixture's level, added to magnitudes before their logarithm: what is 60 dB below counts
-# little, and a silent reference is at a finite distance from everything.
+# Share of the mixture's level that is added to magnitudes before their logarithm: bins 60 dB below
+# count little, and the distance from a silent reference is finite.
 _LOG_FLOOR = 1e-3
 
 
 class Sound:
-    """Something heard, as samples and as frames: what is not given is computed when asked for.
+    """A sound as samples and as frames; either is computed from the other on demand.
 
     Args:
-        stft: the transform between the two.
+        stft: the transform.
         samples: real ``[..., N]``.
-        frames: complex ``[..., F, T]``, of ``length`` samples.
-        length: N, where there are no samples.
+        frames: complex ``[..., F, T]``.
+        length: N, needed if there are no samples.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Sound:
 
     @property
     def stems(self) -> int:
-        """Length of axis 1."""
+        """Number of stems, the length of axis 1."""
         samples, frames = self._given
         given = frames if samples is None else samples
         assert given is not None
@@ -69,17 +69,17 @@ class Sound:
             frames = self.stft(samples)
         return frames
 
-    def with_rest_of(self, mixture: Sound) -> Self:
-        """Return these stems, on axis 1, and what remains of the mixture ``[B, C, ...]``."""
+    def with_residual_of(self, mixture: Sound) -> Self:
+        """Return these stems, on axis 1, followed by the residual of a mixture ``[B, C, ...]``."""
         samples, frames = self._given
         if samples is not None:
-            samples = _with_rest(samples, mixture.samples)
+            samples = _with_residual(samples, mixture.samples)
         if frames is not None:
-            frames = _with_rest(frames, mixture.frames)
+            frames = _with_residual(frames, mixture.frames)
         return type(self)(self.stft, samples, frames, self._length)
 
     def within(self, band: Tensor | None) -> Sound:
-        """Return what there is of it in the band, weights ``[B, F]`` of the bins of all stems."""
+        """Return the sound with its bins weighted by ``band``, ``[B, F]``."""
         if band is None:
             return self
         length = self._length or self.samples.shape[-1]
@@ -87,12 +87,12 @@ class Sound:
 
 
 class _Error:
-    """By what estimates of stems miss their references, within the band; computed when asked for.
+    """Estimates minus references within the band, as frames and as samples, on demand.
 
     Args:
-        estimates: of the stems.
-        references: their own first, then perhaps the rest of the mixture.
-        band: ``[B, F]``, or None for all.
+        estimates: estimates of the stems.
+        references: references of the stems, optionally followed by the residual.
+        band: weights of the bins ``[B, F]``; None: all 1.
     """
 
     def __init__(self, estimates: Sound, references: Sound, band: Tensor | None) -> None:
@@ -122,37 +122,45 @@ def separation_loss(
     config: LossConfig,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Return the weighted sum of the terms, a scalar.
+    """Return the weighted sum of the loss terms, a scalar.
 
     Args:
-        estimates: of the stems, axes B, S, C first.
-        references: likewise; or one stem more: the rest of the mixture, which is compared with the
+        estimates: estimates of the stems; the first axes are B, S, C.
+        references: likewise, optionally followed by the residual, which is compared with the
             mixture minus all estimates.
-        mixture: axes B, C first; the sum of the references where these have the rest.
-        band: ``[B, F]``, 1 for the bins that the references know, 0 above; None where they know
-            all.
+        mixture: the first axes are B, C; the sum of the references if these include the residual.
+        band: weights of the bins ``[B, F]``: 1 within the band of the references, 0 above; None:
+            all 1.
         config: weights of the terms.
-        weights: of the references' stems, ``[S]``; all 1 where not given.
+        weights: weights of the references' stems ``[S]``; default: all 1.
     """
-    rest = references.stems == estimates.stems + 1
+    has_residual = references.stems == estimates.stems + 1
     error = _Error(estimates, references, band)
     loss = references.samples.new_zeros(())
     if config.magnitude or config.complex:
         level = _level(mixture.frames, config)
     if config.magnitude:
-        distances = _magnitude_distances(estimates, references, mixture if rest else None, band)
+        distances = _magnitude_distances(
+            estimates, references, mixture if has_residual else None, band
+        )
         loss = loss + config.magnitude * _mean(distances, level, weights)
     if config.complex:
-        distances = _distances(error.frames, 1, rest)
+        distances = _distances(error.frames, 1, has_residual)
         loss = loss + config.complex * _mean(distances, level, weights)
     if config.waveform:
-        distances, level = _distances(error.samples, 1, rest), _level(mixture.samples, config)
+        distances, level = (
+            _distances(error.samples, 1, has_residual),
+            _level(mixture.samples, config),
+        )
         loss = loss + config.waveform * _mean(distances, level, weights)
     if config.waveform_squared:
-        distances, level = _distances(error.samples, 2, rest), _power(mixture.samples, config)
+        distances, level = (
+            _distances(error.samples, 2, has_residual),
+            _power(mixture.samples, config),
+        )
         loss = loss + config.waveform_squared * _mean(distances, level, weights)
     if config.multi_resolution:
-        whole = estimates.with_rest_of(mixture) if rest else estimates
+        whole = estimates.with_residual_of(mixture) if has_residual else estimates
         distances = multi_resolution(
             whole.within(band).samples,
             references.within(band).samples,
@@ -166,18 +174,17 @@ def separation_loss(
 def multi_resolution(
     estimates: Tensor, references: Tensor, mixture: Tensor, resolutions: tuple[int, ...]
 ) -> Tensor:
-    """Return how far magnitudes lie apart under several windows, ``[B, S, 1]``.
+    """Return the multi-resolution STFT distance ``[B, S, 1]``.
 
-    The spectral convergence and the distance of log magnitudes of Yamamoto et al., "Parallel
-    WaveGAN" (ICASSP 2020), averaged over windows, with one change: what they divide by is the
-    mixture's, not the reference's, which may be silent. Both are relative to the mixture's level by
-    their nature, so ``LossConfig.relative`` changes nothing in them.
+    The sum of spectral convergence and log-magnitude distance of Yamamoto et al., "Parallel
+    WaveGAN" (ICASSP 2020), averaged over resolutions. Unlike there, they are relative to the
+    mixture, since the reference may be silent; ``LossConfig.relative`` does not affect them.
 
     Args:
         estimates: samples ``[B, S, C, N]``.
         references: likewise.
         mixture: samples ``[B, C, N]``.
-        resolutions: lengths of the windows in samples.
+        resolutions: window lengths in samples.
     """
     total = estimates.new_zeros(estimates.shape[:2])
     for n_fft in resolutions:
@@ -200,21 +207,21 @@ def band_weight(band: Tensor, stft: STFT, sample_rate: int) -> Tensor:
     return (frequencies <= band.unsqueeze(1)).float()
 
 
-def _with_rest(stems: Tensor, mixture: Tensor) -> Tensor:
-    return torch.cat([stems, _rest(stems, mixture)], 1)
+def _with_residual(stems: Tensor, mixture: Tensor) -> Tensor:
+    return torch.cat([stems, _residual(stems, mixture)], 1)
 
 
-def _rest(stems: Tensor, mixture: Tensor) -> Tensor:
+def _residual(stems: Tensor, mixture: Tensor) -> Tensor:
     return mixture.unsqueeze(1) - stems.sum(1, keepdim=True)
 
 
 def _magnitude_distances(
     estimates: Sound, references: Sound, mixture: Sound | None, band: Tensor | None
 ) -> Tensor:
-    """Return the mean distances of magnitudes ``[B, S]``; of the rest of the mixture too."""
+    """Return mean distances of magnitudes ``[B, S]``, with the residual's if there is a mixture."""
     found = [estimates.frames]
     if mixture is not None:
-        found.append(_rest(estimates.frames, mixture.frames))
+        found.append(_residual(estimates.frames, mixture.frames))
     wanted = references.frames.split([part.shape[1] for part in found], 1)
     distances = [
         _means(_weighted((magnitude(a) - magnitude(b)).abs(), band))
@@ -223,15 +230,15 @@ def _magnitude_distances(
     return torch.cat(distances, 1)
 
 
-def _distances(error: Tensor, power: int, rest: bool) -> Tensor:
-    """Return means ``[B, S]`` of absolute errors, or of their squares, of real or complex stems.
+def _distances(error: Tensor, power: int, has_residual: bool) -> Tensor:
+    """Return means ``[B, S]`` of absolute (``power`` 1) or squared errors of stems.
 
-    The error of the rest is the sum of the stems', but for its sign: of one stem, the same. So it
-    is where mixture and references are what ``separation_loss`` wants, and the sums agree.
+    The residual's error is minus the sum of the stems' errors, because references and residual sum
+    to the mixture; with one stem the two distances are equal.
     """
-    errors = [error, error.sum(1, keepdim=True)] if rest and error.shape[1] > 1 else [error]
+    errors = [error, error.sum(1, keepdim=True)] if has_residual and error.shape[1] > 1 else [error]
     distances = [_means(magnitude(each) if power == 1 else each.square()) for each in errors]
-    if rest and len(errors) == 1:
+    if has_residual and len(errors) == 1:
         distances.append(distances[0])
     return torch.cat(distances, 1)
 
@@ -245,23 +252,23 @@ def _of_frames(band: Tensor) -> Tensor:
 
 
 def _level(mixture: Tensor, config: LossConfig) -> Tensor | None:
-    """Return the mean magnitude of each item ``[B]``; None where distances are plain."""
+    """Return the mean magnitude of each item ``[B]``; None if distances are not relative."""
     if not config.relative:
         return None
     return magnitude(mixture).mean(tuple(range(1, mixture.ndim))) + _SILENCE
 
 
 def _power(mixture: Tensor, config: LossConfig) -> Tensor | None:
-    """Return the mean square of each item's samples ``[B]``; None likewise."""
+    """Return the mean square of each item's samples ``[B]``; None as in ``_level``."""
     return mixture.square().mean((1, 2)) + _SILENCE**2 if config.relative else None
 
 
 def _means(distance: Tensor) -> Tensor:
-    """Return the mean ``[B, S]`` of each stem's distances."""
+    """Return the mean of each stem's distances ``[B, S]``."""
     return distance.flatten(2).mean(2)
 
 
 def _mean(distances: Tensor, level: Tensor | None, weights: Tensor | None) -> Tensor:
-    """Return the mean of distances ``[B, S]``, each item's divided by its level ``[B]``."""
+    """Return the weighted mean of distances ``[B, S]``, relative to the levels ``[B]``."""
     each = (distances if weights is None else distances * weights).mean(1)
     return (each if level is None else each / level).mean()

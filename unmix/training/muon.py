@@ -1,8 +1,8 @@
-"""Muon: momentum, every matrix of it made orthogonal before it moves the weights.
+"""Muon, an optimizer that orthogonalizes the momentum of each weight matrix.
 
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with the scale and
-weight decay of Liu et al., "Muon is scalable for LLM training" (arXiv 2502.16982). torch has it
-from 2.9 on, for weights of two axes only: most of a U-Net's have four.
+weight decay of Liu et al., "Muon is scalable for LLM training" (arXiv 2502.16982). torch has Muon
+since 2.9, but only for weights with two axes; most weights of a U-Net have four.
 """
 
 from __future__ import annotations
@@ -16,30 +16,28 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-# Of the polynomial of Jordan et al., which brings singular values near 1 soonest.
+# Coefficients of the polynomial of Jordan et al., which brings singular values near 1 fastest.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
-# Root mean square of a step, in learning rates: about that of AdamW's, whose rates serve (Liu et
-# al.).
+# RMS of a step in learning rates, about that of AdamW, so that AdamW's rates fit (Liu et al.).
 _RMS = 0.2
 _EPSILON = 1e-8
 
 
 class Muon(Optimizer):
-    """Moves matrices by orthogonal steps, and all else as Adam does.
+    """Takes orthogonal steps for matrices, and Adam steps for all other weights.
 
-    Weights of more than two axes are a matrix of the first against all others: ``[out, in * ...]``
-    for a convolution, ``[in, out * ...]`` for a transposed one. Orthogonal steps turn every
-    direction of a matrix alike, where a gradient's few large ones hide the rest. They are as long
-    for a small gradient as for a large one; only the learning rate makes them shorter.
+    Weights with more than two axes are flattened to a matrix after the first axis:
+    ``[out, in * ...]`` for a convolution, ``[in, out * ...]`` for a transposed one. Orthogonal
+    steps move all directions of a matrix alike, while in a gradient a few large ones dominate.
+    Their length does not depend on the size of the gradient, only on the learning rate.
 
     Args:
-        parameters: of the model.
-        lr: learning rate: that of Adam's steps, and about five times the root mean square of the
-            others.
-        momentum: share of the momentum that stays; steps are Nesterov's.
-        betas: Adam's, for weights of one axis: biases and norms.
-        weight_decay: of matrices alone, apart from the gradient.
+        parameters: parameters of the model.
+        lr: learning rate of the Adam steps; orthogonal steps have an RMS of 0.2 times ``lr``.
+        momentum: decay of the Nesterov momentum, in [0, 1).
+        betas: Adam's coefficients, for weights with one axis: biases and norms.
+        weight_decay: decoupled weight decay of the matrices.
     """
 
     def __init__(
@@ -59,7 +57,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Do one step; return what ``closure``, which computes gradients, returns."""
+        """Do one step; return the result of ``closure``, if given, which computes the gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -81,7 +79,7 @@ class Muon(Optimizer):
             parameter.sub_(step.reshape(parameter.shape), alpha=rate * scale)
 
     def _momentum(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        """Return the matrix of momentum, the present gradient counted once more."""
+        """Update the Nesterov momentum; return it as a matrix."""
         gradient, state = _gradient(parameter), self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
@@ -102,10 +100,10 @@ class Muon(Optimizer):
 
 
 def orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
-    """Return what ``orthogonalise`` makes of matrices of any shapes.
+    """Return ``orthogonalise`` of matrices of any shapes.
 
-    Where there are several processes, each does a part of them and tells the others: they all have
-    the same matrices, since their gradients are averaged.
+    All processes have the same matrices, since gradients are averaged. Each process computes a
+    share of them and broadcasts it to the others.
     """
     joined = dist.is_available() and dist.is_initialized()
     rank, processes = (dist.get_rank(), dist.get_world_size()) if joined else (0, 1)
@@ -128,8 +126,8 @@ def orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
 def orthogonalise(matrices: Tensor) -> Tensor:
     """Return ``[N, R, C]`` with the same singular vectors and singular values near 1.
 
-    Five Newton-Schulz iterations at 16 bits, as Jordan et al.: values end between 0.65 and 1.25,
-    but for those that were below about 3e-3 of the Frobenius norm.
+    Five Newton-Schulz iterations in bfloat16, as in Jordan et al. Singular values end between 0.65
+    and 1.25, except those below about 3e-3 of the Frobenius norm.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     found = (matrices.mT if tall else matrices).float()
@@ -148,7 +146,7 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def _by_shape(matrices: Sequence[Tensor], indices: Iterable[int]) -> Iterable[list[int]]:
-    """Return lists of the indices of matrices that have the same shape."""
+    """Return the indices of the matrices, grouped by shape."""
     found: defaultdict[torch.Size, list[int]] = defaultdict(list)
     for index in indices:
         found[matrices[index].shape].append(index)
@@ -156,7 +154,7 @@ def _by_shape(matrices: Sequence[Tensor], indices: Iterable[int]) -> Iterable[li
 
 
 def _shared_out(matrices: Sequence[Tensor], processes: int) -> list[list[int]]:
-    """Return the indices of the matrices of each process: the dearest first, to who has least."""
+    """Return the indices of each process: the costliest matrix first, to the least loaded."""
     costs = [matrix.numel() * min(matrix.shape) for matrix in matrices]
     shares: list[list[int]] = [[] for _ in range(processes)]
     loads = [0] * processes

@@ -1,4 +1,4 @@
-"""Losses and gradients that are no numbers: told from others, reported, or left out."""
+"""Losses and gradients that are not finite: detection and reports."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .checkpoint import save_checkpoint
 
 
 def fault(loss: float, norm: float, scaled: bool) -> str | None:
-    """Return what is wrong with a step, in words; None where nothing is.
+    """Return which value of a step is not finite, as a text; None if all are.
 
     Args:
-        loss: of the step.
-        norm: of its gradient.
-        scaled: whether a loss scaler minds the gradient itself.
+        loss: loss of the step.
+        norm: norm of its gradient.
+        scaled: whether a loss scaler handles infinite gradients itself.
     """
     if not math.isfinite(loss):
         return f"the loss is {loss}"
@@ -27,7 +27,7 @@ def fault(loss: float, norm: float, scaled: bool) -> str | None:
     return None
 
 
-def report(
+def save_report(
     folder: Path,
     fault: str,
     step: int,
@@ -36,21 +36,21 @@ def report(
     *,
     unpaired: bool = False,
 ) -> str:
-    """Save the batches of a step as ``nonfinite.pt``, over what an earlier step left there.
+    """Save the batches of a step as ``nonfinite.pt``, replacing the report of an earlier step.
 
-    The file holds what ``torch.load`` reads without running code: the step, what is wrong, and of
-    every item its index, its references and its band.
+    The file can be loaded with ``torch.load(weights_only=True)``. It holds the step, the fault, and
+    the index, references and band of every item.
 
     Args:
-        folder: of the run.
-        fault: what is wrong.
-        step: which step would have been done.
-        batches: all of this process.
-        rank: of this process, which is in the name where it is not the first.
-        unpaired: whether unpaired recordings, which are not kept, may be the cause.
+        folder: folder of the run.
+        fault: what is wrong, from ``fault``.
+        step: the step that failed.
+        batches: all batches of the step in this process.
+        rank: rank of this process; if not 0, it is added to the file name.
+        unpaired: whether unpaired recordings, which are not saved, may be the cause.
 
     Returns:
-        A sentence that says what is wrong and which items it comes from.
+        A sentence that names the fault, its cause and the file.
     """
     path = folder / f"nonfinite{f'-{rank}' if rank else ''}.pt"
     damaged = [
@@ -74,14 +74,14 @@ def report(
         ],
     }
     if damaged:
-        cause = f"items {', '.join(map(str, damaged))} hold samples that are no numbers"
+        cause = f"items {', '.join(map(str, damaged))} hold samples that are not finite"
     elif unpaired:
-        cause = "all samples of pairs are numbers; look at the unpaired, or lower learning rates"
+        cause = "paired samples are finite; check the unpaired ones, or lower the learning rates"
     else:
-        cause = "all samples are numbers; lower learning_rate"
+        cause = "all samples are finite; lower train.learning_rate"
     try:
         save_checkpoint(path, state)
         kept = f"see {path}"
-    except UnmixError as error:  # a full disk hides nothing of what is wrong
+    except UnmixError as error:  # a full disk must not hide the fault
         kept = str(error)
     return f"{fault} at step {step}: {cause}; {kept}"

@@ -1,4 +1,4 @@
-"""What training makes small: the loss of a model's estimates of a batch of references."""
+"""The supervised training objective: the loss of a model's estimates of a batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data.rows import Rows
+from ..data.rows import RESIDUAL, Rows
 from ..errors import ConfigError
 from ..frontends import STFT
 from ..models import Model, SpectrogramModel
@@ -15,16 +15,14 @@ from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 from .config import LossConfig
 from .losses import Sound, band_weight, separation_loss
 
-# Samples of the windows under which the loss sees a model that has no frames of its own.
-_JUDGED_N_FFT = 2048
-#: What remains of a mixture, where it has no better name.
-REST = "rest"
+# Window length of the frames that the loss compares for models that work on samples.
+_LOSS_N_FFT = 2048
 
 
 class Estimator(nn.Module):
-    """The part of a model that training runs: frames to frames where it has them.
+    """The part of a model that is trained: frames to frames if it has them.
 
-    The transforms stay outside, at full precision, and so does the loss.
+    The STFT and the loss stay outside, at full precision.
     """
 
     def __init__(self, model: Model) -> None:
@@ -32,7 +30,7 @@ class Estimator(nn.Module):
         self.model = model
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Return estimates ``[B, S, C, F, T]`` of frames ``[B, C, F, T]``, or samples likewise."""
+        """Return estimates ``[B, S, C, F, T]`` of frames ``[B, C, F, T]``, or likewise samples."""
         if isinstance(self.model, SpectrogramModel):
             return self.model.estimate_frames(mixture)
         estimates: Tensor = self.model(mixture)
@@ -40,33 +38,33 @@ class Estimator(nn.Module):
 
 
 class Objective:
-    """Compares what a model makes of a mixture with the references that were mixed.
+    """Compares the estimates of a model with the references.
 
     Args:
-        model: whose estimates are judged.
-        config: weights of the terms.
-        device: where.
+        model: the model in training.
+        config: weights of the loss terms.
+        device: device of the tensors.
 
     Raises:
-        ConfigError: for a weight of a stem that the references have not.
+        ConfigError: ``stem_weights`` names a stem that the references do not have.
     """
 
     def __init__(self, model: Model, config: LossConfig, device: torch.device) -> None:
         self._model = model
         self._config = config
-        # A model of samples is judged on frames too, where the loss asks for them.
-        of_samples = STFT(_JUDGED_N_FFT, _JUDGED_N_FFT // 4)
-        self._stft = model.stft if isinstance(model, SpectrogramModel) else of_samples.to(device)
+        # The loss may compare frames of a model that works on samples.
+        stft = STFT(_LOSS_N_FFT, _LOSS_N_FFT // 4)
+        self._stft = model.stft if isinstance(model, SpectrogramModel) else stft.to(device)
         self._weights = _stem_weights(config, model.stems, device)
 
     def __call__(self, network: Any, references: Tensor, band: Tensor | None) -> Tensor:
         """Return the loss, a scalar.
 
         Args:
-            network: an ``Estimator`` of the model, as it may be wrapped.
-            references: ``[B, S, C, N]`` with the context that the model consumes; its stems first,
-                then the rest of the mixture where they are not all.
-            band: Hz up to which each item's references hold ``[B]``; None where they hold all.
+            network: the ``Estimator`` of the model, possibly wrapped.
+            references: ``[B, S, C, N]`` including the model's context: its stems, then the residual
+                of the mixture if there is one.
+            band: bandwidth of each item's references in Hz, ``[B]``; None: unlimited.
         """
         model, stft = self._model, self._stft
         inner = slice(model.context, references.shape[-1] - model.context)
@@ -83,22 +81,22 @@ class Objective:
         return separation_loss(estimates, Sound(stft, wanted), whole, weight, self._config, weights)
 
 
-def rest_of(stems: tuple[str, ...]) -> str:
-    """Return what to call the rest of a mixture that some stems are taken out of."""
+def residual_name(stems: tuple[str, ...]) -> str:
+    """Return the name of the residual of a mixture without ``stems``."""
     if stems == (VOCALS,):
         return ACCOMPANIMENT
     if set(stems) in ({ACCOMPANIMENT}, set(INSTRUMENTS)):
         return VOCALS
-    return REST
+    return RESIDUAL
 
 
 def _stem_weights(
     config: LossConfig, stems: tuple[str, ...], device: torch.device
 ) -> Tensor | None:
-    """Return the weights of the stems, then that of the rest if it counts; None if all are 1."""
+    """Return the weights of the stems, then that of the residual if it has a loss; None: all 1."""
     names = stems
     if config.accompaniment and len(Rows.of(stems).names) > len(stems):
-        names = (*stems, rest_of(stems))
+        names = (*stems, residual_name(stems))
     unknown = config.stem_weights.keys() - set(names)
     if unknown:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""From gradients to weights: the optimizer, the learning rate, and what keeps gradients small."""
+"""Optimizers, learning rate schedules and gradient clipping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .muon import Muon
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimisationConfig) -> Optimizer:
-    """Return the optimizer that a recipe asks for."""
+    """Return the optimizer of a recipe."""
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "muon":
         return Muon(parameters, rate, weight_decay=decay)
@@ -27,9 +27,9 @@ def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimisationConf
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
-    """Return the learning rate's factor after so many steps: a linear rise, then the schedule.
+    """Return the factor of the learning rate after ``step`` steps: warm-up, then the schedule.
 
-    What a plateau adds depends on scores, not on the step: see ``Schedule``.
+    The reductions of a plateau depend on scores, not on the step; see ``Schedule``.
     """
     schedule = config.schedule
     if step < config.warmup:
@@ -49,7 +49,7 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 
 class Schedule:
-    """Sets an optimizer's learning rate: a function of the step, and of the scores so far."""
+    """Sets an optimizer's learning rate, from the step and the scores so far."""
 
     def __init__(self, optimizer: Optimizer, config: TrainConfig) -> None:
         self._optimizer = optimizer
@@ -60,18 +60,18 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """Learning rate of the next step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     def to(self, step: int) -> None:
-        """Set the learning rate for the step after ``step`` others."""
+        """Set the learning rate of the step that follows ``step`` steps."""
         factor = learning_rate_factor(step, self._config)
         fallen = self._config.schedule.factor**self._falls
         for group in self._optimizer.param_groups:
             group["lr"] = self._config.learning_rate * factor * fallen
 
     def validated(self, step: int, better: bool) -> None:
-        """Take notice of a score after ``step`` steps; a plateau falls after too many in vain."""
+        """Take a validation into account; on a plateau, reduce the learning rate."""
         schedule = self._config.schedule
         if schedule.kind != "plateau":
             return
@@ -81,32 +81,32 @@ class Schedule:
             self.to(step)
 
     def state_dict(self) -> dict[str, int]:
-        """Return what ``load_state_dict`` takes."""
+        """Return the state for ``load_state_dict``."""
         return {"falls": self._falls, "waited": self._waited}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Become what ``state_dict`` returned; the learning rate is set by ``to``."""
+        """Restore the state; call ``to`` to set the learning rate."""
         self._falls, self._waited = state["falls"], state["waited"]
 
 
 def limit_gradients(fabric: Fabric, network: Any, optimizer: Any, clip_norm: float) -> Tensor:
-    """Shorten the gradient to ``clip_norm`` where that is above 0; return its norm before.
+    """Clip the norm of the gradient to ``clip_norm``, if above 0; return the norm before.
 
-    A loss scaler is undone first.
+    The scaling of losses is undone first.
     """
-    limit = clip_norm or math.inf  # every norm is below infinity: nothing is shortened
+    limit = clip_norm or math.inf
     norm = fabric.clip_gradients(network, optimizer, max_norm=limit, error_if_nonfinite=False)
     assert norm is not None
     return norm
 
 
 def scales_losses(fabric: Fabric) -> bool:
-    """Whether a loss scaler, as 16-bit floats need it, finds and leaves out infinite gradients."""
+    """Whether a loss scaler, used with float16, detects and skips infinite gradients."""
     return getattr(fabric.strategy.precision, "scaler", None) is not None
 
 
-def leave_out(fabric: Fabric, optimizer: Any) -> None:
-    """Forget gradients that are no numbers; a loss scaler learns of them."""
+def discard_gradients(fabric: Fabric, optimizer: Any) -> None:
+    """Discard gradients that are not finite; update the loss scaler, if any."""
     if scales_losses(fabric):
         scaler: torch.amp.GradScaler = fabric.strategy.precision.scaler  # type: ignore[attr-defined]
         scaler.update()

@@ -1,4 +1,4 @@
-"""Going on where a run stopped: with the recipe that its steps were done with, and no other."""
+"""Resuming a run from its last checkpoint, with the recipe it was started with."""
 
 from __future__ import annotations
 
@@ -18,73 +18,75 @@ from .run import Run
 from .setup import Trainee
 
 
-def take_up(run: Run, trainee: Trainee) -> None:
-    """Go on where the last run stopped, if that is wanted; else refuse to write over it.
+def resume(run: Run, trainee: Trainee) -> None:
+    """Restore the last checkpoint if ``run.resume`` is set; otherwise refuse to overwrite one.
 
     Raises:
-        UnmixError: for a checkpoint that cannot be gone on from, or is of another recipe; or where
-            the folder of the run cannot be one.
+        UnmixError: the checkpoint cannot be read, belongs to another recipe, or exists already; or
+            the folder of the run is a file.
     """
     if run.resume:
-        _resume(run, trainee)
+        _restore(run, trainee)
     elif run.last.exists():
-        raise UnmixError(f"{run.last} exists: add --resume to go on, or name another --out")
+        raise UnmixError(
+            f"{run.last} exists already: add --resume to continue, or choose another --out"
+        )
     for folder in (run.out, *run.out.parents):
         if folder.exists() and not folder.is_dir():
-            raise UnmixError(f"{run.out} cannot be the folder of a run: {folder} is a file")
+            raise UnmixError(f"{run.out}: the folder cannot be created, because {folder} is a file")
 
 
-def _resume(run: Run, trainee: Trainee) -> None:
+def _restore(run: Run, trainee: Trainee) -> None:
     held = load_checkpoint(run.last)
     try:
-        unlike = _unlike(run, held)
-        if unlike:
+        differences = _differences(run, held)
+        if differences:
             raise UnmixError(
-                f"{run.last} is of another recipe: {', '.join(unlike)} "
-                f"differ{'s' if len(unlike) == 1 else ''}; go on with its own, or name another "
-                f"--out, where a model of the same settings may start with --init {run.last}"
+                f"{run.last} was trained with another recipe: {', '.join(differences)} "
+                f"differ{'s' if len(differences) == 1 else ''}; resume with that recipe, or start "
+                f"a new run with another --out and --init {run.last}"
             )
         trainee.state.load(held)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UnmixError(
-            f"{run.last} is of another recipe or version ({held.get('version')}), no use to go "
-            f"on from: {str(error).splitlines()[0]} A new run may start from its weights, "
-            f"with --init {run.last}"
+            f"{run.last} cannot be resumed: it is from another recipe or version "
+            f"({held.get('version')}): {str(error).splitlines()[0]} To start a new run from its "
+            f"weights, use --init {run.last}"
         ) from None
     rank = trainee.fabric.global_rank
-    if rank:  # a checkpoint holds the random numbers of the first process alone
+    if rank:  # a checkpoint holds the random state of the main process alone
         torch.manual_seed(seed_from(run.train.seed, trainee.state.step, rank))
 
 
-def _unlike(run: Run, held: Mapping[str, Any]) -> list[str]:
-    """Return the keys with which the steps that a checkpoint holds would have been others.
+def _differences(run: Run, held: Mapping[str, Any]) -> list[str]:
+    """Return the recipe keys that differ and that the steps of the checkpoint depend on.
 
-    Both recipes are compared as they are validated: keys that are given their default value, or
-    that have come since with one, differ from nothing.
+    Validated recipes are compared: a key set to its default equals a missing key, also one that a
+    later version has added.
     """
-    where = f"{run.last}, its recipe"
+    where = f"{run.last}: recipe"
     earlier = validate(Recipe, held["recipe"], where)
     if earlier.architecture != run.recipe.architecture:
         return ["architecture"]
     before, now = training_of(earlier, where), run.train
-    free = _free(before, now, held)
+    free = _changeable(before, now, held)
     train = [key for key in _differing(_plain(before), _plain(now)) if key not in free]
     if "steps" in train:
         done = held["step"]
-        why = f"fewer than the {done} done" if now.steps < done else "they decide past rates"
+        why = f"fewer than the {done} done" if now.steps < done else "learning rates depend on it"
         train[train.index("steps")] = f"steps ({why})"
     model = _differing(_model_settings(earlier, where), _model_settings(run.recipe, where))
     return [f"model.{key}" for key in model] + [f"train.{key}" for key in train]
 
 
-def _free(before: TrainConfig, now: TrainConfig, held: Mapping[str, Any]) -> set[str]:
-    """Return the keys of [train] that may differ: no step that is done follows from them."""
+def _changeable(before: TrainConfig, now: TrainConfig, held: Mapping[str, Any]) -> set[str]:
+    """Return the keys of [train] that may change, because no step so far depends on them."""
     free = {"checkpoint_minutes", "patience", "grow"}
-    if now.schedule.kind != "plateau":  # which falls by scores
+    if now.schedule.kind != "plateau":  # which depends on scores
         free |= {"validate_every", "validation"}
-    if now.skips >= before.skips:  # whatever was left out would have been left out
+    if now.skips >= before.skips:  # every skipped step would still be skipped
         free.add("skips")
-    # The end of a run is scored whenever it comes: there a longer run would have gone on unscored.
+    # The last step is always validated; in a longer run that step would not have been.
     validated, _ = held["validated"]
     scored_apart = now.needs_scores and validated % before.validate_every
     rates = (
@@ -106,7 +108,7 @@ def _model_settings(recipe: Recipe, where: str) -> dict[str, Any]:
 
 
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any], table: str = "") -> list[str]:
-    """Return the keys whose values differ, those of tables within with dots."""
+    """Return the keys with different values; nested keys are joined by dots."""
     found: list[str] = []
     for key in dict.fromkeys([*first, *second]):
         one, other = first.get(key), second.get(key)

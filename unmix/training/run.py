@@ -1,4 +1,4 @@
-"""A run: a recipe, where it reads and writes, and on what it computes; and who is told of it."""
+"""A training run: its recipe, folders and device, and the callbacks it takes."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from .config import Recipe, TrainConfig
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run reads and writes, and on what it computes.
+    """What to train, from which data, on which device, into which folder.
 
     Raises:
-        ConfigError: where it is to go on, and to start from other weights.
+        ConfigError: ``resume`` and ``init`` are both set.
     """
 
     recipe: Recipe
     train: TrainConfig
+    """The table [train] of the recipe, with any overrides."""
     data: Path
-    """Folder that the recipe's paths are relative to."""
+    """Data folder; paths in the recipe are relative to it."""
     out: Path
     """Folder for checkpoints and logs."""
     workers: int = 2
+    """Processes that load data; 0 loads in the process that trains."""
     device: str = "auto"
     resume: bool = False
+    """Whether to continue from the last checkpoint in ``out``."""
     init: str | None = None
-    """Model whose weights to start from, by name or path; random ones where not given."""
+    """Model whose weights to start from, by name or path; default: random weights."""
 
     def __post_init__(self) -> None:
         if self.resume and self.init:
             raise ConfigError(
-                f"a run that goes on has weights of its own: either --resume, or --init {self.init}"
+                f"a resumed run keeps its own weights: give either --resume or --init {self.init}"
             )
 
     @property
@@ -49,20 +52,20 @@ class Run:
 
 
 class Listener(Protocol):
-    """Whom the loop tells what happens; the command line draws a progress bar with it."""
+    """Callbacks of the training loop, for progress bars and logs."""
 
     def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
-        """Step ``step`` is done, at that learning rate; the loss of one left out is no number."""
+        """Called after each step; ``loss`` is NaN if the step was skipped."""
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
-        """The averaged weights have been scored, in dB by stem."""
+        """Called after each validation of the averaged weights, with the SDR in dB by stem."""
 
     def saved(self, path: Path) -> None:
-        """A checkpoint was written."""
+        """Called when a checkpoint has been written."""
 
 
 class Validator(Protocol):
     """Scores a model on whole tracks."""
 
     def __call__(self, model: Model) -> dict[str, float]:
-        """Return scores in dB by stem."""
+        """Return the SDR in dB by stem."""

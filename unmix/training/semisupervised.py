@@ -1,9 +1,9 @@
 """The losses of Stoller et al., "Adversarial Semi-Supervised Audio Source Separation".
 
-Three things are known of a good separator (ICASSP 2018): where stems are known, its estimates are
-near them; where not, its estimates sum to the mixture, and each looks like recordings of its stem.
-The last is what critics judge: see Gulrajani et al., "Improved Training of Wasserstein GANs"
-(NeurIPS 2017), but with a penalty on gradients above 1 alone.
+A good separator (ICASSP 2018) estimates stems that are near the references, if there are any;
+otherwise its estimates sum to the mixture, and each resembles recordings of its stem. Critics judge
+the latter, as in Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017), except
+that only gradient norms above 1 are penalised.
 
 Log magnitudes are ``log(1 + magnitude)``.
 """
@@ -15,18 +15,18 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-#: Judgements ``[B, 1]`` of log magnitudes ``[B, 1, F, T]``: more is more real.
+#: Returns judgements ``[B, 1]`` of log magnitudes ``[B, 1, F, T]``; higher is more real.
 Judge = Callable[[Tensor], Tensor]
 
 
 def supervised_loss(estimates: Tensor, references: Tensor, band: Tensor | None = None) -> Tensor:
-    """Return the mean squared error of every stem, summed over stems: a scalar.
+    """Return the mean squared error of each stem, summed over stems: a scalar.
 
     Args:
         estimates: log magnitudes ``[B, S, C, F, T]``.
         references: likewise.
-        band: ``[B, F]``, 1 for the bins that the references know, 0 above; None where they know
-            all.
+        band: weights of the bins ``[B, F]``: 1 within the band of the references, 0 above; None:
+            all 1.
     """
     error = estimates - references
     if band is not None:
@@ -35,13 +35,13 @@ def supervised_loss(estimates: Tensor, references: Tensor, band: Tensor | None =
 
 
 def gradient_penalty(critic: Judge, real: Tensor, fake: Tensor, shares: Tensor) -> Tensor:
-    """Return by how much a critic is steeper than 1, squared, on the way from fake to real.
+    """Return the squared excess over 1 of a critic's gradient norm, between fake and real.
 
     Args:
-        critic: whose gradient with respect to what it judges is looked at.
+        critic: the critic, which is differentiated with respect to its input.
         real: log magnitudes ``[B, 1, F, T]``.
         fake: likewise.
-        shares: of the real one in what is judged, ``[B, 1, 1, 1]`` in [0, 1].
+        shares: share of the real input in their interpolation, ``[B, 1, 1, 1]`` in [0, 1].
     """
     between = (shares * real + (1 - shares) * fake).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
@@ -53,14 +53,14 @@ def gradient_penalty(critic: Judge, real: Tensor, fake: Tensor, shares: Tensor) 
 def critic_loss(
     critic: Judge, real: Tensor, fake: Tensor, shares: Tensor, penalty: float
 ) -> Tensor:
-    """Return what a critic makes small: fakes judged above real ones, and steepness above 1.
+    """Return the loss of a critic: fake minus real judgements, plus the gradient penalty.
 
     Args:
-        critic: of one stem.
+        critic: critic of one stem.
         real: log magnitudes of recordings of the stem, ``[B, 1, F, T]``.
-        fake: of estimates; no gradient goes back to them.
+        fake: log magnitudes of estimates, which get no gradient.
         shares: as in ``gradient_penalty``.
-        penalty: weight of it.
+        penalty: weight of the gradient penalty.
     """
     fake = fake.detach()
     distance = critic(real).mean() - critic(fake).mean()
@@ -68,10 +68,10 @@ def critic_loss(
 
 
 def adversarial_loss(critics: Sequence[Judge], fakes: Sequence[Tensor]) -> Tensor:
-    """Return how unreal the critics find estimates: minus the mean judgement, summed over stems.
+    """Return minus the critics' mean judgement of estimates, summed over stems.
 
     Args:
-        critics: one for each stem.
+        critics: one critic per stem.
         fakes: log magnitudes ``[B, 1, F, T]`` of each stem's estimates.
     """
     judgements = [critic(fake).mean() for critic, fake in zip(critics, fakes, strict=True)]
@@ -82,7 +82,7 @@ def consistency_loss(estimates: Tensor, mixture: Tensor) -> Tensor:
     """Return the mean squared error of the sum of the estimates' magnitudes.
 
     Args:
-        estimates: log magnitudes ``[B, S, C, F, T]`` of all that is in the mixture.
-        mixture: magnitudes ``[B, C, F, T]``, not their logarithms.
+        estimates: log magnitudes ``[B, S, C, F, T]`` of all stems.
+        mixture: magnitudes ``[B, C, F, T]``, not logarithmic.
     """
     return (mixture - torch.expm1(estimates).sum(1)).square().mean()

@@ -1,4 +1,4 @@
-"""What a run needs before its first step: model, optimizer, objective, and their state."""
+"""Setup of a run before its first step: model, optimizer, objective and their state."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .augment import augment, band_after
 from .average import MovingAverage
 from .batches import Batch, seed_from
 from .config import TrainConfig
-from .distributed import leads, with_joint_norms
+from .distributed import is_main_process, with_synced_norms
 from .growing import grow
 from .nonfinite import fault
-from .objective import Estimator, Objective, rest_of
+from .objective import Estimator, Objective, residual_name
 from .optimisation import Schedule, build_optimizer, limit_gradients, scales_losses
 from .run import Run
 from .state import State
@@ -31,25 +31,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trainee:
-    """A model in training: what changes, and what changes it."""
+    """A model in training, with its state, optimizer and objective."""
 
     fabric: Fabric
     config: TrainConfig
     state: State
     network: Any
-    """The part of the model that is trained, as fabric wraps it."""
+    """The trained part of the model, wrapped by fabric."""
     optimizer: Any
-    """As fabric wraps it."""
+    """Wrapped by fabric."""
     objective: Objective | Adversary
 
     def gradients(self, batches: list[Batch]) -> tuple[float, str | None]:
-        """Compute the gradient of the mean loss over batches; return that loss, and in words what
-        is wrong with either, or with the critics. All processes together have one of each.
+        """Compute the gradient of the mean loss over batches.
+
+        Returns:
+            The mean loss over all processes; and what is not finite (that loss, its gradient, or
+            those of the critics) as a text, None if all is well.
         """
         total = torch.zeros((), device=self.fabric.device)
         wrong = None
         if isinstance(self.objective, Adversary):
-            self.state.whole = False  # until the separator has done its step too
+            self.state.whole = False  # until the separator has made its step too
             wrong = self.objective.train_critics(self.network, self.state.step)
         self.optimizer.zero_grad()
         for count, batch in enumerate(batches, 1):
@@ -68,13 +71,13 @@ class Trainee:
         return self.objective(self.network, batch.references, batch.band)
 
     def _augmented(self, batch: Batch) -> Batch:
-        """Return a batch changed by chance, which follows from its items alone.
+        """Return the batch with random augmentations, which depend on its items alone.
 
-        A generator on the CPU makes the same of them on every device.
+        The generator is on the CPU, so that every device gets the same augmentations.
         """
         model, config = self.state.model, self.config
         generator = torch.Generator().manual_seed(seed_from(config.seed, batch.items[0]))
-        names = (*model.stems, rest_of(model.stems))[: batch.references.shape[1]]
+        names = (*model.stems, residual_name(model.stems))[: batch.references.shape[1]]
         return replace(
             batch,
             references=augment(
@@ -84,16 +87,20 @@ class Trainee:
         )
 
 
-def prepare(run: Run, fabric: Fabric) -> Trainee:
-    """Return a model before its first step, with everything around it."""
+def set_up(run: Run, fabric: Fabric) -> Trainee:
+    """Return a model with all that its training needs, before its first step.
+
+    Raises:
+        UnmixError: the recipe is not valid, or the weights of ``run.init`` do not fit it.
+    """
     config = run.train
     fabric.seed_everything(config.seed, verbose=False)
     model = build(run.recipe.architecture, run.recipe.model, "the recipe's table [model]")
     if run.init:
         _start_from(run.init, model, growing=config.grow)
-    elif not run.resume and leads():
+    elif not run.resume and is_main_process():
         _warn_of_random(config)
-    with_joint_norms(model, fabric)
+    with_synced_norms(model, fabric)
     model.to(memory_format=torch.channels_last).to(fabric.device)
     model.train()
     optimizer = build_optimizer(model.parameters(), config)
@@ -116,21 +123,25 @@ def prepare(run: Run, fabric: Fabric) -> Trainee:
         fabric.strategy.precision,
         further,
     )
-    if fabric.global_rank:  # each process drops features of its own
+    if fabric.global_rank:  # each process has its own dropout
         torch.manual_seed(seed_from(config.seed, 0, fabric.global_rank))
     return Trainee(fabric, config, state, network, wrapped, objective)
 
 
 def _warn_of_random(config: TrainConfig) -> None:
-    """Say so where random weights are not what a recipe goes on from."""
+    """Warn if a recipe that extends trained weights starts from random ones."""
     if config.grow:
-        _log.warning("the recipe grows a smaller network's weights, and --init names none: random")
+        _log.warning(
+            "the recipe grows a smaller network, but without --init it starts from random weights"
+        )
     if config.start_share:
-        _log.warning("start_share keeps some of the first weights, and --init names none: random")
+        _log.warning(
+            "start_share keeps a share of the initial weights, which are random without --init"
+        )
 
 
 def _start_from(init: str, model: Model, *, growing: bool) -> None:
-    """Start a model from another's weights, one built alike or, growing, a smaller one."""
+    """Load the weights of a model with the same architecture or, if ``growing``, a smaller one."""
     source = load_model(init)
     try:
         if growing:
@@ -138,13 +149,9 @@ def _start_from(init: str, model: Model, *, growing: bool) -> None:
         else:
             model.load_state_dict(source.state_dict(), strict=True)
     except (RuntimeError, ModelError) as error:
-        like = (
-            "like the recipe's, or narrower, or with fewer TFC-TDF layers"
-            if growing
-            else "like the recipe's"
-        )
+        smaller = " or narrower, or with fewer TFC-TDF layers" if growing else ""
         reason = str(error).splitlines()[-1].strip()
         raise UnmixError(
-            f"{init}: its weights do not fit the recipe: {reason.removesuffix('.')}; name a model "
-            f"that is built {like}, with --init"
+            f"{init}: the weights do not fit the recipe: {reason.removesuffix('.')}; give --init a "
+            f"model with the same settings{smaller}"
         ) from None

@@ -1,4 +1,4 @@
-"""The state of a training run: all that changes from step to step."""
+"""The state of a training run: everything that changes from step to step."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .._version import __version__
 from ..models import Model
 from .average import MovingAverage
 from .config import Recipe, TrainConfig
-from .interrupts import uninterrupted
+from .interrupts import defer_signals
 from .optimisation import Schedule
 
 
 class State:
-    """Model, average, optimizer, schedule and random numbers: what a checkpoint holds.
+    """The content of a checkpoint: model, average, optimizer, schedule and random state.
 
     Args:
-        model: as it is built, not as it is wrapped.
-        average: of its weights.
-        optimizer: of its weights.
-        schedule: of the optimizer's learning rate.
-        precision: what scales losses, where 16-bit floats need that.
-        further: parts by name, with a ``state_dict`` each: critics, say.
+        model: the model, not wrapped by fabric.
+        average: moving average of its weights.
+        optimizer: optimizer of its weights.
+        schedule: learning rate schedule of the optimizer.
+        precision: precision plugin, which holds the loss scaler if there is one.
+        further: other parts by name that have a ``state_dict``, such as critics.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class State:
         self.model = model
         self.average = average
         self.step = 0
-        #: Steps left out because their loss or gradient was no number: in all, and the last ones.
+        #: Steps skipped because their loss or gradient was not finite: in total, and in a row.
         self.skipped = self.skipped_in_a_row = 0
-        #: The last step after which the model was scored.
+        #: The last step after which the model was validated.
         self.validated = 0
-        #: How long the steps have taken so far, all runs together, with reading and validation.
+        #: Duration so far, including earlier runs, loading and validation.
         self.seconds = 0.0
-        #: Whether every part has done the same number of steps.
+        #: Whether all parts have done the same number of steps; only then may they be saved.
         self.whole = True
         self._schedule = schedule
         self._parts = {
@@ -60,25 +60,25 @@ class State:
             **(further or {}),
         }
         self._best = -math.inf
-        self._in_vain = 0
+        self._without_gain = 0
         self._random = _random_state()
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """Learning rate of the next step."""
         return self._schedule.learning_rate
 
     def finished(self, config: TrainConfig) -> bool:
-        """Whether all steps are done, or too many validations have brought nothing better."""
-        return self.step >= config.steps or 0 < config.patience <= self._in_vain
+        """Whether all steps are done, or ``patience`` validations brought no better score."""
+        return self.step >= config.steps or 0 < config.patience <= self._without_gain
 
     @contextlib.contextmanager
     def advancing(self) -> Iterator[None]:
-        """Do one step: the optimizer's within this context, all that follows from it after it.
+        """Do one step: run the optimizer's step inside this context; the rest follows at its end.
 
-        Signals wait; whatever else ends it leaves a state that is not whole, and must not be saved.
+        Signals are deferred. Any other exception leaves a state that is not whole.
         """
-        with uninterrupted():
+        with defer_signals():
             self.whole = False
             yield
             self.average.update(self.model)
@@ -87,10 +87,10 @@ class State:
 
     @contextlib.contextmanager
     def attempting(self) -> Iterator[list[Tensor]]:
-        """Try a step: where something breaks it off, the model gets its buffers back.
+        """Try a step; if it is interrupted, restore the buffers of the model.
 
-        These, the running statistics of its norms, are all that changes before the optimizer's
-        step; random numbers that were drawn are not in what is saved. Lends the buffers' copies.
+        Buffers, the running statistics of norms, are all that changes before the optimizer's step;
+        the random state is saved as it was before. Yields copies of the buffers.
         """
         buffers = [buffer.clone() for buffer in self.model.buffers()]
         step = self.step
@@ -98,12 +98,12 @@ class State:
             yield buffers
         except BaseException:
             if self.step == step:
-                self._put_back(buffers)
+                self._restore_buffers(buffers)
             raise
 
     def skip(self, buffers: list[Tensor]) -> None:
-        """Count a step whose batch is left out, and give the model its buffers back."""
-        self._put_back(buffers)
+        """Count a skipped step, and restore the buffers of the model."""
+        self._restore_buffers(buffers)
         self.whole = False
         self.skipped += 1
         self.skipped_in_a_row += 1
@@ -111,7 +111,7 @@ class State:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[Model]:
-        """Lend the model with the weights that would be released, ready to separate."""
+        """Yield the model with the weights to release, in evaluation mode."""
         own = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.whole = False
         try:
@@ -128,20 +128,20 @@ class State:
         return score > self._best
 
     def judge(self, score: float) -> None:
-        """Remember that the model was scored."""
+        """Record a validation score."""
         better = self.improves(score)
         self._best = max(score, self._best)
-        self._in_vain = 0 if better else self._in_vain + 1
+        self._without_gain = 0 if better else self._without_gain + 1
         self._schedule.validated(self.step, better)
         self.validated = self.step
 
     def dump(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what ``load`` takes, and the recipe, from which the model can be built again."""
+        """Return the content of a checkpoint: what ``load`` takes, and the recipe."""
         return {name: part.state_dict() for name, part in self._parts.items()} | {
             **self.average.dump(),
             "step": self.step,
             "skipped": [self.skipped, self.skipped_in_a_row],
-            "validated": [self.validated, self._in_vain],
+            "validated": [self.validated, self._without_gain],
             "best": self._best,
             "seconds": self.seconds,
             "random": self._random,
@@ -150,21 +150,21 @@ class State:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Become what ``dump`` returned."""
+        """Restore what ``dump`` returned."""
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
         self.average.load(state)
         self.step, self._best, self._random = state["step"], state["best"], state["random"]
         self.skipped, self.skipped_in_a_row = state["skipped"]
-        self.validated, self._in_vain = state["validated"]
-        self.seconds = state.get("seconds", 0.0)  # older checkpoints do not tell
+        self.validated, self._without_gain = state["validated"]
+        self.seconds = state.get("seconds", 0.0)  # missing in older checkpoints
         self._schedule.to(self.step)
         torch.set_rng_state(self._random[0])
-        # There may be fewer devices than there were.
+        # There may be fewer devices than before.
         for device, generator in zip(range(_devices()), self._random[1:], strict=False):
             torch.cuda.set_rng_state(generator, device)
 
-    def _put_back(self, buffers: list[Tensor]) -> None:
+    def _restore_buffers(self, buffers: list[Tensor]) -> None:
         whole, self.whole = self.whole, False
         for buffer, kept in zip(self.model.buffers(), buffers, strict=True):
             buffer.copy_(kept)
@@ -178,7 +178,7 @@ class State:
 
 
 def _random_state() -> list[Tensor]:
-    """Return the states of torch's generators: the CPU's, then every CUDA device's."""
+    """Return the states of torch's generators: that of the CPU, then one per CUDA device."""
     return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if _cuda() else [])]
 
 

@@ -1,6 +1,6 @@
-"""A run in TensorBoard: curves, and what the model makes of an excerpt, to look at and to hear.
+"""TensorBoard logs of a run: curves, and spectrograms and audio of a separated excerpt.
 
-Needs the package ``tensorboard``, which comes with ``unmix[train]`` and is imported when used.
+Needs the package ``tensorboard`` from ``unmix[train]``, which is imported on use.
 """
 
 from __future__ import annotations
@@ -15,45 +15,43 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..errors import UnmixError
+from ..errors import UnmixError, missing_extra
 from ..frontends import STFT
 from ..models import Model
 from ..separation.separator import RecordingSeparator
-from .validation import Example, TrackValidator
+from .validation import TrackValidator, ValidationExample
 
 # Steps between two points of a curve.
 _EVERY = 10
-# Shown: from the loudest value down to this many dB below.
+# Range of the spectrograms in dB, down from the loudest value.
 _RANGE = 80.0
 _N_FFT = 2048
 
 
 class TensorBoardLog:
-    """A listener that draws curves, and a validator that keeps an excerpt to show.
+    """A listener that logs curves, and a validator that also separates an excerpt to show.
 
     Args:
-        folder: of the events.
-        validator: what scores the model; there are no pictures without its tracks.
+        folder: folder for the event files.
+        validator: scores the model; without it only curves are logged.
 
     Raises:
-        UnmixError: where TensorBoard is not installed.
+        UnmixError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, validator: TrackValidator | None = None) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UnmixError(
-                f"TensorBoard's package is missing ({error}): pip install 'unmix[train]'"
-            ) from None
+        except ImportError:
+            raise UnmixError(missing_extra("tensorboard")) from None
         self._make: Any = SummaryWriter
         self._folder = folder
         self._validator = validator
         self._writer: Any = None
-        self._shown: tuple[Model, Example, dict[str, NDArray[np.float32]]] | None = None
+        self._shown: tuple[Model, ValidationExample, dict[str, NDArray[np.float32]]] | None = None
 
     def __call__(self, model: Model) -> dict[str, float]:
-        """Return the scores that the validator gives, and separate an excerpt to show."""
+        """Return the scores of the validator, and separate an excerpt to show."""
         assert self._validator is not None
         scores = self._validator(model)
         example = self._validator.example(model)
@@ -65,7 +63,7 @@ class TensorBoardLog:
         return scores
 
     def step(self, step: int, loss: float, learning_rate: float, items_per_second: float) -> None:
-        """Add points to the curves, every tenth step."""
+        """Log the loss, learning rate and speed every tenth step."""
         if step % _EVERY == 0 and math.isfinite(loss):
             writer = self._from(step)
             writer.add_scalar("loss", loss, step)
@@ -73,7 +71,7 @@ class TensorBoardLog:
             writer.add_scalar("items_per_second", items_per_second, step)
 
     def validated(self, step: int, scores: dict[str, float]) -> None:
-        """Add scores; show and play the excerpt."""
+        """Log the scores, and the spectrograms and audio of the excerpt."""
         writer = self._from(step)
         for stem, value in scores.items():
             writer.add_scalar(f"SDR/{stem}", value, step)
@@ -86,36 +84,38 @@ class TensorBoardLog:
         for name, samples in sounds.items():
             writer.add_audio(name, torch.from_numpy(samples.mean(0, keepdims=True)), step, rate)
         for stem, reference in example.references.items():
-            figure = spectrograms(example.mixture, estimates[stem], reference)
+            figure = spectrogram_figure(example.mixture, estimates[stem], reference)
             writer.add_figure(f"spectrograms/{stem}", figure, step)
 
     def saved(self, path: Path) -> None:
-        """Write out what is buffered: a run that goes on from here has it."""
+        """Flush the log, so that a run resumed from this checkpoint has it."""
         if self._writer is not None:
             self._writer.flush()
 
     def close(self) -> None:
-        """Write everything out."""
+        """Flush and close the log."""
         if self._writer is not None:
             self._writer.close()
 
     def _from(self, step: int) -> Any:
-        """Return the writer, which hides what an earlier run told of this step and later ones."""
+        """Return the writer, which hides an earlier run's entries from this step on."""
         if self._writer is None:
             try:
                 self._writer = self._make(str(self._folder), purge_step=step)
             except OSError as error:
-                raise UnmixError(f"{self._folder}: cannot write curves ({error})") from None
+                raise UnmixError(
+                    f"{self._folder}: cannot write the TensorBoard log ({error})"
+                ) from None
         return self._writer
 
 
-def spectrograms(
+def spectrogram_figure(
     mixture: NDArray[np.float32], estimate: NDArray[np.float32], reference: NDArray[np.float32]
 ) -> Figure:
-    """Return a picture of the mixture, the mask, the estimate and the reference, ``[C, N]`` each.
+    """Return spectrograms of mixture, mask, estimate and reference, samples ``[C, N]`` each.
 
-    The mask is what the estimate's magnitudes are of the mixture's, from black to white: every
-    model has one so, whether it works with masks or not.
+    The mask is the ratio of the estimate's and the mixture's magnitudes, from 0 (black) to 1
+    (white), also for models that do not use masks.
     """
     stft = STFT(_N_FFT, _N_FFT // 4)
     whole, found, wanted = (

@@ -1,4 +1,4 @@
-"""Scores of a model in training, on whole tracks, through the same separation that users get."""
+"""Validation of a model in training on whole tracks, separated as users separate them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..models import Model
 from ..separation.separator import RecordingSeparator
 from ..stems import ACCOMPANIMENT, VOCALS
 
-# Seconds of the excerpt that is shown and played.
+# Seconds of the excerpt for TensorBoard.
 _SHOWN = 8.0
 
 _Made = TypeVar("_Made")
@@ -28,24 +28,24 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Example:
-    """A recording with what was mixed, at a model's rate."""
+class ValidationExample:
+    """A mixture and its references, at the sample rate of a model."""
 
     mixture: Samples
     """``[C, N]``."""
     references: dict[str, Samples]
-    """The stems that are known, by name, ``[C, N]`` each."""
+    """The known stems by name, ``[C, N]`` each."""
 
 
 class TrackValidator:
-    """Separates every track of some folders and returns the mean whole-track SDR of each stem.
+    """Separates all tracks of some folders and returns the mean whole-track SDR of each stem.
 
     Args:
-        folders: of tracks with a file per stem.
-        stems: names of files that are stems beside the usual ones: the model's.
+        folders: folders of tracks with a file per stem.
+        stems: names of files that are stems, besides the usual ones; those of the model.
 
     Raises:
-        UnmixError: where there is none, a file cannot be opened, or a mixture cannot be made.
+        UnmixError: there is no track, a file cannot be opened, or a track has no mixture.
     """
 
     def __init__(self, folders: Sequence[Path], stems: Sequence[str] = ()) -> None:
@@ -55,9 +55,12 @@ class TrackValidator:
             _summed(track)
 
     def __call__(self, model: Model) -> dict[str, float]:
-        """Return the mean over tracks of the SDR in dB, by stem; silent references are left out.
+        """Return the mean SDR over tracks in dB by stem, without silent references.
 
-        So are tracks that turn out not to decode: each is named once.
+        Tracks that do not decode are skipped with a warning.
+
+        Raises:
+            UnmixError: no track can be decoded, or all references are silent.
         """
         separator = RecordingSeparator(
             model, device=str(next(model.parameters()).device), quality="fast"
@@ -67,40 +70,38 @@ class TrackValidator:
             for stem, value in of_track.items():
                 scores.setdefault(stem, []).append(value)
         if not scores:
-            raise UnmixError(
-                f"no track for validation has sound in one of {', '.join(separator.stems)}"
-            )
+            raise UnmixError(f"all validation tracks are silent in {', '.join(separator.stems)}")
         return {stem: float(np.mean(values)) for stem, values in scores.items()}
 
-    def example(self, model: Model) -> Example:
-        """Return the excerpt of the first track where the model's first stem is loudest."""
+    def example(self, model: Model) -> ValidationExample:
+        """Return the excerpt of the first track in which the model's first stem is loudest."""
         whole = next(self._of_each(lambda track: _read(track, model, model.stems)))
         stem = next(iter(whole.references.values()), whole.mixture)
         span = min(round(_SHOWN * model.sample_rate), stem.shape[1])
         energy = np.concatenate([[0.0], np.cumsum(np.square(stem, dtype=np.float64).sum(0))])
         start = int(np.argmax(energy[span:] - energy[: len(energy) - span]))
         cut = slice(start, start + span)
-        return Example(
+        return ValidationExample(
             whole.mixture[:, cut],
             {name: samples[:, cut] for name, samples in whole.references.items()},
         )
 
     def _of_each(self, make: Callable[[Track], _Made]) -> Iterator[_Made]:
-        """Yield what is made of every track that decodes; those that do not are not tried again."""
+        """Yield ``make(track)`` of each track; drop tracks that do not decode."""
         for track in tuple(self._tracks):
             try:
                 made = make(track)
             except AudioError as error:
-                _log.warning("%s; track %s is validated on no more", error, track.name)
+                _log.warning("%s; track %s is dropped from validation", error, track.name)
                 self._tracks.remove(track)
             else:
                 yield made
         if not self._tracks:
-            raise UnmixError("no track for validation can be decoded")
+            raise UnmixError("no validation track can be decoded")
 
 
 def _scores(separator: RecordingSeparator, track: Track) -> dict[str, float]:
-    """Return the SDR of every stem that sounds."""
+    """Return the SDR of each stem that is not silent."""
     known = _read(track, separator.model, separator.stems)
     estimates = separator.separate(known.mixture, separator.model.sample_rate)
     scores = {
@@ -115,8 +116,8 @@ def _scores(separator: RecordingSeparator, track: Track) -> dict[str, float]:
     return {stem: value for stem, value in scores.items() if np.isfinite(value)}
 
 
-def _read(track: Track, model: Model, stems: Sequence[str]) -> Example:
-    """Return a whole track: the sum of its stems where it has them, else its mixture."""
+def _read(track: Track, model: Model, stems: Sequence[str]) -> ValidationExample:
+    """Return a whole track, whose mixture is the sum of its stems if it has them."""
     rate, channels = model.sample_rate, model.audio_channels
     length = next(iter(track.stems.values())).length_at(rate)
     parts = [track.read(stem, 0, length, rate, channels) for stem in _summed(track)]
@@ -124,13 +125,13 @@ def _read(track: Track, model: Model, stems: Sequence[str]) -> Example:
     references = {
         stem: track.read(stem, 0, length, rate, channels) for stem in stems if track.terms(stem)
     }
-    return Example(mixture, references)
+    return ValidationExample(mixture, references)
 
 
 def _summed(track: Track) -> tuple[str, ...]:
-    """Return the stems whose sum is what is separated."""
+    """Return the stems whose sum is separated."""
     pair = (VOCALS, ACCOMPANIMENT)
     summed = pair if all(map(track.terms, pair)) else (MIXTURE,)
     if not all(map(track.terms, summed)):
-        raise UnmixError(f"{track.name}: the mixture cannot be made of the stems that are there")
+        raise UnmixError(f"{track.name}: has no mixture, nor stems that sum to it")
     return summed

@@ -1,1 +1,1 @@
-"""Weights on disk: what there is, loading it, and bringing in what others published."""
+"""Weights on disk: listing, loading, downloading and converting them."""

@@ -1,4 +1,4 @@
-"""The wanted files out of an archive from the net, and nothing else, and nowhere else."""
+"""Unpacking of downloaded archives: only the wanted files, and only into the given folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import IO
 
 from ..errors import ModelError
 
-# What Macs put into archives beside the files.
+# Macs put resource forks into archives, in this folder.
 _LITTER = "__MACOSX"
 _LISTED = 5
-# Bytes of all that is taken out: far more than any weights have, and less than fills a disk.
+# Most bytes that are unpacked: far more than any weights have, too few to fill a disk.
 _MOST = 4 << 30
-# What reading an archive may raise: of unknown compressions and of passwords, too.
+# Raised for damaged archives, unknown compressions and passwords.
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -42,48 +42,48 @@ class _Member:
 
     name: str
     regular: bool
-    """Whether it is a file, and no link or device."""
+    """Whether it is a file, not a link or device."""
     size: int
-    """Bytes that it says it has; no more can be read out of it."""
+    """Declared bytes; no more can be read from it."""
     open: Callable[[], IO[bytes]]
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether a file can be unpacked; weights of torch and Chainer are zip files too."""
+    """Return whether a file is a zip or tar archive, as PyTorch's and Chainer's weights are too."""
     return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
 
 
 def check_room(folder: Path, size: float) -> None:
-    """Make sure that the disk of a folder has room for as many bytes.
+    """Check that the disk of a folder has room for ``size`` bytes.
 
     Raises:
-        RoomError: it has not.
+        RoomError: the disk is too full.
     """
     free = shutil.disk_usage(folder).free
     if free < size:
         raise RoomError(
             f"{folder}: the disk is full: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are "
-            "free; make room, or use another disk: UNMIX_CACHE moves the cache"
+            "free; free some space, or set UNMIX_CACHE to a folder on another disk"
         )
 
 
 def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
-    """Take a file, or all that belong together, out of a zip or tar archive.
+    """Unpack one file, one folder, or all files of one prefix from a zip or tar archive.
 
     Args:
-        archive: the file, compressed in any way that Python reads.
-        wanted: path in the archive, below whatever folders it puts around all: of a file, of a
-            folder, or what the names of several files have before a dot.
-        folder: an empty one to put them into, by their paths from ``wanted`` on.
-        what: what that is, for messages: "a TensorFlow checkpoint".
+        archive: the file, in any compression that Python reads.
+        wanted: path in the archive, without the folders that enclose everything: of a file, of a
+            folder, or a prefix that several files share before a dot.
+        folder: an empty folder to unpack into; paths start at ``wanted``.
+        what: what ``wanted`` is, for messages: "a TensorFlow checkpoint".
 
     Returns:
-        The file, or the folder; the folder that the files are in, of several files.
+        The file or folder; for a prefix, the folder that holds its files.
 
     Raises:
-        RoomError: where the disk is too full.
-        ModelError: for an archive that is damaged, that lacks what is wanted, or in which what is
-            wanted is a link, has a path that leads elsewhere, or is larger than any weights.
+        RoomError: the disk is too full.
+        ModelError: the archive is damaged or lacks ``wanted``, or a wanted member is a link, has
+            a path that leads out of the folder, or is larger than any weights.
     """
     taken: set[str] = set()
     names: list[str] = []
@@ -96,12 +96,11 @@ def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
             if place is None or place in taken:
                 continue
             if not member.regular or not _stays(name):
-                raise ModelError(f"{archive}: {name!r} in it leads elsewhere; it is not unpacked")
+                raise ModelError(f"{archive}: not unpacked: {name!r} in it leads elsewhere")
             total += member.size
             if total > _MOST:
                 raise ModelError(
-                    f"{archive}: {wanted} in it has {total / 1e9:.1f} GB or more, unpacked; at "
-                    f"most {_MOST / 1e9:.1f} GB are taken out"
+                    f"{archive}: not unpacked: {wanted} in it has more than {_MOST / 1e9:.1f} GB"
                 )
             target = folder / place
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +119,7 @@ def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
 
 
 def _place(name: str, wanted: str) -> str | None:
-    """Return a member's path from ``wanted`` on; None for what is not wanted."""
+    """Return the path of a member from ``wanted`` on, None if it is not wanted."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if not parts or parts[0] == _LITTER or parts[-1].startswith("._"):
         return None
@@ -132,12 +131,12 @@ def _place(name: str, wanted: str) -> str | None:
 
 
 def _stays(name: str) -> bool:
-    """Return whether a path can only mean something below where it is put, on any platform."""
+    """Return whether a path stays below the folder it is unpacked into, on any platform."""
     return not name.startswith("/") and ".." not in name.split("/") and not set(name) & set("\\:\0")
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    """Yield what is in an archive, but for the folders."""
+    """Yield the members of an archive, without folders."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():

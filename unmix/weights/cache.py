@@ -1,4 +1,4 @@
-"""The user's cache: where models from elsewhere lie on this machine, and what each file says."""
+"""The user's cache of downloaded and imported models."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ WEIGHTS = "weights.safetensors"
 
 _HASH = "weights.sha256"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-# Files are named by these endings: a model called so could not be told from a file.
+# A model named with a file's ending could not be told from a file.
 _ENDINGS = (".safetensors", ".ckpt")
-# The header of a safetensors file is JSON after its length; the format allows 100 MB.
+# A safetensors file starts with the length of its JSON header, at most 100 MB.
 _LONGEST_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
 class CachedModel:
-    """What the file of a model in the cache says of it."""
+    """A model in the cache, as its file describes it."""
 
     name: str
     path: Path
     architecture: str
     stems: tuple[str, ...]
-    """What the model estimates."""
+    """Stems that the model estimates."""
     sample_rate: int
     """Hz."""
     audio_channels: int
     size: int
-    """Bytes of the file."""
+    """Size of the file in bytes."""
     licence: str
-    """Of the weights."""
+    """Licence of the weights."""
     origin: str
-    """Where the weights come from: a URL, or the name of a file."""
+    """Source of the weights: a URL, or the name of a file."""
 
 
 def downloads_folder() -> Path:
-    """Return the folder of what is on its way into the cache."""
+    """Return the folder of unfinished downloads."""
     return cache_folder() / "downloads"
 
 
 def weights_path(name: str) -> Path:
-    """Return where the weights of a model lie, or would lie, in the cache.
+    """Return the path of a model's weights in the cache, whether they exist or not.
 
     Raises:
-        ModelError: for a name that cannot be that of a folder on every platform.
+        ModelError: the name cannot be a folder's on every platform.
     """
     if not _can_be_named(name):
-        raise ModelError(f"{name!r} cannot be a model's name: use letters, digits, - _ + and .")
+        raise ModelError(f"{name!r} cannot be a model's name: use letters, digits and - _ + .")
     return cache_folder() / "models" / name / WEIGHTS
 
 
@@ -64,7 +64,7 @@ def _can_be_named(name: str) -> bool:
 
 
 def in_cache(name: str) -> Path | None:
-    """Return the weights of a model in the cache; None where it holds none of that name."""
+    """Return the path of a model's weights, None if the cache has no such model."""
     if not _can_be_named(name):
         return None
     path = weights_path(name)
@@ -72,16 +72,16 @@ def in_cache(name: str) -> Path | None:
 
 
 def cached_names() -> list[str]:
-    """Return the names of all models in the cache, sorted."""
+    """Return the names of the models in the cache, sorted."""
     found = (cache_folder() / "models").glob(f"*/{WEIGHTS}")
     return sorted(path.parent.name for path in found if in_cache(path.parent.name))
 
 
 def read_cached(name: str) -> CachedModel:
-    """Return what the file of a model in the cache says; its tensors are not read.
+    """Return the description of a model in the cache, without reading its tensors.
 
     Raises:
-        ModelError: for a file that is damaged, or that this package did not write.
+        ModelError: the file is damaged, or was not written by this package.
     """
     path = weights_path(name)
     try:
@@ -89,28 +89,28 @@ def read_cached(name: str) -> CachedModel:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > _LONGEST_HEADER:
                 raise ValueError
-            said = json.loads(file.read(length))["__metadata__"]
-        config = json.loads(said["config"])
+            metadata = json.loads(file.read(length))["__metadata__"]
+        config = json.loads(metadata["config"])
         return CachedModel(
             name=name,
             path=path,
-            architecture=said["architecture"],
+            architecture=metadata["architecture"],
             stems=tuple(config["stems"]),
             sample_rate=config["sample_rate"],
             audio_channels=config["audio_channels"],
             size=path.stat().st_size,
-            licence=said["licence"],
-            origin=said.get("origin", ""),
+            licence=metadata["licence"],
+            origin=metadata.get("origin", ""),
         )
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         raise ModelError(
-            f"{path}: damaged, or not written by unmix models; remove its folder, and "
-            "download or import the model again"
+            f"{path}: damaged, or not written by unmix; remove its folder, then download or "
+            "import the model again"
         ) from None
 
 
 def recorded_sha256(weights: Path) -> str | None:
-    """Return the sha256 that was noted when a file was put in the cache; None where none was."""
+    """Return the sha256 recorded beside a file in the cache, None if there is none."""
     try:
         words = weights.with_name(_HASH).read_text(encoding="ascii").split()
     except (OSError, ValueError):
@@ -119,20 +119,20 @@ def recorded_sha256(weights: Path) -> str | None:
 
 
 def record_sha256(weights: Path, digest: str | None) -> None:
-    """Note the sha256 of a file beside it, as ``sha256sum`` writes it; None takes the note away."""
-    note = weights.with_name(_HASH)
+    """Record the sha256 of a file beside it, as ``sha256sum`` does; None removes the record."""
+    record = weights.with_name(_HASH)
     if digest is None:
-        note.unlink(missing_ok=True)
+        record.unlink(missing_ok=True)
     else:
-        note.write_text(f"{digest}  {weights.name}\n", encoding="ascii")
+        record.write_text(f"{digest}  {weights.name}\n", encoding="ascii")
 
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Keep other processes from putting a model of this name in the cache; wait for those that do.
+    """Hold the lock of a model's name, so that only one process writes it; wait for others.
 
     Raises:
-        ModelError: where the cache cannot be written to.
+        ModelError: the cache cannot be written.
     """
     from filelock import FileLock
 
@@ -144,12 +144,12 @@ def locked(name: str) -> Iterator[None]:
         lock.acquire()
     except (OSError, NotImplementedError) as error:
         raise ModelError(
-            f"{folder}: cannot be written ({error}); set UNMIX_CACHE to a folder that can"
+            f"{folder}: cannot be written ({error}); set UNMIX_CACHE to a writable folder"
         ) from None
     try:
         yield
     finally:
-        # Who waits for it sees that it is gone, and makes a new one. Windows removes none in use.
+        # A waiting process notices, and makes a new one. Windows does not remove a file in use.
         with suppress(OSError):
             file.unlink()
         lock.release()

@@ -1,7 +1,7 @@
-"""Weights on disk: found, checked against the manifest, built and loaded, strictly.
+"""Loading and saving of models.
 
-Released weights are safetensors files that carry their architecture and its settings as metadata,
-so one file is a model. Nothing here runs code that a file contains.
+A safetensors file carries its architecture and settings as metadata, so one file is a model.
+Loading is strict, and never runs code that a file contains.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import ModelError
 from ..models import Model, build, config_type
-from ..storage import sha256_of
+from ..storage import sha256_of, written_whole
 from .cache import WEIGHTS
 from .manifest import DEFAULT, FoundWeights, find_weights
 
@@ -31,16 +31,16 @@ def load_model(
     """Return a model in evaluation mode.
 
     Args:
-        source: name of a model of the package or of one in the cache (see ``unmix models``), or
-            what ``find_weights`` found of it; or path of a ``.safetensors`` file, of a folder with
+        source: name of a model in the package or the cache (see ``unmix models``), or the result
+            of ``find_weights``; or path of a ``.safetensors`` file, of a folder with
             ``weights.safetensors``, or of a training checkpoint (``.ckpt``), whose averaged
-            weights are taken.
-        device: where to put it.
-        settings: of the model, over those in the file, such as ``{"wiener": 1}``.
+            weights are loaded.
+        device: to put the model on.
+        settings: override those in the file, such as ``{"wiener": 1}``.
 
     Raises:
-        ModelError: for an unknown name; a model that is not on this machine; a file that is
-            missing, damaged, or no model of this package; or settings that it has not.
+        ModelError: the name is unknown, the model is not on this machine, the file is missing,
+            damaged or not a model, or the model has no such setting.
     """
     found = source if isinstance(source, FoundWeights) else find_weights(source)
     changed = settings or {}
@@ -56,7 +56,7 @@ def load_model(
 
 
 def name_of(source: str | Path | FoundWeights) -> str:
-    """Return what to call a model: its name, else that of its file or folder."""
+    """Return the name of a model: its own, or that of its file or folder."""
     found = source if isinstance(source, FoundWeights) else find_weights(source)
     if found:
         return found.name
@@ -72,47 +72,43 @@ def save_weights(
     licence: str,
     metadata: dict[str, str] | None = None,
 ) -> str:
-    """Write a model as one safetensors file, and return the file's sha256 in hexadecimal.
+    """Write a model as one safetensors file, and return its sha256 in hexadecimal.
 
     Args:
-        path: of the file; its folder is made. The file appears whole or not at all.
+        path: of the file, which appears whole or not at all; missing folders are made.
         architecture: name in the registry.
-        config: the architecture's settings, as plain values.
+        config: the settings of the architecture, as plain values.
         state: the model's state; tensors of any float type.
         licence: of the weights.
-        metadata: what else to keep in the file, such as where the weights come from.
+        metadata: further entries to keep in the file, such as the origin of the weights.
 
     Raises:
-        ModelError: where the file cannot be written.
+        ModelError: the file cannot be written.
     """
     held = {"architecture": architecture, "config": json.dumps(config), "licence": licence}
-    part = path.with_name(f".{path.name}.part")
+    tensors = {name: value.contiguous() for name, value in state.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: value.contiguous() for name, value in state.items()}
-        save_file(tensors, part, (metadata or {}) | held)
-        _sort_header(part)
-        part.chmod(0o644)  # safetensors makes files that nobody else can read
-        digest = sha256_of(part)
-        part.replace(path)
+        with written_whole(path) as part:
+            save_file(tensors, part, (metadata or {}) | held)
+            _sort_header(part)
+            part.chmod(0o644)  # safetensors makes files that only their owner can read
+            digest = sha256_of(part)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be written ({error})") from None
-    finally:
-        part.unlink(missing_ok=True)
     return digest
 
 
 def _sort_header(path: Path) -> None:
-    """Put the header of a safetensors file in order, so that one model has one hash.
+    """Sort the header of a safetensors file, so that one model has one hash.
 
-    The library writes the metadata in the order of a hash table, another one each time.
+    The library writes the metadata in the random order of a hash table.
     """
     with path.open("r+b") as file:
         size = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(size))
         header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        # The data begin where they began: a header may end in spaces.
+        # The data must stay in place: a header may end in spaces.
         if len(text) > size:
             raise OSError(f"the header of {path.name} has grown from {size} to {len(text)} bytes")
         file.seek(8)
@@ -121,7 +117,7 @@ def _sort_header(path: Path) -> None:
 
 def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | None = None) -> Model:
     if not path.is_file():
-        raise ModelError(f"{path}: no such file of weights")
+        raise ModelError(f"{path}: no such file")
     if found and found.sha256 and sha256_of(path) != found.sha256:
         raise ModelError(f"{path}: does not match its recorded sha256; {found.remedy}")
     try:
@@ -133,9 +129,7 @@ def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | No
     try:
         architecture, config = metadata["architecture"], json.loads(metadata["config"])
     except (KeyError, ValueError):
-        raise ModelError(
-            f"{path}: says of no architecture; it was not written by this package"
-        ) from None
+        raise ModelError(f"{path}: names no architecture: not a model of unmix") from None
     return _assemble(architecture, config, settings, state, path)
 
 
@@ -146,7 +140,7 @@ def _load_checkpoint(path: Path, settings: dict[str, Any]) -> Model:
         held = torch.load(path, map_location="cpu", weights_only=True)
         recipe, state = held["recipe"], held["average"]
     except Exception as error:
-        raise ModelError(f"{path}: not a checkpoint of a training run ({error})") from None
+        raise ModelError(f"{path}: not a checkpoint of `unmix train` ({error})") from None
     return _assemble(recipe["architecture"], recipe["model"], settings, state, path)
 
 
@@ -157,9 +151,9 @@ def _assemble(
     state: dict[str, Tensor],
     path: Path,
 ) -> Model:
-    lacking = settings.keys() - config_type(architecture).model_fields.keys()
-    if lacking:
-        raise ModelError(f"{path}: {architecture} has no setting {', '.join(sorted(lacking))}")
+    unknown = settings.keys() - config_type(architecture).model_fields.keys()
+    if unknown:
+        raise ModelError(f"{path}: {architecture} has no setting {', '.join(sorted(unknown))}")
     model = build(architecture, config | settings if settings else config, str(path))
     try:
         model.load_state_dict(state, strict=True)

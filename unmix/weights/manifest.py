@@ -1,4 +1,4 @@
-"""What models there are, and what is known of each: those of the package, and those of others."""
+"""The models of the package, those that others published, and where their weights are."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..config import Settings, SettingsT, read_toml, validate
 from ..errors import ModelError
 from .cache import WEIGHTS, cached_names, in_cache, recorded_sha256, weights_path
 
-#: The model that is used where none is named.
+#: Name of the model that is used if none is named.
 DEFAULT = "default"
 
 
 class Score(Settings):
-    """One number that was measured, with all it takes to measure it again."""
+    """One measured number, with what it takes to measure it again."""
 
     dataset: str
     split: str
@@ -29,15 +29,19 @@ class Score(Settings):
     value: float
     """dB."""
     low: float | None = None
-    """Lower end of the 95 % interval over tracks, where it was computed, in dB."""
+    """Lower end of the 95 % interval over tracks in dB, None if not computed."""
     high: float | None = None
-    """Upper end."""
+    """Upper end of that interval in dB."""
 
 
 class ModelEntry(Settings):
-    """What the manifest says of a model. Its weights are ``<name>/weights.safetensors``."""
+    """A model of the package. Its weights are ``<name>/weights.safetensors``."""
 
     name: str
+    aliases: tuple[str, ...] = ()
+    """Other names to choose it by."""
+    purpose: str = ""
+    """What it is for, in at most 18 characters."""
     summary: str
     architecture: str
     stems: tuple[str, ...]
@@ -47,26 +51,30 @@ class ModelEntry(Settings):
     audio_channels: int
     parameters: int
     size: int
-    """Bytes of the weights."""
+    """Size of the weights in bytes."""
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     licence: str
     """Of the weights."""
     training_data: tuple[str, ...]
     stages: tuple[str, ...] = ()
-    """Recipes that it was trained by, in this order, each from the averaged weights of the one
-    before."""
+    """Recipes of its training, in order; each starts from the averaged weights of the last."""
     since: str
-    """First version of the package that has it."""
+    """First version of the package with this model."""
     scores: tuple[Score, ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it can be chosen by, but for ``"default"``."""
+        return (self.name, *self.aliases)
+
+    @property
     def weights(self) -> Path:
-        """The file with the weights."""
+        """Path of the weights."""
         return pretrained() / self.name / WEIGHTS
 
 
 class Manifest(Settings):
-    """All models of the package; the first is the default."""
+    """The models of the package; the first is the default."""
 
     models: tuple[ModelEntry, ...] = ()
 
@@ -75,18 +83,18 @@ class PublishedScore(Score):
     """A number that others measured and published."""
 
     source: str
-    """Where."""
+    """Where it was published."""
 
 
 class PublishedModel(Settings):
-    """Weights that others trained, and offer on the net; none come with the package."""
+    """A model that others trained and published; its weights are not in the package."""
 
     name: str
     summary: str
     recipe: str
-    """The recipe that has their architecture and its settings."""
+    """Recipe with its architecture and settings."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Of the model, over the recipe's."""
+    """Settings of the model that override the recipe's."""
     stems: tuple[str, ...]
     """What a recording is split into."""
     sample_rate: int
@@ -94,42 +102,42 @@ class PublishedModel(Settings):
     audio_channels: int
     url: str = Field(pattern="^https://")
     file: str = ""
-    """What to take out of an archive: see ``unpack``; empty where ``url`` is the weights' file."""
+    """What to unpack from an archive, see ``unpack``; empty if ``url`` is the weights' file."""
     size: int | None = None
-    """Bytes at ``url``, where they are known."""
+    """Bytes at ``url``, None if unknown."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """Of what is at ``url``, where it is known."""
+    """Hash of the file at ``url``, None if unknown."""
     licence: str
-    """Of the weights, in the words of who published them; and where those are none, that."""
+    """Licence of the weights in their publisher's words, or that none is stated."""
     training_data: tuple[str, ...]
     paper: str
     by_hand: str = ""
-    """What to do where this package cannot download it; empty where it can."""
+    """How to get a model that cannot be downloaded automatically; empty if it can."""
     scores: tuple[PublishedScore, ...] = ()
 
 
 class PublishedManifest(Settings):
-    """All models that others published."""
+    """The models that others published."""
 
     models: tuple[PublishedModel, ...] = ()
 
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """Where the weights of a model lie."""
+    """The weights of a model on this machine."""
 
     name: str
-    """What to call the model."""
+    """Name of the model."""
     path: Path
     sha256: str | None = None
-    """What the file must have, where that is on record."""
+    """Recorded hash, None if there is none."""
     remedy: str = ""
-    """What to do about a file that has another."""
+    """What to do if the file has another hash."""
 
 
 def pretrained() -> Path:
-    """Return the folder of the weights that come with the package."""
-    # In a clone the package lies beside its weights, and hides one that is installed.
+    """Return the folder of the package's weights."""
+    # In a clone, ``unmix/`` hides an installed package, and with it ``unmix.pretrained``.
     clone = Path(__file__).parents[2] / "pretrained"
     if (clone / "manifest.toml").is_file():
         return clone
@@ -137,31 +145,31 @@ def pretrained() -> Path:
 
 
 def read_manifest() -> Manifest:
-    """Return the manifest of the models that come with the package."""
+    """Return the manifest of the package's models."""
     return _read(Manifest, pretrained() / "manifest.toml")
 
 
 def list_models() -> list[ModelEntry]:
-    """Return what there is to know of every model; the first is the default. Loads no weights."""
+    """Return the models of the package, the default first. Loads no weights."""
     return list(read_manifest().models)
 
 
 def list_published() -> list[PublishedModel]:
-    """Return what there is to know of every model that others published."""
+    """Return the models that others published."""
     return list(_read(PublishedManifest, pretrained() / "published.toml").models)
 
 
 def find_model(name: str) -> ModelEntry:
-    """Return the entry of a model of the package; ``"default"`` is the first.
+    """Return a model of the package; ``"default"`` is the first.
 
     Raises:
-        ModelError: listing the models there are.
+        ModelError: there is no such model; lists the choices.
     """
     entries = list_models()
     entry = _named(name, entries)
     if entry is None:
-        names = [*(entry.name for entry in entries), *cached_names()]
-        choices = ", ".join(names) or "none: this copy ships no weights"
+        names = [_choice(entry, default=entry is entries[0]) for entry in entries]
+        choices = ", ".join([*names, *cached_names()]) or "none: this copy ships no weights"
         raise ModelError(
             f"unknown model {name!r}; choose from {choices}, or name a file of weights; "
             "unmix models --all lists what can be downloaded"
@@ -170,25 +178,25 @@ def find_model(name: str) -> ModelEntry:
 
 
 def find_published(name: str) -> PublishedModel | None:
-    """Return the entry of a model that others published; None where none is called so."""
+    """Return a model that others published, None if there is no such model."""
     return next((entry for entry in list_published() if entry.name == name), None)
 
 
 def find_weights(source: str | Path) -> FoundWeights | None:
-    """Return the weights of the model called ``source``; None where that is a path.
+    """Return the weights of the model named ``source``, None if that is a path.
 
-    A name wins over a file that has it: a model's of the package first, then one's in the cache.
+    A name wins over a file of that name: models of the package come first, then the cache.
 
     Raises:
-        ModelError: for a model that would have to be downloaded first, and for a bare word that
-            names neither a model nor anything on disk.
+        ModelError: the model must be downloaded first, or there is neither such a model nor such
+            a file.
     """
     if not isinstance(source, str):
         return None
     if entry := _named(source, list_models()):
         return FoundWeights(entry.name, entry.weights, entry.sha256, "reinstall the package")
     if path := in_cache(source):
-        again = f"remove {path.parent}, and download or import it again"
+        again = f"remove {path.parent}, then download or import it again"
         return FoundWeights(source, path, recorded_sha256(path), again)
     if published := find_published(source):
         raise ModelError(f"{source} is not on this machine: {how_to_get(published)}")
@@ -198,17 +206,23 @@ def find_weights(source: str | Path) -> FoundWeights | None:
 
 
 def how_to_get(entry: PublishedModel) -> str:
-    """Return what to do for a model that others published to be on this machine."""
-    copy = f"or copy the file from a machine that has it to {weights_path(entry.name)}"
+    """Return how to get a published model onto this machine."""
+    copy = f"or copy its weights from another machine to {weights_path(entry.name)}"
     return f"{entry.by_hand or f'run `unmix models download {entry.name}`'}, {copy}"
 
 
+def _choice(entry: ModelEntry, *, default: bool) -> str:
+    """Return a model's names as an error lists them: ``tfc-tdf-tiny (tiny)``."""
+    also = (DEFAULT, *entry.aliases) if default else entry.aliases
+    return f"{entry.name} ({', '.join(also)})" if also else entry.name
+
+
 def _named(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
-    return next((entry for entry in entries if name in (entry.name, DEFAULT)), None)
+    return next((entry for entry in entries if name in (*entry.names, DEFAULT)), None)
 
 
 def _read(kind: type[SettingsT], path: Path) -> SettingsT:
-    """Return a manifest; it is read again only where the file has changed."""
+    """Return a manifest; the file is read again only if it has changed."""
     version = path.stat().st_mtime_ns if path.exists() else 0
     manifest: SettingsT = _read_version(kind, path, version)
     return manifest
@@ -216,5 +230,5 @@ def _read(kind: type[SettingsT], path: Path) -> SettingsT:
 
 @cache
 def _read_version(kind: type[SettingsT], path: Path, version: int) -> SettingsT:
-    del version  # tells one state of the file from another
+    del version  # part of the cache's key
     return validate(kind, read_toml(path), str(path))

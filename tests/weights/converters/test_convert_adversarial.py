@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unmix import load_model
 from unmix.errors import ModelError
-from unmix.weights.converters import _registry, import_weights, importers
+from unmix.weights.converters import _registry, convert_weights, converters
 
 
 @pytest.fixture
@@ -41,15 +41,15 @@ def checkpoint(
     """A file that reads as those variables: no checkpoint of this network was ever published."""
     path = tmp_path / "model.index"
     path.touch()
-    importer = replace(importers()["adversarial"], read=lambda path: variables)
-    monkeypatch.setitem(_registry._IMPORTERS, "adversarial", importer)
+    converter = replace(converters()["adversarial"], read=lambda path: variables)
+    monkeypatch.setitem(_registry._CONVERTERS, "adversarial", converter)
     return path
 
 
 def test_agrees_with_tensorflow(
     fixture: dict[str, np.ndarray], checkpoint: Path, tmp_path: Path
 ) -> None:
-    done = import_weights(checkpoint, "adversarial", tmp_path / "w.safetensors")
+    done = convert_weights(checkpoint, "adversarial", tmp_path / "w.safetensors")
     assert (done.stems, done.parameters) == (("accompaniment", "vocals"), 958_596)
     model = load_model(done.path)
     features = torch.from_numpy(fixture["separator_input"]).permute(0, 3, 1, 2)
@@ -62,9 +62,9 @@ def test_agrees_with_tensorflow(
 
 def test_every_variable_of_theirs_is_known(shared: Path, variables: dict[str, Tensor]) -> None:
     listed = json.loads((shared / "parity_tf" / "adversarial_variables.json").read_text())
-    importer = importers()["adversarial"]
-    separator = {entry["name"] for entry in listed if not importer.ignored(entry["name"])}
-    assert separator == {name for name in variables if not importer.ignored(name)}
+    converter = converters()["adversarial"]
+    separator = {entry["name"] for entry in listed if not converter.ignored(entry["name"])}
+    assert separator == {name for name in variables if not converter.ignored(name)}
     assert len(separator) == 30
 
 
@@ -75,14 +75,14 @@ def test_reads_the_width_from_the_file(
         if "_transpose_3/" in name or "conv2d_4/" in name:
             del variables[name]
     with pytest.raises(ModelError, match="does not fit a TensorFlow checkpoint"):
-        import_weights(checkpoint, "adversarial", tmp_path / "w.safetensors")
+        convert_weights(checkpoint, "adversarial", tmp_path / "w.safetensors")
     del variables["separator/conv2d/kernel"]
     with pytest.raises(ModelError, match="separator/conv2d/kernel' not found among"):
-        import_weights(checkpoint, "adversarial", tmp_path / "w.safetensors")
+        convert_weights(checkpoint, "adversarial", tmp_path / "w.safetensors")
 
 
 def test_refuses_a_file_of_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "model.index"
     path.write_bytes(b"not an index" * 20)
     with pytest.raises(ModelError, match=r"model\.index: not the index of a TensorFlow checkpoint"):
-        import_weights(path, "adversarial", tmp_path / "w.safetensors")
+        convert_weights(path, "adversarial", tmp_path / "w.safetensors")

@@ -15,7 +15,7 @@ from unmix import load_model
 from unmix.errors import ModelError
 from unmix.models import Model, build
 from unmix.recipes.reading import find_architecture
-from unmix.weights.converters import import_weights, importers
+from unmix.weights.converters import convert_weights, converters
 
 FORMS = {
     "resunet": "bytesep_resunet143_ismir2021",
@@ -44,8 +44,8 @@ class Filled:
         choice = find_architecture(recipe)
         self.model = build(choice.architecture, choice.model).eval()
         filters = np.load(folder / "bytesep_pqmf_filters.npz")
-        importer = importers()[choice.architecture]
-        self.moves = importer.moves(self.model)
+        converter = converters()[choice.architecture]
+        self.moves = converter.moves(self.model)
         state = self.model.state_dict()
         for move in self.moves:
             own = state[move.ours]
@@ -118,7 +118,7 @@ def _theirs(recipe: str) -> tuple[Model, dict[str, Tensor]]:
     choice = find_architecture(recipe)
     model = build(choice.architecture, choice.model | RECIPES[recipe])
     tensors = {}
-    for move in importers()[choice.architecture].moves(model):
+    for move in converters()[choice.architecture].moves(model):
         own = model.state_dict()[move.ours]
         if "ana_conv" in move.theirs:
             tensors[move.theirs] = torch.randn(4, 1, 64)
@@ -140,11 +140,11 @@ def test_a_checkpoint_becomes_a_model(recipe: str, stem: str, tmp_path: Path) ->
     source, out = tmp_path / "theirs.pth", tmp_path / "ours.safetensors"
     torch.save({"step": 500000, "model": theirs}, source)
     unlike_file = {name: v for name, v in RECIPES[recipe].items() if name != "widths"}
-    imported = import_weights(source, recipe, out, settings={"stems": [stem], **unlike_file})
+    imported = convert_weights(source, recipe, out, settings={"stems": [stem], **unlike_file})
     assert imported.stems == (stem,)
     model = load_model(out)
     assert model.stems == (stem,)
-    for move in importers()[imported.architecture].moves(model):
+    for move in converters()[imported.architecture].moves(model):
         assert torch.equal(model.state_dict()[move.ours], move.change(theirs[move.theirs]))
     with torch.inference_mode():
         assert model(torch.randn(1, 2, 3001)).isfinite().all()
@@ -156,12 +156,12 @@ def test_counts_of_batches_may_be_missing(tmp_path: Path) -> None:
     held = {name: value for name, value in theirs.items() if not name.endswith("_tracked")}
     torch.save({"step": 1, "model": held}, tmp_path / "theirs.pth")
     small = {name: value for name, value in SMALL.items() if name != "widths"}
-    import_weights(tmp_path / "theirs.pth", "resunet", tmp_path / "ours", settings=small)
+    convert_weights(tmp_path / "theirs.pth", "resunet", tmp_path / "ours", settings=small)
 
 
 def test_weights_of_in_place_normalisation_lose_their_sign() -> None:
     model, _ = _theirs("resunet")
-    moves = {move.theirs: move for move in importers()["resunet"].moves(model)}
+    moves = {move.theirs: move for move in converters()["resunet"].moves(model)}
     change = moves["encoder_block1.conv_block1.abn2.weight"].change
     torch.testing.assert_close(change(torch.tensor([-0.5, 0.0])), torch.tensor([0.50001, 1e-5]))
     plain = moves["encoder_block1.conv_block1.bn1.weight"].change
@@ -172,7 +172,7 @@ def test_the_other_form_is_refused(tmp_path: Path) -> None:
     _, theirs = _theirs("resunet-subband")
     torch.save({"step": 1, "model": theirs}, tmp_path / "theirs.pth")
     with pytest.raises(ModelError, match=r"theirs.pth: does not fit .*abn2.*not expected: .*bn2"):
-        import_weights(tmp_path / "theirs.pth", "resunet", tmp_path / "ours", settings=SMALL)
+        convert_weights(tmp_path / "theirs.pth", "resunet", tmp_path / "ours", settings=SMALL)
     assert not (tmp_path / "ours").exists()
 
 
@@ -182,7 +182,7 @@ def test_a_truncated_file_is_refused(recipe: str, tmp_path: Path) -> None:
     torch.save({"step": 1, "model": _theirs(recipe)[1]}, source)
     source.write_bytes(source.read_bytes()[:20000])
     with pytest.raises(ModelError, match=r"theirs\.pth: expected a checkpoint of ByteDance's"):
-        import_weights(source, recipe, tmp_path / "ours")
+        convert_weights(source, recipe, tmp_path / "ours")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -198,13 +198,13 @@ def test_something_else_is_refused(
 ) -> None:
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(ModelError, match=rf"other\.pth: .*ByteDance's.*{reason}"):
-        import_weights(tmp_path / "other.pth", recipe, tmp_path / "ours")
+        convert_weights(tmp_path / "other.pth", recipe, tmp_path / "ours")
 
 
 def test_the_small_network_computes_what_its_names_say() -> None:
     """There is no fixture of it: a level and a doubling, written out by their names."""
     model, theirs = _theirs("mobilenet-subband")
-    for move in importers()["mobilenet-subband"].moves(model):
+    for move in converters()["mobilenet-subband"].moves(model):
         model.state_dict()[move.ours].copy_(move.change(theirs[move.theirs]))
 
     def turn(features: Tensor, norm: str, convolution: str) -> Tensor:

@@ -12,7 +12,7 @@ from unmix import load_model
 from unmix.errors import ModelError
 from unmix.models import build
 from unmix.recipes.reading import find_architecture
-from unmix.weights.converters import Tensors, import_weights, importers
+from unmix.weights.converters import Tensors, convert_weights, converters
 
 WIDTHS = (4, 6, 8, 10, 12, 14)
 
@@ -36,7 +36,7 @@ def checkpoint(fixtures: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["", "model.index"])
 def test_takes_folder_or_index(fixtures: Path, tmp_path: Path, stems: int, name: str) -> None:
     source = fixtures / f"spleeter_{stems}stems_reduced_released" / name
-    done = import_weights(source, f"spleeter-{stems}stems", tmp_path / "weights.safetensors")
+    done = convert_weights(source, f"spleeter-{stems}stems", tmp_path / "weights.safetensors")
     assert (done.architecture, len(done.stems)) == ("spleeter", stems)
     assert load_model(done.path).config.widths == WIDTHS  # type: ignore[attr-defined]
 
@@ -47,8 +47,8 @@ def test_every_published_variable_has_its_place(fixtures: Path, stems: int) -> N
     listed = json.loads((fixtures / f"spleeter_{stems}stems_fullsize_variables.json").read_text())
     shapes = {variable["name"]: variable["shape"] for variable in listed}
     model = build("spleeter", find_architecture(f"spleeter-{stems}stems").model)
-    importer = importers()["spleeter"]
-    moves = [move for move in importer.moves(model) if not move.optional]
+    converter = converters()["spleeter"]
+    moves = [move for move in converter.moves(model) if not move.optional]
     assert {move.theirs for move in moves} == shapes.keys() - {"global_step"}
     assert len({move.ours for move in moves}) == len(moves)
     state = model.state_dict()
@@ -56,11 +56,11 @@ def test_every_published_variable_has_its_place(fixtures: Path, stems: int) -> N
         theirs = move.change(torch.empty(shapes[move.theirs], device="meta"))
         assert theirs.shape == state[move.ours].shape, move
     empty = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    assert importer.settings(empty) == {
+    assert converter.settings(empty) == {
         "widths": [16, 32, 64, 128, 256, 512],
         "stems": stems,
     }
-    assert importer.ignored("global_step")
+    assert converter.ignored("global_step")
 
 
 @pytest.mark.parametrize(("held", "asked"), [(4, 2), (2, 4), (5, 4), (4, 5)])
@@ -72,7 +72,7 @@ def test_another_number_of_instruments_is_refused(
     with pytest.raises(
         ModelError, match=r"but with stems \d where spleeter-.stems has \d"
     ) as refusal:
-        import_weights(source, f"spleeter-{asked}stems", out)
+        convert_weights(source, f"spleeter-{asked}stems", out)
     assert str(source) in str(refusal.value)
     assert f"stems {held} where spleeter-{asked}stems has {asked}" in str(refusal.value)
     assert f"it fits spleeter-{held}stems" in str(refusal.value)
@@ -82,11 +82,11 @@ def test_another_number_of_instruments_is_refused(
 def test_what_fine_tuning_leaves_is_ignored(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importer = importers()["spleeter"]
-    plain = import_weights(checkpoint, "spleeter-2stems", tmp_path / "plain.safetensors")
+    converter = converters()["spleeter"]
+    plain = convert_weights(checkpoint, "spleeter-2stems", tmp_path / "plain.safetensors")
 
     def read(path: Path) -> Tensors:
-        tensors = importer.read(path)
+        tensors = converter.read(path)
         slots = {
             f"{name}/{slot}": torch.ones_like(value)
             for name, value in tensors.items()
@@ -96,8 +96,8 @@ def test_what_fine_tuning_leaves_is_ignored(
         powers = {"beta1_power": torch.tensor(0.5), "beta2_power": torch.tensor(0.7)}
         return tensors | slots | powers
 
-    monkeypatch.setitem(importers(), "spleeter", replace(importer, read=read))  # type: ignore[arg-type]
-    tuned = import_weights(checkpoint, "spleeter-2stems", tmp_path / "tuned.safetensors")
+    monkeypatch.setitem(converters(), "spleeter", replace(converter, read=read))  # type: ignore[arg-type]
+    tuned = convert_weights(checkpoint, "spleeter-2stems", tmp_path / "tuned.safetensors")
     ours, same = load_model(tuned.path).state_dict(), load_model(plain.path).state_dict()
     assert all(torch.equal(ours[name], same[name]) for name in same)
 
@@ -105,7 +105,7 @@ def test_what_fine_tuning_leaves_is_ignored(
 def test_another_network_is_refused(fixtures: Path, tmp_path: Path) -> None:
     source = next((fixtures / "waveunet_M4_reduced").rglob("*.index"))
     with pytest.raises(ModelError, match="not a TensorFlow checkpoint of Spleeter") as refusal:
-        import_weights(source, "spleeter-2stems", tmp_path / "weights.safetensors")
+        convert_weights(source, "spleeter-2stems", tmp_path / "weights.safetensors")
     assert str(source) in str(refusal.value)
 
 
@@ -118,12 +118,12 @@ def test_truncated_files_are_refused(
     content = damaged.read_bytes()
     damaged.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(ModelError, match=str(checkpoint)):
-        import_weights(checkpoint, "spleeter-2stems", tmp_path / "weights.safetensors")
+        convert_weights(checkpoint, "spleeter-2stems", tmp_path / "weights.safetensors")
 
 
 def test_a_missing_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     (checkpoint / "model.data-00000-of-00001").unlink()
     with pytest.raises(ModelError, match="model"):
-        import_weights(checkpoint, "spleeter-2stems", tmp_path / "weights.safetensors")
+        convert_weights(checkpoint, "spleeter-2stems", tmp_path / "weights.safetensors")
     with pytest.raises(ModelError, match="no such TensorFlow checkpoint"):
-        import_weights(checkpoint / "none", "spleeter-2stems", tmp_path / "weights.safetensors")
+        convert_weights(checkpoint / "none", "spleeter-2stems", tmp_path / "weights.safetensors")

@@ -1,6 +1,7 @@
 """TensorFlow checkpoints: real ones, ones made here byte by byte, and every way to damage them."""
 
 import json
+import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -287,15 +288,15 @@ def test_a_file_that_is_no_index(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("damaged", "reason"),
     [
-        (Checkpoint(header=number(1, 0)), "expected 1 to 99999 data files, it says 0"),
-        (Checkpoint(header=number(1, 2**40)), "data files, it says"),
+        (Checkpoint(header=number(1, 0)), "expected 1 to 99999 data files, found 0"),
+        (Checkpoint(header=number(1, 2**40)), "data files, found"),
         (Checkpoint(header=number(1, 1) + number(2, 1)), "big-endian"),
         (Checkpoint(header=message(1, b"meta")), "a number was expected"),  # of version 1
         (Checkpoint(header=b"\x0b"), "wire type 3"),
         (Checkpoint(header=b"\x08" + b"\xff" * 11), "more than 64 bits"),
         (Checkpoint(compression=1), "compressed"),
         (Checkpoint(extra={b"x": entry(dtype=20)}), "x is of type 20, expected floats"),
-        (Checkpoint(extra={b"x": entry(rest=message(7, b""))}), "cut in slices"),
+        (Checkpoint(extra={b"x": entry(rest=message(7, b""))}), "in slices"),
         (Checkpoint(extra={b"x": entry(dimensions=(2,))}), r"shape \(2,\) but 4 bytes"),
         (Checkpoint(extra={b"x": entry(size=0, dimensions=(0, 2**62, 2**62))}), "but 0 bytes"),
         (Checkpoint(extra={b"x": entry(dimensions=[1] * 65)}), "has the shape"),
@@ -303,7 +304,7 @@ def test_a_file_that_is_no_index(tmp_path: Path, content: bytes) -> None:
         (Checkpoint(extra={b"x": entry(rest=number(3, 1))}), "data file 1 of 1"),
         (Checkpoint(extra={b"x": entry()[:-1]}), "cut off"),
         (Checkpoint(extra={b"x": number(1, 1) + number(2, 5)}), "a message was expected"),
-        (Checkpoint(extra={b"\0\xff": entry()}), "no tensor's name"),
+        (Checkpoint(extra={b"\0\xff": entry()}), "not a tensor's name"),
         (Checkpoint(extra={b"x" * 5000: entry()}), "a key is damaged"),
     ],
 )
@@ -435,3 +436,11 @@ def test_blocks_of_any_bytes(content: bytes) -> None:
 
 def _flipped(content: bytes, at: int, bits: int) -> bytes:
     return content[:at] + bytes([content[at] ^ bits]) + content[at + 1 :]
+
+
+def test_without_the_checksum_package_a_sentence_says_what_to_install(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+    with pytest.raises(ModelError, match=r"pip install 'unmix\[tensorflow-weights\]'"):
+        read_bundle(shared / "parity_tf" / REAL[0])

@@ -14,7 +14,7 @@ from unmix.errors import ConfigError, ModelError
 from unmix.models import build
 from unmix.models.unet import UNet
 from unmix.recipes.reading import find_architecture
-from unmix.weights.converters import import_weights
+from unmix.weights.converters import convert_weights
 
 Array = NDArray[np.float32]
 
@@ -71,7 +71,7 @@ def _rule(name: str, g: Array) -> Array:
 
 def test_agrees_with_chainer(fixtures: Path, held: dict[str, Array], tmp_path: Path) -> None:
     source = fixtures / "chainer_unet_reduced.model"
-    done = import_weights(source, "unet-16khz", tmp_path / "w.safetensors")
+    done = convert_weights(source, "unet-16khz", tmp_path / "w.safetensors")
     assert (done.architecture, done.stems) == ("unet", ("vocals",))
     model = load_model(done.path)
     assert isinstance(model, UNet)
@@ -94,7 +94,7 @@ def test_agrees_with_chainer_at_full_size(
     keys = json.loads((fixtures / "chainer_unet_fullsize_keys.json").read_text())
     with (tmp_path / "unet.model").open("wb") as file:
         np.savez(file, **_filled(keys))
-    done = import_weights(tmp_path / "unet.model", "unet-16khz", tmp_path / "w.safetensors")
+    done = convert_weights(tmp_path / "unet.model", "unet-16khz", tmp_path / "w.safetensors")
     assert done.parameters == 6_288_545
     model = load_model(done.path)
     assert isinstance(model, UNet)
@@ -114,7 +114,7 @@ def test_a_damaged_archive_is_refused(fixtures: Path, tmp_path: Path) -> None:
     for size in (0, 100, len(whole) // 2, len(whole) - 10):
         damaged.write_bytes(whole[:size])
         with pytest.raises(ModelError, match=r"cut\.model: expected a Chainer archive"):
-            import_weights(damaged, "unet-16khz", tmp_path / "w.safetensors")
+            convert_weights(damaged, "unet-16khz", tmp_path / "w.safetensors")
     assert not (tmp_path / "w.safetensors").exists()
 
 
@@ -125,11 +125,11 @@ def test_missing_and_unknown_arrays_are_listed(fixtures: Path, tmp_path: Path) -
     with other.open("wb") as file:
         np.savez(file, **arrays)
     with pytest.raises(ModelError, match=r"missing: norm2/gamma; not expected: surprise/W"):
-        import_weights(other, "unet-16khz", tmp_path / "w.safetensors")
+        convert_weights(other, "unet-16khz", tmp_path / "w.safetensors")
     with other.open("wb") as file:
         np.savez(file, something=np.zeros(3))
     with pytest.raises(ModelError, match=r"conv1/W.* not found among its 1 tensors"):
-        import_weights(other, "unet-16khz", tmp_path / "w.safetensors")
+        convert_weights(other, "unet-16khz", tmp_path / "w.safetensors")
 
 
 def test_objects_in_an_archive_are_never_built(tmp_path: Path) -> None:
@@ -140,16 +140,16 @@ def test_objects_in_an_archive_are_never_built(tmp_path: Path) -> None:
     with (tmp_path / "trap.model").open("wb") as file:
         np.savez(file, **{"conv1/W": np.array([Trap()], dtype=object)})
     with pytest.raises(ModelError, match="cannot be read"):
-        import_weights(tmp_path / "trap.model", "unet-16khz", tmp_path / "w.safetensors")
+        convert_weights(tmp_path / "trap.model", "unet-16khz", tmp_path / "w.safetensors")
     assert not (tmp_path / "sprung").exists()
 
 
 def test_the_wrong_form_and_unknown_names_are_refused(fixtures: Path, tmp_path: Path) -> None:
     source, out = fixtures / "chainer_unet_reduced.model", tmp_path / "w.safetensors"
     with pytest.raises(ModelError, match="kernel 4 where unet has 5; it fits unet-16khz"):
-        import_weights(source, "unet", out)
+        convert_weights(source, "unet", out)
     with pytest.raises(ConfigError, match="unknown recipe 'u-net'"):
-        import_weights(source, "u-net", out)
+        convert_weights(source, "u-net", out)
     with pytest.raises(ModelError, match="no such file; expected a Chainer archive"):
-        import_weights(tmp_path / "x", "unet-16khz", out)
+        convert_weights(tmp_path / "x", "unet-16khz", out)
     assert not out.exists()

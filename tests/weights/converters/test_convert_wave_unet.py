@@ -11,7 +11,7 @@ from unmix import load_model
 from unmix.errors import ConfigError, ModelError
 from unmix.models import build
 from unmix.recipes.reading import find_architecture, recipes
-from unmix.weights.converters import import_weights, importers
+from unmix.weights.converters import convert_weights, converters
 from unmix.weights.converters._tensor_bundle import read_bundle
 
 CHECKPOINTS = {
@@ -32,7 +32,7 @@ def test_every_tensor_has_its_place(shared: Path, tmp_path: Path, recipe: str) -
     _, _, prefix, width = CHECKPOINTS[recipe]
     index = folder_of(shared, recipe) / f"{prefix}.index"
     out = tmp_path / "weights.safetensors"
-    imported = import_weights(index, recipe, out, licence="MIT")
+    imported = convert_weights(index, recipe, out, licence="MIT")
     model = load_model(out)
     published = find_architecture(recipe).model
     assert model.config.model_dump(mode="json") == published | {"width": width}
@@ -53,18 +53,18 @@ def test_the_lists_of_the_full_networks(shared: Path, recipe: str) -> None:
     listing = shared / "parity_tf" / f"waveunet_{tag}_fullsize_variables.json"
     variables = json.loads(listing.read_text())["variables"]
     theirs = {v["name"]: torch.empty(v["shape"], device="meta") for v in variables}
-    importer = importers()["wave-unet"]
+    converter = converters()["wave-unet"]
     published = find_architecture(recipe)
-    told = importer.settings(theirs)
+    told = converter.settings(theirs)
     assert published.model | told == published.model
     with torch.device("meta"):
         model = build(published.architecture, published.model)
-    moves = importer.moves(model)
+    moves = converter.moves(model)
     state = model.state_dict()
     assert sorted(move.ours for move in moves) == sorted(state)
     for move in moves:
         assert move.change(theirs[move.theirs]).shape == state[move.ours].shape, move
-    left = {name for name in theirs if not importer.ignored(name)}
+    left = {name for name in theirs if not converter.ignored(name)}
     assert left == {move.theirs for move in moves}
     assert "separator_solver/beta1_power" in theirs
     assert "global_step" in theirs
@@ -80,7 +80,7 @@ def test_settings_are_told_by_shapes() -> None:
         name = f"separator/conv1d_{number}" if number else "separator/conv1d"
         tensors[f"{name}/kernel"] = torch.zeros(5 if number <= 14 else 1, wide + skip, width)
     tensors["separator/conv1d_29/kernel"] = torch.zeros(1, 25, 1)
-    assert importers()["wave-unet"].settings(tensors) == {
+    assert converters()["wave-unet"].settings(tensors) == {
         "width": 24,
         "depth": 14,
         "audio_channels": 1,
@@ -93,11 +93,11 @@ def test_settings_are_told_by_shapes() -> None:
 def test_another_form_is_refused(shared: Path, tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     with pytest.raises(ModelError, match=r"does not fit .*not expected: .*conv1d_26/bias"):
-        import_weights(folder_of(shared, "wave-unet-m6"), "wave-unet-m4", out)
+        convert_weights(folder_of(shared, "wave-unet-m6"), "wave-unet-m4", out)
     with pytest.raises(ModelError, match=r"does not fit .*missing: .*conv1d_26/kernel"):
-        import_weights(folder_of(shared, "wave-unet-m4"), "wave-unet-m6", out)
+        convert_weights(folder_of(shared, "wave-unet-m4"), "wave-unet-m6", out)
     with pytest.raises(ConfigError, match=r"several forms; choose from .*wave-unet-m4"):
-        import_weights(folder_of(shared, "wave-unet-m4"), "wave-unet", out)
+        convert_weights(folder_of(shared, "wave-unet-m4"), "wave-unet", out)
     assert not out.exists()
 
 
@@ -105,13 +105,13 @@ def test_what_is_no_wave_unet_is_refused(shared: Path, tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     spleeter = shared / "parity_tf" / "spleeter_2stems_reduced_released"
     with pytest.raises(ModelError, match=r"not a TensorFlow checkpoint of the Wave-U-Net"):
-        import_weights(spleeter, "wave-unet-m4", out)
+        convert_weights(spleeter, "wave-unet-m4", out)
     text = tmp_path / "notes.index"
     text.write_text("not weights\n" * 99)
     with pytest.raises(ModelError, match=r"notes\.index: not the index of a TensorFlow checkpoint"):
-        import_weights(text, "wave-unet-m4", out)
+        convert_weights(text, "wave-unet-m4", out)
     with pytest.raises(ModelError, match=r"gone\.index: no such TensorFlow checkpoint: expected"):
-        import_weights(tmp_path / "gone.index", "wave-unet-m4", out)
+        convert_weights(tmp_path / "gone.index", "wave-unet-m4", out)
     assert not out.exists()
 
 
@@ -126,7 +126,7 @@ def test_a_truncated_file_is_refused(shared: Path, tmp_path: Path, part: str, sh
     content = damaged.read_bytes()
     damaged.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ModelError, match=rf"full_44KHz-236118\.{part}: not the "):
-        import_weights(copy, "wave-unet-m5", out)
+        convert_weights(copy, "wave-unet-m5", out)
     assert not out.exists()
 
 
@@ -146,11 +146,11 @@ def test_a_form_that_contradicts_the_file_is_refused(
     for form in (name for name in recipes() if name.startswith("wave-unet-m")):
         out = tmp_path / f"{form}.safetensors"
         if form in fitting:
-            assert import_weights(index, form, out).architecture == "wave-unet"
+            assert convert_weights(index, form, out).architecture == "wave-unet"
             continue
         # Another number of stems shows in the tensors alone.
         other_stems = (form == "wave-unet-m6") != (tag == "M6")
         with pytest.raises(ModelError, match=r"conv1d_2|" + f"it fits .*{fitting[0]}") as refused:
-            import_weights(index, form, out)
+            convert_weights(index, form, out)
         assert other_stems or " where " in str(refused.value)
         assert not out.exists()

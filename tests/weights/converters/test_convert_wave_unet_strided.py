@@ -16,7 +16,7 @@ from torch import Tensor
 from unmix import load_model
 from unmix.errors import ModelError
 from unmix.models.wave_unet_strided import low_pass
-from unmix.weights.converters import import_weights
+from unmix.weights.converters import convert_weights
 
 NAME = "wave-unet-strided"
 STEMS = ("drums", "vocals")
@@ -94,7 +94,7 @@ def test_agrees_with_the_public_code(shared: Path, tmp_path: Path) -> None:
     fill = json.loads((parity / "waveunet_pytorch_default.fill.json").read_text())["fill"]
     for entry in fill:
         assert float(weights[entry["key"]].double().sum()) == pytest.approx(entry["sum"], abs=1e-3)
-    done = import_weights(_save(tmp_path / "model", weights), NAME, tmp_path / "w.safetensors")
+    done = convert_weights(_save(tmp_path / "model", weights), NAME, tmp_path / "w.safetensors")
     assert done.stems == ("bass", "drums", "other", "vocals")
     assert done.parameters == 69_910_152
     del weights
@@ -132,7 +132,7 @@ def test_agrees_with_the_public_code(shared: Path, tmp_path: Path) -> None:
 def test_reads_size_and_stems_from_the_file(tmp_path: Path, prefix: str) -> None:
     weights = _weights()
     source = _save(tmp_path / "model", {prefix + name: t for name, t in weights.items()})
-    done = import_weights(source, NAME, tmp_path / "w.safetensors")
+    done = convert_weights(source, NAME, tmp_path / "w.safetensors")
     model = load_model(done.path)
     assert model.stems == STEMS
     config = model.config
@@ -150,7 +150,7 @@ def test_reads_older_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "model"
     content = {"model_state_dict": _weights(), "step": np.float64(3)}
     torch.save(content, path, _use_new_zipfile_serialization=False)
-    assert import_weights(path, NAME, tmp_path / "w.safetensors").stems == STEMS
+    assert convert_weights(path, NAME, tmp_path / "w.safetensors").stems == STEMS
 
 
 class _Malicious:
@@ -165,7 +165,7 @@ def test_never_runs_what_a_file_contains(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     source = _save(tmp_path / "model", _weights(), state=_Malicious(trace))
     with pytest.raises(ModelError, match=r"Wave-U-Net-Pytorch .* unsafe files are refused"):
-        import_weights(source, NAME, tmp_path / "w.safetensors")
+        convert_weights(source, NAME, tmp_path / "w.safetensors")
     assert not trace.exists()
     assert not (tmp_path / "w.safetensors").exists()
 
@@ -176,7 +176,7 @@ def test_refuses_truncated_files(tmp_path: Path, kept: float) -> None:
     content = source.read_bytes()
     source.write_bytes(content[: int(kept if kept >= 1 else kept * len(content))])
     with pytest.raises(ModelError, match=r"model: expected a checkpoint of Wave-U-Net-Pytorch"):
-        import_weights(source, NAME, tmp_path / "w.safetensors")
+        convert_weights(source, NAME, tmp_path / "w.safetensors")
 
 
 def _without(part: str) -> dict[str, Tensor]:
@@ -187,7 +187,7 @@ def _without(part: str) -> dict[str, Tensor]:
     ("weights", "message"),
     [
         ({}, "fixed low-pass filters"),
-        ({"a": 3}, "no such dict of tensors"),
+        ({"a": 3}, "fixed low-pass filters"),
         (_without("conv.filter"), "fixed low-pass filters"),
         ({n: t * 2 if n.endswith("upconv.filter") else t for n, t in _weights().items()}, "fixed"),
         (_without("output_conv"), r"waveunets\.vocals\.output_conv\.bias"),
@@ -203,11 +203,11 @@ def _without(part: str) -> dict[str, Tensor]:
 def test_refuses_other_networks(tmp_path: Path, weights: dict[str, Any], message: str) -> None:
     source = _save(tmp_path / "model", weights)
     with pytest.raises(ModelError, match=message):
-        import_weights(source, NAME, tmp_path / "w.safetensors")
+        convert_weights(source, NAME, tmp_path / "w.safetensors")
     assert not (tmp_path / "w.safetensors").exists()
 
 
 def test_refuses_other_checkpoints(tmp_path: Path) -> None:
     torch.save({"state_dict": _weights()}, tmp_path / "model")
-    with pytest.raises(ModelError, match="no such dict of tensors"):
-        import_weights(tmp_path / "model", NAME, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match='no table "model_state_dict"'):
+        convert_weights(tmp_path / "model", NAME, tmp_path / "w.safetensors")

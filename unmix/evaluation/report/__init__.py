@@ -1,1 +1,1 @@
-"""A report: scores and what they come to, the page that shows them, and files for other tools."""
+"""Reports: scores and their aggregates, a page that shows them, and files for other tools."""

@@ -1,7 +1,7 @@
-"""Box plots of one metric of one stem, a box for each system: where everything lies, not how.
+"""The geometry of box plots: one metric of one stem, a box for each system.
 
-The page draws them itself, so that names may be in any script, a dot can tell its track, and the
-colours follow the reader's light or dark. Boxes are Tukey's, as matplotlib computes them.
+The page draws them as SVG, so that names may be in any script, dots name their tracks, and colours
+follow the reader's light or dark scheme. Boxes are Tukey's, as matplotlib computes them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..measures import METRICS, PERFECT
 from .scores import Report
 
 WIDTH = 380
-"""Of the drawing, in its own units."""
+"""Width of the drawing, in its own units."""
 _MARGIN = 16  # room for half a tick's label
 _ROW = 37  # from a system to the next one below
 _TICKS = 7
-# With more tracks, dots would hide each other and fill the page: then only outliers have one.
+# With more tracks, dots would hide each other: then only outliers have one.
 _MOST_DOTS = 60
 
 
@@ -35,17 +35,17 @@ class Dot:
 
 @dataclass(frozen=True)
 class Box:
-    """A system's values over tracks, in dB; those that are not finite do not count."""
+    """A system's values over tracks, in dB."""
 
     system: str
     top: int
-    """Where its row begins in the drawing."""
+    """Top of its row in the drawing."""
     tracks: int
     """How many values count."""
     left_out: int
-    """How many are NaN or infinite."""
+    """How many are NaN, infinite or above ``PERFECT``."""
     low: float = math.nan
-    """Lower whisker: the lowest value within 1.5 times the box's length of it."""
+    """Lower whisker: the lowest value within 1.5 box lengths of the box."""
     lower: float = math.nan
     """Lower quartile."""
     median: float = math.nan
@@ -54,32 +54,32 @@ class Box:
     high: float = math.nan
     """Upper whisker."""
     dots: tuple[Dot, ...] = ()
-    """Of every track, or of the outliers where there are many."""
+    """Every track, or only outliers where there are many tracks."""
 
 
 @dataclass(frozen=True)
 class BoxPlot:
-    """The boxes of one metric of one stem under each other, on one axis in dB."""
+    """The boxes of one metric of one stem, one below the other on one axis in dB."""
 
     stem: str
     metric: str
     boxes: tuple[Box, ...]
-    """One for each system of the report, in its order."""
+    """One for each system of the report, in order."""
     ticks: tuple[float, ...]
 
     @property
     def label(self) -> str:
-        """What tables call the metric."""
+        """Name of the metric in tables."""
         return METRICS[self.metric].label
 
     @property
     def bottom(self) -> int:
-        """Where the last row ends, and the axis is."""
+        """Bottom of the last row, where the axis is."""
         return _ROW * len(self.boxes)
 
     @property
     def description(self) -> str:
-        """What the picture shows, for those who do not see it."""
+        """Text that replaces the picture for screen readers."""
         said = [
             f"{box.system} {box.median:.2f} dB ({box.lower:.2f} to {box.upper:.2f})"
             for box in self.boxes
@@ -88,19 +88,13 @@ class BoxPlot:
         return f"{self.label} of {self.stem}, medians and quartiles: {'; '.join(said) or 'none'}"
 
     def x(self, value: float) -> float:
-        """Return where a value in dB lies in the drawing, from the left."""
+        """Return the horizontal position of a value in dB."""
         low, high = self.ticks[0], self.ticks[-1]
         return round(_MARGIN + (WIDTH - 2 * _MARGIN) * (value - low) / (high - low), 2)
 
 
 def box_plot(report: Report, stem: str, metric: str) -> BoxPlot:
-    """Return what is to be drawn of one metric of one stem.
-
-    Args:
-        report: the scores.
-        stem: one of the report's.
-        metric: likewise.
-    """
+    """Return the box plot of one metric of one stem of a report."""
     found = {system: report.values(stem, metric, system) for system in report.systems}
     boxes = tuple(
         _box(system, _ROW * row, values) for row, (system, values) in enumerate(found.items())
@@ -138,11 +132,11 @@ def _box(system: str, top: int, values: dict[str, float]) -> Box:
 
 
 def _ticks(values: list[float]) -> tuple[float, ...]:
-    """Return round values of which the first and the last enclose all others."""
+    """Return round values that enclose all others."""
     if not values:
         return (0.0, 1.0)
     low, high = min(values), max(values)
-    if high - low < 1:  # all alike: an axis of rounding errors would say that they differ
+    if high - low < 1:  # an axis of rounding errors would suggest that they differ
         low, high = low - 0.5, high + 0.5
     found = MaxNLocator(nbins=_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)
     return tuple(float(tick) for tick in found)

@@ -1,10 +1,11 @@
-"""Excerpts of scored tracks: cut where something happens, and kept in the report's folder."""
+"""Excerpts of scored tracks for the page: cut where all stems sound, saved in the report."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,8 @@ import soundfile
 
 from ..._types import Samples
 from ...data.tracks import MIXTURE
-from ..references import REFERENCE
-from ..scoring import Estimated
-from .examples import Example
-from .results import example_folder
+from ..signals import REFERENCE, Estimated
+from .folder import excerpt_folder
 
 #: Seconds of an excerpt.
 SECONDS = 10.0
@@ -23,13 +22,29 @@ _STEP = 0.5
 _INDEX = "excerpt.json"
 
 
-def excerpts(found: Estimated) -> list[Example]:
-    """Return an excerpt of each stem of a track, all of the same seconds."""
+@dataclass(frozen=True)
+class Excerpt:
+    """Some seconds of a track: the mixture, and the estimate and reference of a stem."""
+
+    track: str
+    stem: str
+    start: float
+    """Seconds from the start of the track."""
+    sample_rate: int
+    """Hz."""
+    mixture: Samples
+    """``[C, N]``."""
+    estimate: Samples
+    reference: Samples
+
+
+def excerpts(found: Estimated) -> list[Excerpt]:
+    """Return an excerpt of each stem of a track, all from the same place."""
     signals = found.references
     start = _most_eventful(found)
     count = min(signals.length - start, round(SECONDS * signals.sample_rate))
     return [
-        Example(
+        Excerpt(
             track=found.track,
             stem=stem,
             start=start / signals.sample_rate,
@@ -42,10 +57,10 @@ def excerpts(found: Estimated) -> list[Example]:
     ]
 
 
-def save_examples(folder: Path, fingerprint: str, examples: Sequence[Example]) -> None:
-    """Keep a track's excerpts; ``fingerprint`` says what they depend on."""
+def save_excerpts(folder: Path, fingerprint: str, examples: Sequence[Excerpt]) -> None:
+    """Save a track's excerpts; ``fingerprint`` is what they depend on."""
     first = examples[0]
-    place = example_folder(folder, first.track)
+    place = excerpt_folder(folder, first.track)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     _write(place / "mixture.wav", first.mixture, first.sample_rate)
@@ -57,16 +72,16 @@ def save_examples(folder: Path, fingerprint: str, examples: Sequence[Example]) -
     (place / _INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
-def load_examples(folder: Path, fingerprint: str, track: str) -> list[Example]:
-    """Return a track's excerpts; none where there are none, or of other settings."""
-    place = example_folder(folder, track)
+def load_excerpts(folder: Path, fingerprint: str, track: str) -> list[Excerpt]:
+    """Return a track's saved excerpts; none if there are none, or of other settings."""
+    place = excerpt_folder(folder, track)
     try:
         index = json.loads((place / _INDEX).read_text(encoding="utf-8"))
         if index["fingerprint"] != fingerprint:
             return []
         mixture, rate = _read(place / "mixture.wav")
         return [
-            Example(
+            Excerpt(
                 track=track,
                 stem=stem,
                 start=index["start"],
@@ -93,7 +108,7 @@ def _read(path: Path) -> tuple[Samples, int]:
 def _most_eventful(found: Estimated) -> int:
     """Return the first sample of the excerpt whose softest stem is the loudest.
 
-    Stems are compared with their own level: a soft one counts as much as a loud one.
+    Levels are relative to a stem's own mean: a soft stem counts as much as a loud one.
     """
     signals = found.references
     step = max(1, round(_STEP * signals.sample_rate))

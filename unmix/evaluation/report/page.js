@@ -1,6 +1,6 @@
 "use strict";
 
-// Tables: a header that is pressed sorts, the same one again turns the order round.
+// Tables: clicking a header sorts by it; clicking it again reverses the order.
 function value(cell) {
   const text = cell.dataset.sort ?? cell.textContent.trim();
   return Number(text.replace("−", "-").replace("∞", "Infinity"));
@@ -11,7 +11,7 @@ function sort(header) {
   const body = header.closest("table").tBodies[0];
   const column = header.cellIndex;
   const names = column === 0;
-  // Names from A to Z first; figures from the highest.
+  // Names start at A, figures at the highest.
   const first = names ? "ascending" : "descending";
   const second = names ? "descending" : "ascending";
   const order = header.getAttribute("aria-sort") === first ? second : first;
@@ -23,7 +23,7 @@ function sort(header) {
     const [one, two] = [a.cells[column], b.cells[column]];
     if (names) return sign * one.textContent.localeCompare(two.textContent, undefined, { numeric: true });
     const [x, y] = [value(one), value(two)];
-    // What has no value is last in either order; equal infinities have no difference.
+    // Undefined values come last in either order; equal infinities are not subtracted.
     if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
     return x === y ? 0 : sign * (x < y ? -1 : 1);
   });
@@ -39,7 +39,7 @@ for (const header of document.querySelectorAll("table.sortable thead th")) {
   header.setAttribute("aria-sort", "none");
 }
 
-// Sounds: one at a time; another one of the same example goes on from the same moment.
+// Sounds: one at a time; another of the same example continues from the same moment.
 const players = Array.from(document.querySelectorAll("audio"));
 
 function draw(example) {
@@ -71,7 +71,7 @@ for (const audio of players) {
   picture.addEventListener("click", (event) => {
     for (const other of players) other.pause();
     audio.currentTime = (audio.duration * event.offsetX) / picture.clientWidth;
-    audio.play().catch(() => {}); // another press may stop it before it begins
+    audio.play().catch(() => {}); // another click may stop it before it starts
   });
 }
 

@@ -1,4 +1,4 @@
-"""The report to read: one HTML file with its tables, pictures and sounds inside."""
+"""The report as one HTML file with tables, pictures and sounds inside."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from ..._version import __version__
-from ...storage import publish, staging, writing
-from ..aggregate import AGGREGATIONS
+from ...storage import put_in_place, staging, writing
 from ..measures import METRICS, PERFECT, Metric
+from .aggregate import AGGREGATIONS
 from .boxplots import WIDTH, box_plot
-from .examples import Example
+from .excerpts import Excerpt
 from .scores import Report
 from .sounds import MEDIA_TYPE, common_gain, encode, sounds
 from .spectrograms import FLOOR, frequency_range, palette, spectrograms
 
 _DASH = "–"
 _OCTAVES = [62.5 * 2.0**octave for octave in range(12)]  # Hz, where there are ticks
-_SHORT = {"median": "median over tracks", "mean": "mean", "weighted": "mean weighted by length"}
+_SHORT = {"median": "median over tracks", "mean": "mean", "weighted": "mean weighted by duration"}
 
 
 @dataclass(frozen=True)
 class _Table:
-    """Values of tracks, for one stem."""
+    """Values by track, for one stem."""
 
     title: str
     columns: tuple[tuple[str, str], ...]
-    """What stands in the header, and what explains it."""
+    """Header and explanation of each."""
     rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
-    """A track, and for every column its value and whether that is "best" or "worst"."""
+    """A track, and for every column its value and "best", "worst" or nothing."""
 
 
 @dataclass(frozen=True)
 class _Tick:
-    """A label beside a picture, and how far along it is in percent."""
+    """A label beside a picture, and its position in percent."""
 
     at: float
     label: str
@@ -51,7 +51,7 @@ class _Tick:
 
 @dataclass(frozen=True)
 class _Sound:
-    """One of an example's sounds, as data URIs."""
+    """One sound of an example, as data URIs."""
 
     name: str
     picture: str
@@ -60,7 +60,7 @@ class _Sound:
 
 @dataclass(frozen=True)
 class _Shown:
-    """An example as it is in the page."""
+    """An example as the page shows it."""
 
     track: str
     stem: str
@@ -74,17 +74,16 @@ class _Shown:
     sounds: tuple[_Sound, ...]
 
 
-def write_page(report: Report, examples: Sequence[Example], path: Path) -> None:
-    """Write a report as one HTML file that needs nothing beside it.
+def write_page(report: Report, examples: Sequence[Excerpt], path: Path) -> None:
+    """Write a report as one self-contained HTML file.
 
-    It loads nothing from anywhere, and runs no script but its own. The same report gives the same
+    It loads nothing from elsewhere and runs only its own script. The same report gives the same
     bytes.
 
     Args:
         report: the scores.
-        examples: what to look at and to listen to, in this order; estimates are the report's
-            system's.
-        path: the file, which may exist.
+        examples: excerpts to see and hear, in this order, with estimates of the report's system.
+        path: the file; replaced if it exists.
 
     Raises:
         AudioError: the file cannot be written, or an example cannot be encoded.
@@ -116,7 +115,7 @@ def write_page(report: Report, examples: Sequence[Example], path: Path) -> None:
     with staging({"page": path}) as staged:
         with writing(path):
             staged["page"].write_text(text, encoding="utf-8", newline="\n")
-        publish([(staged["page"], path)], overwrite=True)
+        put_in_place([(staged["page"], path)], overwrite=True)
 
 
 def _resource(name: str) -> str:
@@ -124,7 +123,7 @@ def _resource(name: str) -> str:
 
 
 def _tables(report: Report, stem: str) -> Iterator[_Table]:
-    """Yield all metrics of the report's system, then every metric of all systems."""
+    """Yield a table of all metrics of the report's system, then one of all systems per metric."""
     columns = {
         name: (METRICS[name].label, METRICS[name].about, report.values(stem, name))
         for name in report.metrics
@@ -168,7 +167,7 @@ def _table(
 
 
 def _extremes(values: Mapping[str, float], *, less_is_better: bool) -> dict[str, str]:
-    """Return the tracks with the best and the worst value, of three or more."""
+    """Return the tracks with the best and the worst value, if there are three or more."""
     defined = {track: value for track, value in values.items() if not math.isnan(value)}
     if len(defined) < 3 or len(set(defined.values())) == 1:
         return {}
@@ -177,7 +176,7 @@ def _extremes(values: Mapping[str, float], *, less_is_better: bool) -> dict[str,
     return {best: "best", worst: "worst"}
 
 
-def _shown(report: Report, example: Example) -> _Shown:
+def _shown(report: Report, example: Excerpt) -> _Shown:
     found = sounds(example)
     gain = common_gain(found)
     pictures = spectrograms(found, example.sample_rate)
@@ -234,7 +233,7 @@ def _decibels(value: float) -> str:
 
 
 def _clock(seconds: float) -> str:
-    """Return minutes and seconds, with tenths where there are some."""
+    """Return minutes and seconds, with tenths if there are any."""
     tenths = round(10 * seconds)
     minutes, rest = divmod(tenths, 600)
     text = f"{minutes}:{rest // 10:02d}"
@@ -250,7 +249,7 @@ def _tick(value: float) -> str:
 
 
 def _aggregation(metric: Metric) -> str:
-    """Return in a few words how the metric comes from tracks to one figure."""
+    """Return in a few words how the metric is aggregated over tracks."""
     medians = metric.aggregation == "median" and metric.framewise
     return "median of medians" if medians else _SHORT[metric.aggregation]
 

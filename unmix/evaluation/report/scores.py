@@ -1,16 +1,24 @@
-"""Scores of tracks by one or several systems, and what they come to."""
+"""Scores of tracks by one or several systems, and their aggregates."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..aggregate import Aggregate, aggregate
-from ..measures import METRICS
+from ..measures import BSS_FIGURES, METRICS
+from .aggregate import Aggregate, aggregate
+
+# JSON has no infinity.
+_INFINITE = {math.inf: "inf", -math.inf: "-inf"}
+_FINITE = {text: number for number, text in _INFINITE.items()}
+#: What reading JSON of another shape raises.
+INVALID = (ValueError, TypeError, AttributeError, LookupError)
+_Plain = TypeVar("_Plain")
 
 
 @dataclass(frozen=True)
@@ -23,36 +31,62 @@ class TrackScore:
     stem: str
     seconds: float
     values: Mapping[str, float]
-    """By metric, in dB: see ``METRICS``. NaN where not defined, infinite where perfect."""
+    """In dB, by a name in ``METRICS``: NaN if undefined, infinite if perfect."""
     frames: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Of the metrics that are medians over frames, the value of every frame."""
+    """Values of every frame, for metrics that are medians over frames."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values for JSON, exact to the bit: NaN is null, infinity is "inf"."""
+        return {
+            "system": self.system,
+            "track": self.track,
+            "stem": self.stem,
+            "seconds": self.seconds,
+            "values": {name: _exact(value) for name, value in self.values.items()},
+            "frames": {name: [_exact(value) for value in row] for name, row in self.frames.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, row: Mapping[str, Any]) -> TrackScore:
+        """Return a score from its plain values; raise one of ``INVALID`` for anything else."""
+        frames = {name: tuple(map(_float, values)) for name, values in row["frames"].items()}
+        if frames and len({len(frames[name]) for name in BSS_FIGURES}) != 1:
+            raise ValueError("figures of different frames")
+        return cls(
+            system=typed(row["system"], str),
+            track=typed(row["track"], str),
+            stem=typed(row["stem"], str),
+            seconds=_float(typed(row["seconds"], float, int)),
+            values={name: _float(value) for name, value in row["values"].items()},
+            frames=frames,
+        )
 
 
 @dataclass(frozen=True)
 class Report:
-    """Every track's scores, under the name of what was scored."""
+    """All scores of a system on a data set, with those of baselines beside it."""
 
     system: str
-    """What the report is about; all other systems in it are baselines."""
+    """Name of the system that was scored; all others in the report are baselines."""
     dataset: str
     scores: tuple[TrackScore, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """How the scores were made, as plain values for JSON."""
+    """How the scores were computed, as plain values for JSON."""
 
     @cached_property
     def systems(self) -> tuple[str, ...]:
-        """The system that the report is about, then the baselines."""
+        """The report's system, then the baselines."""
         names = [score.system for score in self.scores]
         return tuple(dict.fromkeys([self.system, *names])) if names else ()
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
-        """Stems that were scored, in the order they came."""
+        """Stems that were scored, in order."""
         return tuple(dict.fromkeys(score.stem for score in self.scores))
 
     @cached_property
     def tracks(self) -> dict[str, float]:
-        """Seconds of every track by name, in the order they came."""
+        """Seconds of every track by name, in order."""
         return {score.track: score.seconds for score in self.scores}
 
     @cached_property
@@ -62,25 +96,25 @@ class Report:
         return tuple(name for name in METRICS if name in found)
 
     def values(self, stem: str, metric: str, system: str | None = None) -> dict[str, float]:
-        """Return one metric of one stem by track, in dB; only tracks that have it.
+        """Return one metric of one stem in dB, by track; only tracks that have it.
 
         Args:
             stem: one of ``stems``.
             metric: one of ``metrics``.
-            system: one of ``systems``; the one that the report is about, if not given.
+            system: one of ``systems``; default: the report's.
         """
         return dict(self._values.get((system or self.system, stem, metric), {}))
 
     def aggregate(
         self, stem: str, metric: str, how: str | None = None, system: str | None = None
     ) -> Aggregate:
-        """Return what one metric of one stem comes to over all tracks; see ``AGGREGATIONS``.
+        """Return one metric of one stem, aggregated over all tracks; see ``AGGREGATIONS``.
 
         Args:
             stem: one of ``stems``.
             metric: one of ``metrics``.
-            how: name of the aggregation; the metric's usual one, if not given.
-            system: one of ``systems``; the one that the report is about, if not given.
+            how: name of the aggregation; default: the metric's usual one.
+            system: one of ``systems``; default: the report's.
         """
         how = how or METRICS[metric].aggregation
         key = (system or self.system, stem, metric, how)
@@ -92,7 +126,7 @@ class Report:
 
     @cached_property
     def _values(self) -> dict[tuple[str, str, str], dict[str, float]]:
-        """Values by track, below system, stem and metric."""
+        """Values by track, by system, stem and metric."""
         found: dict[tuple[str, str, str], dict[str, float]] = {}
         for score in self.scores:
             for metric, value in score.values.items():
@@ -102,5 +136,23 @@ class Report:
 
     @cached_property
     def _aggregates(self) -> dict[tuple[str, str, str, str], Aggregate]:
-        """Those that were asked for, below system, stem, metric and aggregation."""
+        """Aggregates computed so far, by system, stem, metric and aggregation."""
         return {}
+
+
+def typed(value: Any, kind: type[_Plain], *others: type) -> _Plain:
+    """Return a value of JSON that must be of a kind; raise ``TypeError`` for any other."""
+    if not isinstance(value, (kind, *others)) or isinstance(value, bool):
+        raise TypeError(f"expected {kind.__name__}, got {value!r}")
+    return value  # type: ignore[return-value]
+
+
+def _exact(value: float) -> float | str | None:
+    return None if math.isnan(value) else _INFINITE.get(value, value)
+
+
+def _float(value: float | str | None) -> float:
+    """Return what ``_exact`` was given."""
+    if value is None:
+        return math.nan
+    return _FINITE[value] if isinstance(value, str) else float(typed(value, float, int))

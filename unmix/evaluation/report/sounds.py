@@ -1,4 +1,4 @@
-"""The sounds of an example as any browser plays them, all with one gain."""
+"""The sounds of an example as MP3, all with one gain."""
 
 from __future__ import annotations
 
@@ -11,25 +11,22 @@ import numpy as np
 
 from ..._types import Samples
 from ...audio import AudioWriter, OutputFormat
-from .examples import Example
+from .excerpts import Excerpt
 
 SOUNDS = ("mixture", "estimate", "reference", "error")
-"""What an example is shown as; error is estimate minus reference."""
+"""Sounds of an example; the error is estimate minus reference."""
 MEDIA_TYPE = "audio/mpeg"
-_PEAK = 10 ** (-1 / 20)  # of full scale: an encoder's wave swings a little above what it is given
-# Bits/s of a channel: nobody's browser lacks MP3, and at this rate what is heard is the separation.
+_PEAK = 10 ** (-1 / 20)  # of full scale: encoders overshoot a little
+# Bits/s of a channel: at this rate, artefacts are those of the separation.
 _BITRATE = 80_000
 
 
-def sounds(example: Example) -> dict[str, Samples]:
+def sounds(example: Excerpt) -> dict[str, Samples]:
     """Return the four sounds ``[C, N]`` of an example by name; see ``SOUNDS``.
 
-    Samples that are not finite, as a broken model gives, are silence.
-
-    Args:
-        example: the excerpt.
+    NaN and infinite samples are replaced with zero.
     """
-    # MP3 has two channels at most: of more, the mean is heard.
+    # MP3 has at most two channels: take the mean of more.
     mixture, estimate, reference = (
         _finite(samples if len(samples) <= 2 else samples.mean(0, keepdims=True))
         for samples in (example.mixture, example.estimate, example.reference)
@@ -39,22 +36,19 @@ def sounds(example: Example) -> dict[str, Samples]:
 
 
 def common_gain(found: Mapping[str, Samples]) -> float:
-    """Return the gain in dB, at most 0, with which none of the sounds clips.
+    """Return the gain in dB, at most 0, at which no sound ``[C, N]`` clips.
 
-    One for all, so that their loudness may be compared.
-
-    Args:
-        found: ``[C, N]`` by name.
+    It is one for all, so that their loudness can be compared.
     """
     peak = max(float(np.abs(samples).max()) for samples in found.values())
     return min(0.0, 20 * math.log10(_PEAK / peak)) if peak else 0.0
 
 
 def encode(samples: Samples, sample_rate: int, gain: float) -> bytes:
-    """Return an MP3 of samples ``[C, N]``, C at most 2; rates that MP3 lacks are resampled.
+    """Return an MP3 of samples ``[C, N]``, resampled if MP3 lacks their rate.
 
     Args:
-        samples: the sound.
+        samples: the sound; C at most 2.
         sample_rate: Hz.
         gain: dB.
 

@@ -1,7 +1,6 @@
-"""Spectrograms to compare by eye: one scale of colours, one axis of frequencies for several sounds.
+"""Spectrograms of several sounds on one scale of colours and frequencies, to compare by eye.
 
-A picture is the plain pixels, with as many colours as an eye can tell apart; scales and words
-around it are the page's.
+A picture holds only the pixels; the page adds axes and labels.
 """
 
 from __future__ import annotations
@@ -20,20 +19,16 @@ from ..._types import Samples
 from ...frontends import STFT
 
 FLOOR = -80.0
-"""dB under the loudest point of all pictures together; what is softer is black."""
-_COLOURS = 32  # steps of 2.6 dB: a gradient to the eye, and a third of the bytes of 256
+"""dB relative to the loudest point of all pictures; below it is black."""
+_COLOURS = 32  # steps of 2.6 dB: a smooth gradient in a third of the bytes that 256 take
 _COLUMNS = 900
 _ROWS = 250
-_WINDOW = 0.09  # seconds, about: long enough for the partials of a voice to stand apart
-_LOWEST = 30.0  # Hz: below the lowest note of a bass
+_WINDOW = 0.09  # seconds, about: long enough to resolve the partials of a voice
+_LOWEST = 30.0  # Hz, below the lowest note of a bass
 
 
 def frequency_range(sample_rate: int) -> tuple[float, float]:
-    """Return the lowest and the highest frequency of a picture, in Hz; between, it is logarithmic.
-
-    Args:
-        sample_rate: of the sounds, in Hz.
-    """
+    """Return the lowest and the highest frequency in Hz of a picture, whose axis is logarithmic."""
     return min(_LOWEST, sample_rate / 64), sample_rate / 2
 
 
@@ -44,11 +39,11 @@ def palette() -> NDArray[np.uint8]:
 
 
 def spectrograms(sounds: Mapping[str, Samples], sample_rate: int) -> dict[str, bytes]:
-    """Return a PNG for every sound: time to the right, frequency upwards, brighter is louder.
+    """Return a PNG of the mean power of the channels of every sound: brighter is louder.
 
     Args:
-        sounds: ``[C, N]`` by name, all of one length; channels are drawn as their mean power.
-        sample_rate: of all of them, in Hz.
+        sounds: ``[C, N]`` by name, all of one length.
+        sample_rate: Hz.
     """
     powers = {name: _power(samples, sample_rate) for name, samples in sounds.items()}
     peak = max(float(power.max()) for power in powers.values())
@@ -56,23 +51,23 @@ def spectrograms(sounds: Mapping[str, Samples], sample_rate: int) -> dict[str, b
 
 
 def _power(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
-    """Return power ``[F, T]`` over the picture's rows from low to high."""
+    """Return power ``[rows, T]``, from low to high."""
     n_fft = max(32, 2 ** round(math.log2(_WINDOW * sample_rate)))
     hop_length = min(max(1, math.ceil(samples.shape[-1] / (_COLUMNS - 1))), n_fft // 2)
-    # Mirrored at its ends: where an excerpt was cut, zeros beside it would look like a click.
+    # Reflect at the ends: zeros beside the cut would look like a click.
     stft = STFT(n_fft, hop_length, "reflect")
     frames = stft(torch.from_numpy(np.ascontiguousarray(samples)))
-    # The mean power of the channels: out of phase, they do not cancel.
+    # Mean power, so that channels out of phase do not cancel.
     power = frames.abs().double().square().mean(0).numpy()
     rows: NDArray[np.float64] = _weights(stft.frequencies(sample_rate).numpy(), sample_rate) @ power
     return rows
 
 
 def _weights(bins: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
-    """Return how much each bin is in each row ``[rows, F]``.
+    """Return the weight of each bin in each row ``[rows, F]``.
 
-    Triangles around a row's frequency: they average where a row is wider than a bin, and
-    interpolate where bins are wider than a row.
+    Triangles around a row's frequency average where a row is wider than a bin, and interpolate
+    where it is narrower.
     """
     rows = np.geomspace(*frequency_range(sample_rate), _ROWS)
     width = np.maximum(rows * (rows[1] / rows[0] - 1), bins[1] - bins[0])

@@ -1,1 +1,1 @@
-"""What is scored: models, baselines, and files of any other system."""
+"""Systems to score: models, baselines, and files from any other system."""

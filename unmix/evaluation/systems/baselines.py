@@ -1,7 +1,7 @@
-"""Floors and ceilings: what any separation has to pass, and what hardly one can.
+"""Baselines: floors that any separation should pass, and ceilings that hardly any reaches.
 
-Every baseline is a function of a mixture and its references, and takes a recording of any length in
-pieces of its own, so that an hour needs no more memory than two minutes.
+A baseline is a function of a mixture and its references. Recordings of any length pass in pieces,
+so that an hour needs no more memory than two minutes.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _OVERLAP = 1.0
 
 @dataclass(frozen=True)
 class Baseline:
-    """A way to separate that needs no model."""
+    """A separation without a model."""
 
     label: str
     about: str
     """One sentence, with the paper."""
     oracle: bool
-    """Whether it needs the references, and not only their stems."""
+    """Uses the references, and not only their names."""
     estimate: Callable[[Samples, dict[str, Samples], int], dict[str, Samples]]
-    """Of a mixture ``[C, N]``, N >= 1, the references by stem, and Hz: estimates by stem, of those
-    stems of the references that it can tell apart."""
+    """Takes a mixture ``[C, N]``, N >= 1, references by stem, and Hz; returns estimates of those
+    stems that it can separate."""
     stems: tuple[str, ...] | None = None
-    """Those that it can tell apart; any, if not given."""
+    """Stems that it can separate; default: any."""
     piece: float = 30.0
-    """Seconds that it is given at once."""
+    """Seconds of a piece."""
 
 
 def _mixture(
@@ -51,7 +51,7 @@ BASELINES = {
     "mixture": Baseline("mixture", "The mixture itself as every estimate.", False, _mixture),
     "irm": Baseline(
         "ideal ratio mask",
-        "The mixture shared out in the ratio of the true magnitudes (SiSEC 2018, IRM1).",
+        "The mixture divided by the ratio of the true magnitudes (SiSEC 2018, IRM1).",
         True,
         ideal_ratio_mask,
     ),
@@ -75,8 +75,8 @@ BASELINES = {
         harmonic_percussive,
         STEMS,
     ),
-    # What repeats has to be there twice: a minute holds a verse and a chorus, or a chorus and the
-    # next. The time for finding similar frames grows with the square of their number.
+    # A piece must hold repetitions, such as two choruses; but the time to find similar frames
+    # grows with the square of their number.
     "repet-sim": Baseline(
         "REPET-SIM",
         "What repeats is the accompaniment (Rafii and Pardo, ISMIR 2012).",
@@ -93,20 +93,20 @@ def estimate_blocks(
 ) -> Iterator[dict[str, Samples]]:
     """Yield a baseline's estimates of a recording as they become final.
 
-    They do not depend on how the recording is cut into blocks, to any bit: pieces of
+    They are the same to the bit however the recording is cut into blocks: pieces of
     ``baseline.piece`` seconds start on a fixed grid, overlap by a second, and fade into each other.
-    The last is between half and one and a half as long, unless the recording is shorter.
+    The last is between half and one and a half times as long, unless the recording is shorter.
 
     Args:
         baseline: see ``BASELINES``.
-        blocks: mixture ``[C, n]`` and references ``[C, n]`` by stem, of any size, in their order.
+        blocks: mixture ``[C, n]`` and references ``[C, n]`` by stem, of any size, in order.
         sample_rate: Hz.
 
     Yields:
-        Estimates ``[C, n]`` by stem, which join to exactly as many samples as came in.
+        Estimates ``[C, n]`` by stem, in all as many samples as came in.
 
     Raises:
-        ValueError: if a reference is not as large as the mixture, or stems or channels change.
+        ValueError: a reference differs from the mixture in shape, or stems or channels change.
     """
     size, overlap = round(baseline.piece * sample_rate), round(_OVERLAP * sample_rate)
     rise = fade(size, overlap)[:overlap]
@@ -115,7 +115,7 @@ def estimate_blocks(
         estimates = baseline.estimate(mixture, references, sample_rate)
         for stem, earlier in fading.items():
             head, tail = np.split(estimates[stem], [overlap], axis=1)
-            # Where both agree, this is exactly what they agree on.
+            # Exact where both agree.
             estimates[stem] = np.concatenate([earlier + rise * (head - earlier), tail], axis=1)
         final = mixture.shape[1] - (0 if last else overlap)
         yield {stem: estimate[:, :final] for stem, estimate in estimates.items()}
@@ -125,7 +125,7 @@ def estimate_blocks(
 def _pieces(
     blocks: Iterable[Block], size: int, overlap: int
 ) -> Iterator[tuple[Samples, dict[str, Samples], bool]]:
-    """Yield overlapping pieces of a mixture and its references, and whether they are the last."""
+    """Yield overlapping pieces of a mixture and its references, and whether each is the last."""
     stems: tuple[str, ...] | None = None
     held: list[Samples] = []
     count = 0

@@ -1,8 +1,8 @@
-"""Singing separated without learning: as what wavers (HPSS), as what does not repeat (REPET-SIM).
+"""Classical separation of singing: HPSS and REPET-SIM.
 
-What was done before networks, of the mixture alone. Both find the vocals and leave the rest of the
-mixture to the accompaniment, so that the two sum to it; both give no vocals below 100 Hz, where
-hardly anybody sings, as Rafii and Pardo do.
+Both work on the mixture alone, without training. They estimate the vocals, and the accompaniment as
+the residual, so that the two sum to the mixture. As in Rafii and Pardo, vocals have nothing below
+100 Hz.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ...frontends.masks import ratio_mask
 from ...stems import ACCOMPANIMENT, VOCALS
 from .oracles import transform
 
-#: The stems that these tell apart.
+#: The stems that they separate.
 STEMS = (VOCALS, ACCOMPANIMENT)
 _LOWEST = 100.0  # Hz
 
-# HPSS: windows at 44.1 kHz, and bins or frames that a median is taken over.
+# HPSS: samples of the windows at 44.1 kHz, and bins or frames of a median.
 _LONG = 16384
 _SHORT = 1024
 _MEDIAN = 17
 _BINS_AT_ONCE = 256
 
-# REPET-SIM: the window at 44.1 kHz; frames that are compared with one are at least as far from it;
-# the most similar of them make the median, an odd number, so that it is one of them.
+# REPET-SIM: samples of the window at 44.1 kHz; least distance of frames that are compared; number
+# of similar frames, odd, so that their median is one of them.
 _N_FFT = 2048
 _APART = 1.0  # seconds
 _SIMILAR = 51
@@ -45,20 +45,19 @@ def harmonic_percussive(
 
     As in FitzGerald and Gainza, "Single Channel Vocal Separation using Median Filtering and
     Factorisation Techniques" (ISAST Transactions 2010), after Tachibana et al. (ICASSP 2010):
-    singing wavers, so it is percussive under a long window, with the drums, and harmonic under a
-    short one, with the other instruments. What is percussive under the long one first, and of that
-    what is harmonic under the short one, is taken for the vocals. Each time, the magnitudes'
-    medians over time and over frequency share the frames out in the ratio of their squares:
-    FitzGerald, "Harmonic/Percussive Separation using Median Filtering" (DAFx 2010). Each channel
-    has masks of its own.
+    singing varies in pitch, so it looks percussive under a long window, like the drums, and
+    harmonic under a short one, like other instruments. The vocals are the harmonic part, under the
+    short window, of the percussive part under the long one. Masks are ratios of the squared medians
+    of magnitude over time and over frequency, for each channel alone: FitzGerald,
+    "Harmonic/Percussive Separation using Median Filtering" (DAFx 2010).
 
     Args:
         mixture: ``[C, N]``.
-        references: only their stems count.
+        references: only their names are used.
         sample_rate: Hz.
 
     Returns:
-        Estimates ``[C, N]`` of the vocals and the accompaniment, as far as there are references.
+        Estimates ``[C, N]`` of vocals and accompaniment: those that have references.
     """
     samples = torch.from_numpy(mixture)
     wavering = samples - _harmonic(samples, transform(_LONG, 2, sample_rate), 0)
@@ -70,20 +69,19 @@ def harmonic_percussive(
 def repet_sim(
     mixture: Samples, references: Mapping[str, Samples], sample_rate: int
 ) -> dict[str, Samples]:
-    """Separate the vocals as what does not come again in similar frames.
+    """Separate the vocals as what does not repeat in similar frames.
 
     Rafii and Pardo, "Music/Voice Separation using the Similarity Matrix" (ISMIR 2012): a frame of
-    the accompaniment is the median of the frames that are most similar to it, by the cosine of
-    their magnitudes, and nowhere above the mixture's. Similarity is that of the mean magnitude of
-    all channels; the medians and masks are of each channel by itself.
+    the accompaniment is the median of the most similar frames, at most the mixture's. Similarity is
+    the cosine of mean magnitudes over channels; each channel has its own medians and masks.
 
     Args:
         mixture: ``[C, N]``.
-        references: only their stems count.
+        references: only their names are used.
         sample_rate: Hz.
 
     Returns:
-        Estimates ``[C, N]`` of the vocals and the accompaniment, as far as there are references.
+        Estimates ``[C, N]`` of vocals and accompaniment: those that have references.
     """
     stft = transform(_N_FFT, 2, sample_rate)
     frames = stft(torch.from_numpy(mixture))
@@ -96,7 +94,7 @@ def repet_sim(
 
 
 def _harmonic(samples: Tensor, stft: STFT, lowest: int) -> Tensor:
-    """Return what lasts, of samples ``[C, N]``, from bin ``lowest`` on."""
+    """Return the harmonic part of samples ``[C, N]``, from bin ``lowest`` on."""
     frames = stft(samples)
     magnitudes = frames.abs().numpy()
     medians = [torch.from_numpy(_medians(magnitudes, axis)) for axis in (2, 1)]
@@ -106,9 +104,9 @@ def _harmonic(samples: Tensor, stft: STFT, lowest: int) -> Tensor:
 
 
 def _medians(magnitudes: Samples, axis: int) -> Samples:
-    """Return the median around every element of ``[C, F, T]`` along an axis, mirrored at its ends.
+    """Return the median around every element of ``[C, F, T]`` along an axis, reflected at its ends.
 
-    It is SciPy's ``median_filter``, to every bit, in a quarter of the time.
+    The result is that of SciPy's ``median_filter``, to the bit, in a quarter of the time.
     """
     around = _MEDIAN // 2
     margins = [(around, around) if along == axis else (0, 0) for along in range(3)]
@@ -123,7 +121,7 @@ def _medians(magnitudes: Samples, axis: int) -> Samples:
 def _repeated(magnitudes: Samples, apart: int) -> Samples:
     """Return the median of similar frames for every frame of ``[C, F, T]``.
 
-    A recording of less than five frames is too short to compare any: all of it counts as repeated.
+    Fewer than five frames are too few to compare: all count as repeated.
     """
     frames = magnitudes.shape[2]
     apart = min(apart, (frames - 1) // 2 - 1)
@@ -138,7 +136,7 @@ def _repeated(magnitudes: Samples, apart: int) -> Samples:
 
 
 def _median(frames: Samples, axis: int) -> Samples:
-    """Return the median, the upper one where there are two, in a quarter of NumPy's time."""
+    """Return the (upper) median, in a quarter of NumPy's time."""
     middle = frames.shape[axis] // 2
     median: Samples = np.partition(frames, middle, axis).take(middle, axis)
     return median
@@ -147,6 +145,6 @@ def _median(frames: Samples, axis: int) -> Samples:
 def _stems(
     mixture: Samples, vocals: Tensor, references: Mapping[str, Samples]
 ) -> dict[str, Samples]:
-    """Return the vocals and the rest of the mixture, as far as there are references."""
+    """Return vocals and residual: those that have references."""
     estimates = {VOCALS: vocals.numpy(), ACCOMPANIMENT: mixture - vocals.numpy()}
     return {stem: estimates[stem] for stem in references if stem in estimates}

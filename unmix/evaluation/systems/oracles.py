@@ -1,16 +1,15 @@
-"""Oracles: what masks and filters do to a mixture when they are made of the true stems.
+"""Oracles: masks and filters computed from the true stems.
 
-Nothing that masks the mixture's frames, and keeps their phase, is much better than these: they are
-the ceilings of Stöter, Liutkus and Ito, "The 2018 Signal Separation Evaluation Campaign" (LVA/ICA
-2018), and share its transform: Hann windows of 2048 samples at 44.1 kHz, half of which overlap. At
-other sample rates a window is the power of two that lasts about as long.
+Hardly any method that masks the mixture's frames and keeps their phase does better. They are the
+ceilings of Stöter, Liutkus and Ito, "The 2018 Signal Separation Evaluation Campaign" (LVA/ICA
+2018), with its transform: Hann windows of 2048 samples at 44.1 kHz that overlap by half. At other
+sample rates, a window is the power of two that lasts about as long.
 
 A mixture need not be the sum of the references: it may be mastered or coded, or stems may be left
-out. What is missing, the mixture less all references, is one more source among those that share the
-mixture out, however soft: of each bin it takes no more than its own magnitude, so that what is
-missing by rounding alone changes nothing that is not as soft. The accompaniment may come along with
-instruments that it is made of: only what they leave of it is then a source, and its estimate is the
-sum of theirs and of that.
+out. The residual, the mixture minus all references, is therefore one more source. It takes no more
+of a bin than its own magnitude, so that rounding errors change nothing louder than themselves. The
+accompaniment may come with instruments that are part of it: then only what they leave of it is a
+source, and its estimate is the sum of that and of theirs.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from ...frontends.masks import apply_mask, multichannel_filter, ratio_mask
 from ...stems import ACCOMPANIMENT, VOCALS
 
 _N_FFT = 2048
-# Bins that are filtered at once: no bin has to do with another, and the memory is bounded.
+# Bins that are filtered at once, to bound the memory; bins are independent.
 _AT_ONCE = 128
-# In float64, of the loudest frame of a bin: what is 100 dB below it is not filtered as it should.
+# In float64, relative to the loudest frame of a bin: 100 dB below it, the filter is inexact.
 _REGULARIZATION = 1e-10
 _SOFTEST = 1e-30
 
@@ -39,7 +38,7 @@ def transform(n_fft: int, overlap: int, sample_rate: int) -> STFT:
 
     Args:
         n_fft: samples at 44.1 kHz; at other rates the nearest power of two.
-        overlap: windows that cover a sample.
+        overlap: number of windows that cover a sample.
         sample_rate: Hz.
     """
     length = 2 ** max(3, round(math.log2(n_fft * sample_rate / 44100)))
@@ -49,13 +48,13 @@ def transform(n_fft: int, overlap: int, sample_rate: int) -> STFT:
 def ideal_ratio_mask(
     mixture: Samples, references: Mapping[str, Samples], sample_rate: int
 ) -> dict[str, Samples]:
-    """Share the mixture out in the ratio of the true magnitudes: SiSEC's IRM1.
+    """Divide the mixture by the ratio of the true magnitudes: SiSEC's IRM1.
 
-    Each channel has masks of its own, in [0, 1], which sum to one over all sources.
+    Each channel has its own masks, in [0, 1], which sum to one over all sources.
 
     Args:
         mixture: ``[C, N]``.
-        references: likewise, by stem.
+        references: ``[C, N]`` by stem.
         sample_rate: Hz.
 
     Returns:
@@ -74,12 +73,12 @@ def ideal_binary_mask(
 ) -> dict[str, Samples]:
     """Give a stem the bins where its magnitude is at least half of the mixture's: SiSEC's IBM1.
 
-    Each channel has a mask of its own. Where stems cancel each other, several may have the bin, and
-    of more than two it may happen that none has: estimates do not quite sum to the mixture.
+    Each channel has its own mask. A bin may belong to several stems, where they cancel each other,
+    or to none: estimates do not quite sum to the mixture.
 
     Args:
         mixture: ``[C, N]``.
-        references: likewise, by stem.
+        references: ``[C, N]`` by stem.
         sample_rate: Hz.
 
     Returns:
@@ -97,16 +96,16 @@ def ideal_binary_mask(
 def multichannel_wiener_filter(
     mixture: Samples, references: Mapping[str, Samples], sample_rate: int
 ) -> dict[str, Samples]:
-    """Filter the mixture from all channels to all, by true powers and covariances: SiSEC's MWF.
+    """Filter the mixture across channels by true powers and covariances: SiSEC's MWF.
 
     The local Gaussian model of Duong et al. (IEEE TASLP 2010): every source has a power in each bin
-    and frame, the mean over channels, and one spatial covariance in each bin, the mean over all
-    frames that are given: of a long recording, those of a piece. On one channel it is the ratio
-    mask of powers, SiSEC's IRM2. See :func:`unmix.frontends.masks.multichannel_filter`.
+    and frame, the mean over channels, and a spatial covariance in each bin, the mean over the
+    frames of a piece. For one channel it is the ratio mask of powers, SiSEC's IRM2. See
+    ``unmix.frontends.masks.multichannel_filter``.
 
     Args:
         mixture: ``[C, N]``.
-        references: likewise, by stem.
+        references: ``[C, N]`` by stem.
         sample_rate: Hz.
 
     Returns:
@@ -122,15 +121,15 @@ def multichannel_wiener_filter(
 
 
 def _filtered(frames: Tensor, true: Tensor) -> Tensor:
-    """Return the sources ``[S, C, F, T]`` that the filter makes of frames ``[C, F, T]``."""
-    # Each bin at a level of its own: high frequencies are 100 dB softer than low ones.
+    """Return sources ``[S, C, F, T]`` filtered from frames ``[C, F, T]``."""
+    # Normalise each bin: high frequencies may be 100 dB softer than low ones.
     level = true.abs().amax((0, 1, 3)).clamp(min=_SOFTEST)[:, None].double()
     filtered = multichannel_filter(frames[None] / level, true[None] / level, _REGULARIZATION)
     return (filtered[0] * level).to(frames.dtype)
 
 
 def _sources(mixture: Samples, references: Mapping[str, Samples]) -> dict[str, Tensor]:
-    """Return what sums to the mixture, ``[C, N]`` by stem, what is missing under an empty name."""
+    """Return sources ``[C, N]`` by stem that sum to the mixture; the residual has an empty name."""
     sources = {stem: torch.from_numpy(samples) for stem, samples in references.items()}
     if ACCOMPANIMENT in sources:
         parts = [sources[stem] for stem in sources if stem not in (VOCALS, ACCOMPANIMENT)]
@@ -141,7 +140,7 @@ def _sources(mixture: Samples, references: Mapping[str, Samples]) -> dict[str, T
 def _estimates(
     sources: Mapping[str, Tensor], found: Tensor, references: Mapping[str, Samples]
 ) -> dict[str, Samples]:
-    """Return the estimates of the references' stems from those of the sources ``[S, C, N]``."""
+    """Return estimates of the references' stems from those of the sources ``[S, C, N]``."""
     estimates = dict(zip(sources, found.unbind(), strict=True))
     if ACCOMPANIMENT in references:
         parts = [estimates[stem] for stem in references if stem != VOCALS]

@@ -1,4 +1,4 @@
-"""What is scored: a model, a baseline, or files that any other system has made."""
+"""Systems to score: a model, a baseline, or files from any other system."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from ...data.tracks import MIXTURE, common_stems
 from ...errors import UnmixError
 from ...separation.separator import CUSTOM, RecordingSeparator
 from ...stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
-from ..references import REFERENCE, sum_blocks
-from ..signals import Signals
+from ..signals import REFERENCE, Signals, sum_blocks
 from .baselines import Baseline, estimate_blocks
 
 # What other systems call the accompaniment: Demucs, MVSEP, Ultimate Vocal Remover.
 _SYNONYMS = {"no_vocals": ACCOMPANIMENT, "instrumental": ACCOMPANIMENT, "instrum": ACCOMPANIMENT}
-# Estimates that are off by more are of another song; codecs and resamplers add or lose less.
+# Codecs and resamplers change the length by less; otherwise it is another song.
 _SECONDS_APART = 0.2
 
 
@@ -35,26 +34,26 @@ class System(Protocol):
 
     @property
     def stems(self) -> tuple[str, ...] | None:
-        """What it can estimate; None for whatever references there are."""
+        """Stems that it can estimate; None: any."""
 
     def describe(self) -> str:
-        """Return what a reader needs to know it by, beyond its name."""
+        """Return what a reader of the report should know, beyond its name."""
 
     def fingerprint(self, track: Track) -> str:
-        """Return what changes when its estimates of a track may."""
+        """Return a text that changes whenever its estimates of a track may change."""
 
     def estimate(
         self, track: Track, signals: Signals, stems: Sequence[str]
     ) -> Iterator[Mapping[str, Samples]]:
-        """Yield estimates of a track in blocks ``[C, n]`` by stem, at the rate of the signals."""
+        """Yield estimates of a track in blocks ``[C, n]`` by stem, at the signals' rate."""
 
 
 class ModelSystem:
-    """A model, by its separator.
+    """A model.
 
     Args:
-        separator: of the model.
-        quality: what it was made with, for readers.
+        separator: separates with the model.
+        quality: the separator's quality, for the report.
     """
 
     def __init__(self, separator: RecordingSeparator, quality: str) -> None:
@@ -65,11 +64,11 @@ class ModelSystem:
 
     @property
     def stems(self) -> tuple[str, ...] | None:
-        """The separator's."""
+        """The model's stems."""
         return self.separator.stems
 
     def describe(self) -> str:
-        """Return quality, device, and the beginning of the hash of weights and settings."""
+        """Return quality, device, and the start of the hash of weights and settings."""
         device = self.separator.device.type
         return f"quality {self._quality}, on {device}, {self._fingerprint[:12]}"
 
@@ -80,13 +79,13 @@ class ModelSystem:
     def estimate(
         self, track: Track, signals: Signals, stems: Sequence[str]
     ) -> Iterator[Mapping[str, Samples]]:
-        """Yield what the separator makes of the mixture."""
+        """Yield the model's estimates."""
         blocks = (block[MIXTURE] for block in signals.blocks((MIXTURE,)))
         return self.separator.stream(blocks, signals.sample_rate)
 
 
 class BaselineSystem:
-    """A baseline, which may know the references."""
+    """A baseline, which may use the references."""
 
     def __init__(self, name: str, baseline: Baseline) -> None:
         self.name = name
@@ -94,21 +93,21 @@ class BaselineSystem:
 
     @property
     def stems(self) -> tuple[str, ...] | None:
-        """Those it can tell apart."""
+        """Stems that it can separate; None: any."""
         return self._baseline.stems
 
     def describe(self) -> str:
-        """Return what it is, and whose idea."""
+        """Return what it is, with the paper."""
         return self._baseline.about
 
     def fingerprint(self, track: Track) -> str:
-        """Return its name: it has no settings."""
+        """Return its name; it has no settings."""
         return self.name
 
     def estimate(
         self, track: Track, signals: Signals, stems: Sequence[str]
     ) -> Iterator[Mapping[str, Samples]]:
-        """Yield what the baseline makes of mixture and references."""
+        """Yield the baseline's estimates."""
         names = [REFERENCE + stem for stem in stems]
         blocks = (
             (block[MIXTURE], {stem: block[REFERENCE + stem] for stem in stems})
@@ -117,36 +116,36 @@ class BaselineSystem:
         return estimate_blocks(self._baseline, blocks, signals.sample_rate)
 
 
-class FileSystem:
+class SavedEstimates:
     """Estimates in files: a folder per track, a file per stem.
 
     Args:
-        root: the folder of the tracks' folders.
-        name: what the system is called.
+        root: folder with a folder per track.
+        name: name of the system; default: the folder's.
 
     Raises:
-        UnmixError: where there is no such folder, or no estimate in it.
+        UnmixError: the folder does not exist, or has no estimates.
     """
 
     def __init__(self, root: Path, name: str | None = None) -> None:
         self.root = root
         self.name = name or root.resolve().name
         self.paired: dict[str, Track] = {}
-        """Estimates by the name of the track, once :meth:`pair` has found them."""
+        """Estimates by the name of the track, once ``pair`` has found them."""
         wanted = (VOCALS, ACCOMPANIMENT, *INSTRUMENTS, *_SYNONYMS)
         tracks = read_folder(root, wanted, format="stems", strict=True).tracks
         self._tracks = {track.name: _with_usual_names(track) for track in tracks}
 
     @property
     def stems(self) -> tuple[str, ...] | None:
-        """Those that every track has."""
+        """Stems that every track has."""
         return in_order(common_stems(self._tracks.values()) - {MIXTURE})
 
     def pair(self, tracks: Sequence[Track]) -> None:
-        """Find the estimates of tracks: of the same name, or of the same last part of it.
+        """Find the estimates of tracks by name, or by its last part.
 
         Raises:
-            UnmixError: where a last part stands for several tracks.
+            UnmixError: the last part of a name stands for several tracks.
         """
         for track in tracks:
             last = Path(track.name).name
@@ -157,26 +156,26 @@ class FileSystem:
                 alike = [other.name for other in tracks if Path(other.name).name == last]
                 if len(alike) > 1 or len(found) > 1:
                     raise UnmixError(
-                        f"{self.root}: {last} may be {' or '.join((*alike, *found)[:4])}; give "
-                        "estimates the folders that their references have"
+                        f"{self.root}: {last} may be {' or '.join((*alike, *found)[:4])}; arrange "
+                        "estimates in the same folders as the references"
                     )
                 self.paired[track.name] = self._tracks[found[0]]
 
     def describe(self) -> str:
-        """Return where the files are."""
+        """Return the folder."""
         return str(self.root)
 
     def fingerprint(self, track: Track) -> str:
-        """Return which files these are, how large, and of when."""
+        """Return paths, sizes and times of the files."""
         return of_files(self.paired[track.name].stems.values())
 
     def estimate(
         self, track: Track, signals: Signals, stems: Sequence[str]
     ) -> Iterator[Mapping[str, Samples]]:
-        """Yield the estimates as they are in their files."""
+        """Yield the estimates in the files."""
         found = self.paired[track.name]
         for file in found.stems.values():
-            opus = file.path.suffix.lower() == ".opus"  # has 48 kHz whatever went in
+            opus = file.path.suffix.lower() == ".opus"  # is always decoded at 48 kHz
             if file.sample_rate != signals.sample_rate and not opus:
                 raise UnmixError(
                     f"{file.path}: has {file.sample_rate} Hz, its reference "
@@ -188,7 +187,7 @@ class FileSystem:
                     f"{signals.seconds:.2f} s; are they of the same track?"
                 )
         rate, channels = signals.sample_rate, signals.audio_channels
-        # As they are: rounding is for references, see there.
+        # Only references are rounded, see write_references.
         streams = [sum_blocks(found.terms(stem), rate, channels, rounded=False) for stem in stems]
         empty = np.zeros((channels, 0), np.float32)
         for blocks in zip_longest(*streams, fillvalue=empty):
@@ -196,7 +195,7 @@ class FileSystem:
 
 
 def of_files(files: Iterable[StemFile]) -> str:
-    """Return which files these are, how large, and of when."""
+    """Return paths, sizes and times of the files."""
     stats = [(str(file.path), file.path.stat()) for file in files]
     return repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
 
@@ -206,9 +205,9 @@ def _with_usual_names(track: Track) -> Track:
 
 
 def _of_model(separator: RecordingSeparator) -> str:
-    """Return a hash of a model's weights and of how recordings are cut for it."""
+    """Return a hash of a model's weights and of the settings of separation."""
     if separator.model_name == CUSTOM:
-        return uuid4().hex  # its class may do anything: nothing tells whether it has changed
+        return uuid4().hex  # its code may have changed: never reuse scores
     digest = sha256(repr(separator.settings).encode())
     model = separator.model
     config: Any = getattr(model, "config", None)

@@ -1,8 +1,8 @@
-"""Augmentation: what is done to a batch before the network sees it, on the training device.
+"""Augmentation of batches on the training device, before the network sees them.
 
-Every change is a small function of samples, settings and random numbers; ``augment`` does those
-that a recipe asks for, one after the other. Mixtures are sums of references, so whatever belongs to
-the mixture, as a limiter does, is done to all its stems alike.
+Each augmentation is a function of samples, settings and random numbers; ``augment`` applies those
+of a recipe in order. A mixture is the sum of its references, so an effect on the mixture, such as a
+limiter, is applied to all its stems alike.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from torch import Tensor
 from ...errors import ConfigError
 from ...stems import VOCALS
 from .chance import Chance
-from .codec import degrade
+from .codec import simulate_codec
 from .config import AugmentConfig, Effect
-from .doubling import double
+from .doubling import add_doubling
 from .dynamics import compress, limit, saturate
 from .filters import equalise, limit_band
 from .gain import change_gain, invert, swap_channels
 from .mixing import blend, remix
-from .reverb import reverberate
+from .reverb import add_reverb
 from .speed_pitch import change_pitch, change_speed
-from .stereo import change_image
+from .stereo import change_stereo
 
 __all__ = ["AugmentConfig", "augment", "band_after"]
 
 
 class _Change(Protocol):
-    """Changes items ``[K, S, C, N]``, all of them, as settings say."""
+    """Changes all of the items ``[K, S, C, N]``."""
 
     def __call__(
         self, samples: Tensor, config: Any, sample_rate: int, chance: Chance
@@ -52,23 +52,23 @@ def augment(
     config: AugmentConfig,
     generator: torch.Generator,
 ) -> Tensor:
-    """Return a batch changed by chance; of the same shape, and as finite as it was.
+    """Return a batch with random changes, of the same shape.
 
     Args:
         references: ``[B, S, C, N]``; the mixture is their sum.
-        stems: their names.
-        sample_rate: Hz.
-        config: what is done, and how often. By default nothing, and no number is drawn.
-        generator: decides all; one on the CPU decides the same for every device.
+        stems: names of the stems S.
+        sample_rate: sample rate in Hz.
+        config: the augmentations. By default there are none, and no random number is drawn.
+        generator: source of all random numbers. A generator on the CPU gives the same changes on
+            every device.
 
     Raises:
-        ConfigError: where voices are to be changed, and no stem is the vocals; or the stereo image
-            of what is not stereo.
+        ConfigError: an effect on vocals has no stem ``vocals``, or one on stereo no two channels.
     """
     if config.image.share and references.shape[2] != 2:
         raise ConfigError(
-            f"augment.image needs 2 audio channels, and the model has {references.shape[2]}: leave "
-            "that table out"
+            f"augment.image needs 2 audio channels, and the model has {references.shape[2]}: "
+            "remove that table"
         )
     chance = Chance(generator, references.device)
     if config.remix.share:
@@ -87,12 +87,12 @@ def augment(
 
 
 def band_after(band: Tensor, config: AugmentConfig) -> Tensor:
-    """Return the Hz up to which items ``[B]`` hold, after any augmentation that may come of it.
+    """Return the smallest possible bandwidth of items in Hz ``[B]`` after augmentation.
 
     Args:
-        band: Hz up to which they held before.
-        config: what is done to them. Items that trade stems all get the narrowest band; those that
-            may sound lower, the lowest that they may.
+        band: bandwidth before augmentation in Hz ``[B]``.
+        config: the augmentations. Items that exchange stems get the smallest bandwidth of all;
+            items that may become lower get the lowest possible one.
     """
     if config.remix.share or config.blend.share:
         band = band.amin().expand_as(band)
@@ -104,34 +104,36 @@ def band_after(band: Tensor, config: AugmentConfig) -> Tensor:
 
 
 def _sound(config: AugmentConfig, stems: tuple[str, ...]) -> Iterator[_Step]:
-    """Yield what changes the sound of stems, in order."""
+    """Yield the effects on stems, in order."""
     every = range(len(stems))
     voices = [row for row, stem in enumerate(stems) if stem == VOCALS]
     voice = config.voice
     tables = (voice.compression, voice.doubling, voice.reverb)
     if not voices and any(table.share for table in tables):
-        raise ConfigError(f"augment.voice needs the stem {VOCALS}; there is {', '.join(stems)}")
+        raise ConfigError(
+            f"augment.voice needs the stem {VOCALS}; the stems are {', '.join(stems)}"
+        )
     yield _Step(change_speed, config.playback, every)
     yield _Step(change_pitch, config.pitch, every)
     yield _Step(equalise, config.equaliser, every)
     yield _Step(saturate, config.saturation, every)
     yield _Step(compress, voice.compression, voices)
-    yield _Step(double, voice.doubling, voices)
-    yield _Step(reverberate, voice.reverb, voices)
-    yield _Step(change_image, config.image, every)
+    yield _Step(add_doubling, voice.doubling, voices)
+    yield _Step(add_reverb, voice.reverb, voices)
+    yield _Step(change_stereo, config.image, every)
     yield _Step(change_gain, config.gain, every)
 
 
 def _delivery(config: AugmentConfig, stems: tuple[str, ...]) -> Iterator[_Step]:
-    """Yield what becomes of the finished mixture, in order."""
+    """Yield the effects on the finished mixture, in order."""
     every = range(len(stems))
     yield _Step(limit, config.delivery.limiter, every)
     yield _Step(limit_band, config.delivery.band, every)
-    yield _Step(degrade, config.delivery.codec, every)
+    yield _Step(simulate_codec, config.delivery.codec, every)
 
 
 def _changed(references: Tensor, step: _Step, sample_rate: int, chance: Chance) -> Tensor:
-    """Return references of which a share of the items is changed; no other costs time."""
+    """Return references with a share of the items changed; others are not computed."""
     if not step.config.share:
         return references
     items = chance.chosen(step.config.share, len(references))

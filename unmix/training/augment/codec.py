@@ -1,4 +1,4 @@
-"""Codec artefacts: frames whose magnitudes are quantised, so that what is soft leaves holes."""
+"""Artefacts of lossy codecs: quantised magnitudes, with holes in quiet bins."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from ...frontends import STFT
 from .chance import Chance
 from .config import CodecConfig
 
-# Samples of a frame, as of codecs for any rate; and bins of a band that shares a step.
+# Window length in samples, as in codecs of any rate; and bins that share a quantisation step.
 _N_FFT = 1024
 _BAND = 8
 
 
-def degrade(samples: Tensor, config: CodecConfig, sample_rate: int, chance: Chance) -> Tensor:
-    """Return items ``[K, S, C, N]`` as if their mixture had been through a lossy codec.
+def simulate_codec(
+    samples: Tensor, config: CodecConfig, sample_rate: int, chance: Chance
+) -> Tensor:
+    """Return items ``[K, S, C, N]`` as if their mixture had been coded by a lossy codec.
 
-    What the codec does to a bin of the mixture is a factor, from 0 to 2; all stems have it alike,
-    so that they still sum to the mixture.
+    The codec multiplies each bin of the mixture by a factor from 0 to 2. All stems get the same
+    factor, so that they still sum to the mixture.
     """
     cutoff = chance.ratio(config.cutoff, len(samples), 1, 1, 1)
     precision = chance.uniform(config.precision, len(samples), 1, 1, 1)
@@ -32,9 +34,9 @@ def degrade(samples: Tensor, config: CodecConfig, sample_rate: int, chance: Chan
 
 
 def quantisation(magnitude: Tensor, precision: Tensor) -> Tensor:
-    """Return the factors ``[..., F, T]`` that make magnitudes ``[..., F, T]`` whole steps.
+    """Return the factors ``[..., F, T]`` that quantise magnitudes ``[..., F, T]``.
 
-    A step lies ``precision`` dB ``[..., F, 1]`` below the level of the bins of a band.
+    The step is ``precision`` dB ``[..., F, 1]`` below the level of the bins of a band.
     """
     bins = magnitude.shape[-2]
     padded = F.pad(magnitude, (0, 0, 0, -bins % _BAND))

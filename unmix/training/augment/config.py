@@ -1,6 +1,6 @@
-"""Which augmentations a run uses, how often and how far: tables that all default to none.
+"""Settings of all augmentations; each is off by default.
 
-A ``share`` is of items: each item is changed with that chance, on its own. Levels are in dB.
+A ``share`` is the probability with which each item is changed, independently of the others.
 """
 
 from __future__ import annotations
@@ -14,128 +14,130 @@ from ...config import Settings
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     if limits[0] > limits[1]:
-        raise ValueError("the lower end of a range comes first")
+        raise ValueError("a range starts with its lower end")
     return limits
 
 
 def _positive(limits: tuple[float, float]) -> tuple[float, float]:
     if limits[0] <= 0:
-        raise ValueError("the range has to lie above 0")
+        raise ValueError("the range must be above 0")
     return limits
 
 
 def _not_negative(limits: tuple[float, float]) -> tuple[float, float]:
     if limits[0] < 0:
-        raise ValueError("the range may not lie below 0")
+        raise ValueError("the range must not go below 0")
     return limits
 
 
-#: Lowest and highest value that is drawn, in that order.
+#: Lowest and highest value to draw, in this order.
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 PositiveRange = Annotated[Range, AfterValidator(_positive)]
 NaturalRange = Annotated[Range, AfterValidator(_not_negative)]
 
 
 class Effect(Settings):
-    """Something that is done to a share of the items."""
+    """An augmentation of a share of the items."""
 
     share: float = Field(default=0.0, ge=0, le=1)
-    """Share of items that it is done to; 0 for none."""
+    """Share of items to change, in [0, 1]; 0: none."""
 
 
 class ChannelsConfig(Settings):
-    """What becomes of left and right, of each stem by itself. Shares are of stems of items."""
+    """Swapped channels and inverted polarity, for each stem of each item independently."""
 
     swap: float = Field(default=0.0, ge=0, le=1)
-    """Share whose channels are reversed."""
+    """Share of stems with left and right swapped."""
     invert: float = Field(default=0.0, ge=0, le=1)
-    """Share whose polarity is reversed."""
+    """Share of stems with inverted polarity."""
 
 
 class LevelConfig(Effect):
-    """A gain, drawn for each stem."""
+    """A random gain for each stem."""
 
     decibels: Range = (-6.0, 6.0)
+    """Range of the gain in dB."""
 
 
 class BlendConfig(Effect):
-    """A stem sounds together with the same stem of another item: two singers, two bands.
+    """Add the same stem of another item: two singers, two bands.
 
     The mix-audio augmentation of Kong et al. (ISMIR 2021).
     """
 
     decibels: Range = (0.0, 0.0)
-    """Gain of the second; in the paper both are as they are."""
+    """Range of the gain of the added stem in dB; the paper adds it unchanged."""
 
 
-class ImageConfig(Effect):
-    """The stereo image of each stem, of two channels only.
+class StereoConfig(Effect):
+    """Width and balance of each stem; needs two channels.
 
-    Each is at the level that it had, unless narrowing takes more than 12 dB of it.
+    Each stem keeps its level, unless narrowing removes more than 12 dB of it.
     """
 
     width: NaturalRange = (0.0, 1.5)
-    """Gain of half the difference of left and right: 0 makes a stem mono, above 1 it is wider. Of
-    what is mono there is none."""
+    """Range of the gain of the side signal (left minus right): 0 is mono, above 1 is wider. Mono
+    stems do not change."""
     balance: Range = (-4.0, 4.0)
-    """How much louder left becomes than right."""
+    """Range of the gain of left against right in dB."""
 
 
-class PlaybackConfig(Effect):
-    """An item as if a tape ran faster or slower: tempo, pitch and formants together."""
+class SpeedConfig(Effect):
+    """Playing speed, as of a tape: tempo, pitch and formants change together."""
 
     speed: PositiveRange = (0.94, 1.06)
-    """Above 1, faster and higher."""
+    """Range of the speed factor; above 1 is faster and higher."""
 
 
 class PitchConfig(Effect):
-    """Pitch and tempo of an item apart from each other, by a phase vocoder."""
+    """Pitch and tempo, independently of each other, by a phase vocoder."""
 
     semitones: Range = (-2.0, 2.0)
+    """Range of the pitch shift in semitones."""
     tempo: PositiveRange = (0.9, 1.1)
-    """Above 1, faster."""
+    """Range of the tempo factor; above 1 is faster."""
 
 
 class SaturationConfig(Effect):
-    """Each stem through a soft clipper, at the level that it had."""
+    """Soft clipping of each stem, which keeps its level."""
 
     drive: Range = (-6.0, 12.0)
-    """Level at which the root mean square enters ``tanh``, whose output ends at 0 dB."""
+    """Range of the RMS level at the input of ``tanh``, in dB; its output is limited to 0 dB."""
 
 
 class CompressionConfig(Effect):
-    """The voice with less difference between loud and soft, at the level that it had."""
+    """Dynamic range compression of the vocals, which keeps their level."""
 
     threshold: Range = (-15.0, 0.0)
-    """Against the root mean square of the excerpt."""
+    """Range of the threshold in dB, relative to the RMS of the excerpt."""
     ratio: PositiveRange = (2.0, 6.0)
-    """dB in for each dB out, well above the threshold."""
+    """Range of the compression ratio, dB in per dB out, well above the threshold."""
 
 
 class DoublingConfig(Effect):
-    """The voice with copies of itself, each late, wavering in pitch, and panned."""
+    """Doubled vocals: delayed copies with wavering pitch, each panned."""
 
     voices: int = Field(default=2, ge=1)
-    """Copies beside the voice itself."""
+    """Number of copies."""
     delay: PositiveRange = (0.012, 0.04)
-    """Seconds."""
+    """Range of the delay of a copy in seconds."""
     detune: PositiveRange = (2.0, 20.0)
-    """Cents by which the pitch of a copy wavers, at the most."""
+    """Range of the largest pitch deviation of a copy, in cents."""
     decibels: Range = (-12.0, -3.0)
-    """Gain of a copy."""
+    """Range of the gain of a copy in dB."""
 
 
 class ReverbConfig(Effect):
-    """The voice in a room: noise that decays, in each channel its own."""
+    """Reverberation of the vocals: decaying noise, independent in each channel."""
 
     decay: PositiveRange = (0.2, 1.5)
-    """Seconds until the reverberation has fallen by 60 dB."""
+    """Range of the reverberation time (RT60) in seconds."""
     decibels: Range = (-20.0, -6.0)
-    """Level of the reverberation of a steady sound, against the sound."""
+    """Range of the level of the reverberation of a steady sound in dB, relative to the sound."""
 
 
 class VoiceConfig(Settings):
-    """What is done to voices in a studio; needs the stem ``vocals``. In the order of the tables."""
+    """Studio effects on the vocals, in the order of the tables; needs the stem ``vocals``."""
 
     compression: CompressionConfig = CompressionConfig()
     doubling: DoublingConfig = DoublingConfig()
@@ -143,34 +145,34 @@ class VoiceConfig(Settings):
 
 
 class LimiterConfig(Effect):
-    """The mixture made loud: full scale is never exceeded, by one gain that all stems share."""
+    """Loud mastering: a limiter on the mixture, whose gain all stems share."""
 
     loudness: Range = (-20.0, -8.0)
-    """Root mean square of the mixture before it is limited, in dB of full scale."""
+    """Range of the RMS level of the mixture before limiting, in dBFS."""
 
 
 class BandConfig(Effect):
-    """All stems without what is above a frequency, as old or thrifty recordings are."""
+    """A low-pass filter on all stems, as in old or low-rate recordings."""
 
     cutoff: PositiveRange = (4000.0, 16000.0)
-    """Hz."""
+    """Range of the cutoff frequency in Hz."""
 
 
 class CodecConfig(Effect):
-    """Quantised frames, with holes where nothing was loud enough: what lossy codecs do.
+    """Artefacts of lossy codecs: quantised frames, with holes in quiet bins.
 
-    Decided from the mixture, and done alike to all stems.
+    Computed from the mixture and applied to all stems alike.
     """
 
     cutoff: PositiveRange = (10000.0, 16000.0)
-    """Hz above which nothing is kept."""
+    """Range of the frequency in Hz above which nothing is kept."""
     precision: Range = (6.0, 24.0)
-    """How far a step of the quantiser lies below the level of its band, at 0 Hz; at the cutoff
-    they are equal."""
+    """Range of the distance in dB from the level of a band down to the quantisation step, at 0 Hz;
+    it falls to 0 dB at the cutoff."""
 
 
 class DeliveryConfig(Settings):
-    """What becomes of a finished mixture on its way. In the order of the tables."""
+    """Processing of the finished mixture, in the order of the tables."""
 
     limiter: LimiterConfig = LimiterConfig()
     band: BandConfig = BandConfig()
@@ -178,18 +180,18 @@ class DeliveryConfig(Settings):
 
 
 class AugmentConfig(Settings):
-    """Changes of a batch before the network sees it. In the order of the tables."""
+    """Changes to a batch before the network sees it, in the order of the tables."""
 
     remix: Effect = Effect()
-    """The items trade stems with each other."""
+    """Exchange of stems between the items of a batch."""
     blend: BlendConfig = BlendConfig()
-    playback: PlaybackConfig = PlaybackConfig()
+    playback: SpeedConfig = SpeedConfig()
     pitch: PitchConfig = PitchConfig()
     equaliser: LevelConfig = LevelConfig()
-    """A smooth curve of gains over frequency, drawn for each stem."""
+    """A random smooth equaliser curve for each stem; the gains of its bands are in dB."""
     saturation: SaturationConfig = SaturationConfig()
     voice: VoiceConfig = VoiceConfig()
-    image: ImageConfig = ImageConfig()
+    image: StereoConfig = StereoConfig()
     gain: LevelConfig = LevelConfig()
     channels: ChannelsConfig = ChannelsConfig()
     delivery: DeliveryConfig = DeliveryConfig()

@@ -1,4 +1,4 @@
-"""Doubling: a voice beside copies of itself, as double-tracked singers and choruses sound."""
+"""Doubling: add delayed copies of the vocals, as in double tracking and chorus effects."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from torch import Tensor
 from .chance import Chance
 from .config import DoublingConfig
 
-# Hz at which the delay of a copy wavers.
+# Range of the modulation frequency of a copy's delay in Hz.
 _WAVERING = (0.2, 1.5)
 
 
-def double(samples: Tensor, config: DoublingConfig, sample_rate: int, chance: Chance) -> Tensor:
-    """Return voices ``[K, S, C, N]`` with late copies, each panned and out of tune by turns."""
+def add_doubling(
+    samples: Tensor, config: DoublingConfig, sample_rate: int, chance: Chance
+) -> Tensor:
+    """Return vocals ``[K, S, C, N]`` with delayed copies of wavering pitch, each panned."""
     result = samples.clone()
     shape = (*samples.shape[:2], 1, 1)
     seconds = torch.arange(samples.shape[-1], device=samples.device) / sample_rate
     for _ in range(config.voices):
         rate = chance.uniform(_WAVERING, *shape)
         turn = 2 * torch.pi * (rate * seconds + chance.uniform((0, 1), *shape))
-        # The pitch of a sound whose delay d changes is off by the factor 1 - d'.
+        # A changing delay d shifts the pitch by the factor 1 - d'.
         depth = (2 ** (chance.uniform(config.detune, *shape) / 1200) - 1) / (2 * torch.pi * rate)
         late = chance.uniform(config.delay, *shape) + depth * (1 + torch.sin(turn))
         copy = delayed(samples, late * sample_rate) * chance.gain(config.decibels, *shape)
@@ -29,9 +31,9 @@ def double(samples: Tensor, config: DoublingConfig, sample_rate: int, chance: Ch
 
 
 def delayed(samples: Tensor, delay: Tensor) -> Tensor:
-    """Return samples ``[..., C, N]`` late by a delay ``[..., 1, N]`` in samples, 0 or more.
+    """Return samples ``[..., C, N]`` delayed by ``delay`` ``[..., 1, N]`` samples, at least 0.
 
-    Between two samples it is a line; before the first one there is silence.
+    Interpolates linearly between samples; before the first one there is silence.
     """
     length = samples.shape[-1]
     position = torch.arange(length, device=samples.device) - delay
@@ -45,9 +47,9 @@ def delayed(samples: Tensor, delay: Tensor) -> Tensor:
 
 
 def pan(place: Tensor, channels: int) -> Tensor:
-    """Return the gains ``[..., C, 1]`` of a place between left, -1, and right, 1 ``[..., 1, 1]``.
+    """Return panning gains ``[..., C, 1]`` of a place from left, -1, to right, 1 ``[..., 1, 1]``.
 
-    Their power is that of no panning, wherever it is. Sounds of other than two channels stay.
+    The power is constant. Sounds that do not have two channels are not panned.
     """
     if channels != 2:
         return torch.ones_like(place)

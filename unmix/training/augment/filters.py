@@ -1,4 +1,4 @@
-"""Equaliser and band limit: gains over frequency, without delay, by way of one transform."""
+"""Equaliser and low-pass filter: zero-phase gains over frequency, by one FFT."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch.nn import functional as F
 from .chance import Chance
 from .config import BandConfig, LevelConfig
 
-# Hz of the knots of the equaliser's curve; from one to the next its gain in dB is a line.
+# Knots of the equaliser curve in Hz; the gain in dB is linear between them.
 _KNOTS = (63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
-# Seconds of silence around a signal, so that a filter's ringing does not come back at the other
-# end; the response of the lowest knots is no longer.
+# Seconds of silence around a signal, so that a filter's ringing does not wrap around; the response
+# of the lowest knots is not longer.
 _MARGIN = 0.05
-# Width of the slope below which nothing is left, as a share of the cutoff.
+# Width of the transition to zero gain, as a share of the cutoff.
 _SLOPE = 0.1
-#: Gains of frequencies in Hz, ``[..., F]`` of ``[F]``.
+#: Returns gains ``[..., F]`` of frequencies in Hz ``[F]``.
 Curve = Callable[[Tensor], Tensor]
-#: Lengths of transforms are multiples of this, which are fast everywhere.
+#: Lengths of FFTs are multiples of this, which are fast everywhere.
 STRIDE = 4096
 
 
 def equalise(samples: Tensor, config: LevelConfig, sample_rate: int, chance: Chance) -> Tensor:
-    """Return stems ``[K, S, C, N]``, each under a smooth curve of gains of its own."""
+    """Return stems ``[K, S, C, N]``, each with its own smooth equaliser curve."""
     decibels = chance.uniform(config.decibels, *samples.shape[:2], 1, len(_KNOTS))
 
     def curve(frequencies: Tensor) -> Tensor:
@@ -38,19 +38,19 @@ def equalise(samples: Tensor, config: LevelConfig, sample_rate: int, chance: Cha
 
 
 def limit_band(samples: Tensor, config: BandConfig, sample_rate: int, chance: Chance) -> Tensor:
-    """Return items ``[K, S, C, N]`` without what is above a frequency, all stems alike."""
+    """Return items ``[K, S, C, N]`` with a low-pass filter, the same for all stems."""
     cutoff = chance.ratio(config.cutoff, len(samples), 1, 1, 1)
-    return filtered(samples, lambda frequencies: low_pass(frequencies, cutoff), sample_rate)
+    return filtered(samples, lambda frequencies: low_pass_gains(frequencies, cutoff), sample_rate)
 
 
-def low_pass(frequencies: Tensor, cutoff: Tensor) -> Tensor:
-    """Return gains that are 1 up to a cutoff, and 0 from a little above it."""
+def low_pass_gains(frequencies: Tensor, cutoff: Tensor) -> Tensor:
+    """Return gains that are 1 up to the cutoff and fall to 0 just above it."""
     beyond = ((frequencies / cutoff - 1) / _SLOPE).clamp(0, 1)
     return 0.5 + 0.5 * torch.cos(torch.pi * beyond)
 
 
 def filtered(samples: Tensor, curve: Curve, sample_rate: int) -> Tensor:
-    """Return samples ``[..., N]`` whose frequencies have the gains of a curve."""
+    """Return samples ``[..., N]`` filtered by a curve of gains."""
     length, margin = samples.shape[-1], round(_MARGIN * sample_rate)
     size = fast(length + 2 * margin)
     padded = F.pad(samples, (margin, size - length - margin))
@@ -60,5 +60,5 @@ def filtered(samples: Tensor, curve: Curve, sample_rate: int) -> Tensor:
 
 
 def fast(length: int) -> int:
-    """Return the length of a transform that has room for ``length`` samples."""
+    """Return an FFT length of at least ``length`` samples that is fast."""
     return -(-length // STRIDE) * STRIDE

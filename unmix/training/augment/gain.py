@@ -1,4 +1,4 @@
-"""Gain, channels and polarity of stems; and what the level of a stem is."""
+"""Gain, channel order and polarity of stems."""
 
 from __future__ import annotations
 
@@ -9,35 +9,33 @@ from torch import Tensor
 from .chance import Chance
 from .config import LevelConfig
 
-#: Level below which a stem counts as silent: dividing by less would make something of nothing.
+#: Level below which a stem counts as silent; divisors are at least this.
 LEAST = 1e-12
 
 
 def level(samples: Tensor) -> Tensor:
-    """Return the root mean square over channels and time, ``[..., 1, 1]``."""
+    """Return the RMS level over channels and samples, ``[..., 1, 1]``."""
     return samples.square().mean((-2, -1), keepdim=True).sqrt()
 
 
-def at_level_of(samples: Tensor, model: Tensor, most: float = math.inf) -> Tensor:
-    """Return stems as loud as those of ``model``, by a gain of ``most`` at most; silent ones as
-    they are.
-    """
-    gain = level(model) / level(samples).clamp(min=LEAST)
-    return samples * gain.clamp(max=most)
+def match_level(samples: Tensor, original: Tensor, max_gain: float = math.inf) -> Tensor:
+    """Return stems at the level of ``original``, as far as ``max_gain`` allows."""
+    gain = level(original) / level(samples).clamp(min=LEAST)
+    return samples * gain.clamp(max=max_gain)
 
 
 def change_gain(samples: Tensor, config: LevelConfig, sample_rate: int, chance: Chance) -> Tensor:
-    """Return stems ``[K, S, C, N]``, each with a gain of its own."""
+    """Return stems ``[K, S, C, N]``, each with its own gain."""
     return samples * chance.gain(config.decibels, *samples.shape[:2], 1, 1)
 
 
 def swap_channels(samples: Tensor, share: float, chance: Chance) -> Tensor:
-    """Return stems ``[B, S, C, N]``, a share of them with their channels reversed."""
+    """Return stems ``[B, S, C, N]``, a share of them with left and right swapped."""
     chosen = chance.happens(share, *samples.shape[:2], 1, 1)
     return samples.flip(2).where(chosen, samples)
 
 
 def invert(samples: Tensor, share: float, chance: Chance) -> Tensor:
-    """Return stems ``[B, S, C, N]``, a share of them with reversed polarity."""
+    """Return stems ``[B, S, C, N]``, a share of them with inverted polarity."""
     chosen = chance.happens(share, *samples.shape[:2], 1, 1)
     return (-samples).where(chosen, samples)

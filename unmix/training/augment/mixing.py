@@ -1,4 +1,4 @@
-"""What items of a batch give each other: new mixtures of the stems that are there already."""
+"""New mixtures of the stems in a batch: exchange of stems between items, and sums of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .config import BlendConfig, Effect
 
 
 def remix(references: Tensor, config: Effect, chance: Chance) -> Tensor:
-    """Return references ``[B, S, C, N]`` of which a share of the items trade stems.
+    """Return references ``[B, S, C, N]`` with stems exchanged between a share of the items.
 
-    Every stem is dealt out by itself, so none is lost and none is doubled. The idea is as old as
-    Uhlich et al. (ICASSP 2017).
+    Each stem is permuted independently, so none is lost or repeated. The idea is from Uhlich et al.
+    (ICASSP 2017).
     """
     items, stems = references.shape[:2]
     chosen = chance.chosen(config.share, items)
@@ -23,10 +23,9 @@ def remix(references: Tensor, config: Effect, chance: Chance) -> Tensor:
 
 
 def blend(references: Tensor, config: BlendConfig, chance: Chance) -> Tensor:
-    """Return references ``[B, S, C, N]`` to whose stems a share of the items has others added.
+    """Return references ``[B, S, C, N]`` with stems of another item added, in a share of the items.
 
-    The other is the same stem of another item. A silent stem stays silent, so that there are as
-    many items without a voice as before.
+    Silent stems stay silent, so that the share of items without vocals does not change.
     """
     items, stems = references.shape[:2]
     chosen = chance.chosen(config.share, items)
@@ -35,11 +34,11 @@ def blend(references: Tensor, config: BlendConfig, chance: Chance) -> Tensor:
     away = 1 + (chance.uniform((0, items - 1), len(chosen), stems).long() % (items - 1))
     partners = _of_items(references, (chosen[:, None] + away) % items)
     gains = chance.gain(config.decibels, len(chosen), stems, 1, 1)
-    heard = references[chosen].abs().amax((-2, -1), keepdim=True) > 0
-    return references.index_add(0, chosen, partners * gains * heard)
+    sounding = references[chosen].abs().amax((-2, -1), keepdim=True) > 0
+    return references.index_add(0, chosen, partners * gains * sounding)
 
 
 def _of_items(references: Tensor, order: Tensor) -> Tensor:
-    """Return, for every item and stem, that stem of the item in ``order`` ``[K, S]``."""
+    """Return each stem from the item that ``order`` ``[K, S]`` names."""
     stems = torch.arange(references.shape[1], device=references.device)
     return references[order, stems]

@@ -1,7 +1,7 @@
-"""Speed, pitch and tempo: an item played faster or slower, or as high as it was in another time.
+"""Speed, pitch and tempo: resampling, and a phase vocoder.
 
-All stems of an item change alike. What is missing at the end, where it is played faster, is the
-excerpt again from its start, faded over.
+All stems of an item change alike. Items that become shorter are continued from their start, with a
+crossfade.
 """
 
 from __future__ import annotations
@@ -12,29 +12,27 @@ from torch.nn import functional as F
 
 from ...frontends import STFT
 from .chance import Chance
-from .config import PitchConfig, PlaybackConfig
+from .config import PitchConfig, SpeedConfig
 
-# Seconds over which the end of an excerpt is faded into its start.
+# Seconds of the crossfade from the end of an excerpt to its start.
 _FADE = 0.01
-# Seconds of a frame of the phase vocoder, about: the next power of two is taken.
+# Approximate window of the phase vocoder in seconds; rounded up to a power of two.
 _FRAME = 0.04
 
 
-def change_speed(
-    samples: Tensor, config: PlaybackConfig, sample_rate: int, chance: Chance
-) -> Tensor:
-    """Return items ``[K, S, C, N]`` at another speed, pitch and formants going with it."""
+def change_speed(samples: Tensor, config: SpeedConfig, sample_rate: int, chance: Chance) -> Tensor:
+    """Return items ``[K, S, C, N]`` at another speed; pitch and formants change with it."""
     speeds = chance.ratio(config.speed, len(samples)).tolist()
     fade = round(_FADE * sample_rate)
     played = [
-        played_at(item, speed, fade, samples.shape[-1])
+        play_at_speed(item, speed, fade, samples.shape[-1])
         for item, speed in zip(samples, speeds, strict=True)
     ]
     return torch.stack(played)
 
 
 def change_pitch(samples: Tensor, config: PitchConfig, sample_rate: int, chance: Chance) -> Tensor:
-    """Return items ``[K, S, C, N]`` at another pitch and another tempo."""
+    """Return items ``[K, S, C, N]`` at another pitch and tempo."""
     semitones = chance.uniform(config.semitones, len(samples)).tolist()
     tempi = chance.ratio(config.tempo, len(samples)).tolist()
     n_fft = 2 ** max(4, round(_FRAME * sample_rate).bit_length())
@@ -42,28 +40,27 @@ def change_pitch(samples: Tensor, config: PitchConfig, sample_rate: int, chance:
     fade = round(_FADE * sample_rate)
     changed = []
     for item, rise, tempo in zip(samples, semitones, tempi, strict=True):
-        # In longer time at the same pitch, then faster: what is left of both is the pitch.
+        # Stretch in time, then play faster: both together change the pitch.
         pitch = 2 ** (rise / 12)
-        longer = stretched(item, tempo / pitch, stft)
-        changed.append(played_at(longer, pitch, fade, samples.shape[-1]))
+        longer = time_stretch(item, tempo / pitch, stft)
+        changed.append(play_at_speed(longer, pitch, fade, samples.shape[-1]))
     return torch.stack(changed)
 
 
-def played_at(samples: Tensor, speed: float, fade: int, length: int) -> Tensor:
-    """Return ``[..., length]`` samples of a loop of samples ``[..., N]`` that runs at a speed."""
+def play_at_speed(samples: Tensor, speed: float, fade: int, length: int) -> Tensor:
+    """Return ``[..., length]`` samples of a loop of ``samples`` ``[..., N]`` played at a speed."""
     loop = _looped(samples, min(fade, samples.shape[-1] // 4))
     once = _resampled(loop, max(1, round(loop.shape[-1] / speed)))
     times = -(-length // once.shape[-1])
     return once.repeat(*[1] * (once.ndim - 1), times)[..., :length]
 
 
-def stretched(samples: Tensor, rate: float, stft: STFT) -> Tensor:
-    """Return samples ``[..., C, N]`` in N / ``rate`` samples, at the pitch that they had.
+def time_stretch(samples: Tensor, rate: float, stft: STFT) -> Tensor:
+    """Return samples ``[..., C, N]`` stretched to N / ``rate`` samples at the same pitch.
 
-    A phase vocoder (Flanagan and Golden 1966): frames are set further apart, and what a bin's phase
-    advances from one to the next stays. Around a peak of the spectrum all bins are turned like it
-    (Laroche and Dolson 1999), and all channels like the loudest one, so that what is between left
-    and right stays there.
+    A phase vocoder (Flanagan and Golden 1966), which changes the distance of frames and keeps the
+    phase advance of each bin. Bins around a spectral peak follow the peak (Laroche and Dolson
+    1999), and all channels follow the loudest one, which keeps the stereo image.
     """
     length = max(1, round(samples.shape[-1] / rate))
     frames = F.pad(stft(samples), (0, 2))  # [..., C, F, T + 2]
@@ -79,11 +76,11 @@ def stretched(samples: Tensor, rate: float, stft: STFT) -> Tensor:
 
 
 def _turns(earlier: Tensor, later: Tensor) -> Tensor:
-    """Return by what angles ``[..., F, T]`` to turn frames so that each goes on from the last.
+    """Return the angles ``[..., F, T]`` to add to frames so that each continues the previous one.
 
     Args:
-        earlier: the frames that are heard, one after another.
-        later: what followed each of them a hop later, before they were set apart.
+        earlier: the frames to output.
+        later: the frame one hop after each of them in the input.
     """
     jumps = later.angle()[..., :-1] - earlier.angle()[..., 1:]
     peaks = _nearest_peaks(earlier.abs())
@@ -94,18 +91,18 @@ def _turns(earlier: Tensor, later: Tensor) -> Tensor:
 
 
 def _nearest_peaks(magnitude: Tensor) -> Tensor:
-    """Return, for every bin ``[..., F, T]``, the bin of the peak of its frame that is nearest."""
+    """Return the nearest spectral peak in the frame of each bin ``[..., F, T]``."""
     rows = magnitude.movedim(-2, -1)
     highest = F.max_pool1d(rows.flatten(0, -3), 5, 1, 2).reshape(rows.shape)
     bins = torch.arange(rows.shape[-1], device=rows.device)
-    last = 2 * rows.shape[-1]  # further away than any
+    last = 2 * rows.shape[-1]  # farther than any bin
     below = bins.where(rows >= highest, -last).cummax(-1).values
     above = bins.where(rows >= highest, 2 * last).flip(-1).cummin(-1).values.flip(-1)
     return below.where(bins - below <= above - bins, above).movedim(-1, -2)
 
 
 def _looped(samples: Tensor, fade: int) -> Tensor:
-    """Return samples ``[..., N - fade]`` that go on from their end to their start."""
+    """Return samples ``[..., N - fade]`` that loop seamlessly."""
     if not fade:
         return samples
     rising = torch.linspace(0, 1, fade, device=samples.device)
@@ -114,9 +111,9 @@ def _looped(samples: Tensor, fade: int) -> Tensor:
 
 
 def _resampled(loop: Tensor, length: int) -> Tensor:
-    """Return a loop of samples ``[..., N]`` in ``length`` samples, without what these cannot hold.
+    """Return a loop of samples ``[..., N]`` resampled to ``length`` samples, band-limited.
 
-    All frequencies but the highest are exact: the loop is the sum of them.
+    This is exact except for the highest frequency, since a loop is a sum of its FFT bins.
     """
     bins = (min(loop.shape[-1], length) + 1) // 2
     spectrum = torch.fft.rfft(loop)[..., :bins]

@@ -1,14 +1,14 @@
-"""Weights that others trained and published, brought into this package's form."""
+"""Converters of weights that others trained, one file for each kind."""
 
-from ._convert import Imported, import_weights
-from ._registry import Importer, Move, Tensors, importers, register_importer
+from ._convert import Converted, convert_weights
+from ._registry import Converter, Move, Tensors, converters, register_converter
 
 __all__ = [
-    "Imported",
-    "Importer",
+    "Converted",
+    "Converter",
     "Move",
     "Tensors",
-    "import_weights",
-    "importers",
-    "register_importer",
+    "convert_weights",
+    "converters",
+    "register_converter",
 ]

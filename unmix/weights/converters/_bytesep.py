@@ -1,7 +1,7 @@
-"""What the checkpoints of ByteDance's music_source_separation have in common.
+"""What the converters of ByteDance's music_source_separation share.
 
-Each is ``{"step": ..., "model": state}``. Their transforms are fixed, and ignored; the filters of
-their sub-bands are not, as ours are of another design.
+A checkpoint is ``{"step": ..., "model": state}``. Its STFT is fixed and ignored; its sub-band
+filters are converted, as ours are of another design.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ...errors import ModelError
 from ...models import Model
-from ._registry import Importer, Move, Tensors
-from ._torch_file import read_torch
+from ._registry import Converter, Move, Tensors
+from ._torch_file import read_tensors
 
 _ANALYSIS = "pqmf.ana_conv_filter.weight"
 _SYNTHESIS = "pqmf.syn_conv_filter.weight"
@@ -30,54 +28,36 @@ _LAYER = re.compile(
 
 @dataclass(frozen=True)
 class Layer:
-    """Where a layer of ours stands."""
+    """Place of a layer in our model."""
 
     part: str
     """"encoder", "bottleneck", "decoder" or "last"."""
     rank: int
-    """Of the level, or of the stack at the bottom; counted as theirs are: from 1, along the way."""
+    """Of the level or bottleneck stack, counted as theirs are: from 1, in the order of use."""
     block: int
-    """Within the stack, from 0."""
+    """Place in the stack, from 0."""
     name: str
     """Place in the branch, from 0, or "shortcut"."""
 
 
-def importer(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Importer:
-    """Return an importer of these checkpoints.
+def converter(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Converter:
+    """Return a converter of these checkpoints.
 
     Args:
-        what: see ``Importer``.
+        what: see ``Converter``.
         first: name of a level's first weight ``[width, planes, ...]``, with ``{}`` for the level.
-        moves: see ``Importer``.
+        moves: see ``Converter``.
     """
-    return Importer(
+    return Converter(
         what=what,
-        read=partial(_read, what=what),
+        read=partial(read_tensors, what=what, table="model"),
         settings=partial(_settings, first=first),
         moves=moves,
         ignored=_ignored,
     )
 
 
-def _read(path: Path, what: str) -> Tensors:
-    """Return the tensors of a checkpoint, by their names.
-
-    Raises:
-        ModelError: for a file that is damaged, or something else.
-    """
-    held = read_torch(path, what).get("model")
-    if not isinstance(held, dict):
-        raise ModelError(f'{path}: expected {what}, but it has no table "model"')
-    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
-
-
 def _settings(tensors: Tensors, first: str) -> dict[str, Any]:
-    """Return the settings that shapes tell.
-
-    Args:
-        tensors: of the checkpoint.
-        first: name of a level's first weight ``[width, planes, ...]``, with ``{}`` for the level.
-    """
     levels = 1
     while first.format(levels + 1) in tensors:
         levels += 1
@@ -87,16 +67,16 @@ def _settings(tensors: Tensors, first: str) -> dict[str, Any]:
 
 
 def _ignored(name: str) -> bool:
-    """Say whether an entry is of their transforms, which are fixed."""
+    """Return whether a tensor belongs to their STFT, which is fixed."""
     return name.startswith(("stft.", "istft."))
 
 
 def moves(model: Model, layer: Callable[[Layer, int], str]) -> list[Move]:
-    """Return where every tensor of a model comes from.
+    """Return the moves for a model.
 
     Args:
         model: to be filled.
-        layer: returns their name of a layer in a stack; also given the number of levels.
+        layer: returns their name of a layer in a stack, given the layer and the number of levels.
     """
     state = model.state_dict()
     levels = len({name.split(".")[1] for name in state if name.startswith("encoder.")})
@@ -136,20 +116,20 @@ def _theirs(place: str, levels: int, layer: Callable[[Layer, int], str]) -> str:
 
 
 def _frequency_first(weight: Tensor) -> Tensor:
-    """Return kernels ``[..., frequency, time]`` of theirs, which have time first."""
+    """Turn a kernel ``[..., time, frequency]`` into ``[..., frequency, time]``."""
     return weight.transpose(2, 3)
 
 
 def _in_place_weight(weight: Tensor) -> Tensor:
-    """Return the factors that InPlaceABN makes of its weights, to keep them positive."""
+    """Return the factors that InPlaceABN computes from its weights to keep them positive."""
     return weight.abs() + 1e-5
 
 
 def _analysis_filters(weight: Tensor) -> Tensor:
-    """Return ``[band, tap]`` of ``[band, 1, tap]``."""
+    """Turn ``[band, 1, tap]`` into ``[band, tap]``."""
     return weight.squeeze(1)
 
 
 def _synthesis_filters(weight: Tensor) -> Tensor:
-    """Return ``[band, tap]`` of ``[phase, band, step]``: every phase's taps, backwards in time."""
+    """Turn ``[phase, band, step]``, the taps of each phase backwards, into ``[band, tap]``."""
     return weight.permute(1, 2, 0).flip(1).flatten(1)

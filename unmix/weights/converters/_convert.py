@@ -1,9 +1,9 @@
-"""From a foreign file to a file of ours: every tensor accounted for, or refused."""
+"""Conversion of a foreign file: every tensor finds its place, or the file is refused."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,17 @@ from ...config import validate
 from ...errors import ConfigError, ModelError
 from ...models import Model, build, config_type
 from ...recipes.reading import ArchitectureChoice, find_architecture, recipes
+from ...storage import sha256_of
 from ..load import save_weights
-from ._registry import Importer, Tensors, importers
+from ._registry import Converter, Tensors, converters
 
-# Names listed in a message; the rest are counted.
+# Names listed in a message; further ones are counted.
 _LISTED = 8
 
 
 @dataclass(frozen=True)
-class Imported:
-    """Weights that were brought in."""
+class Converted:
+    """Weights that were converted."""
 
     path: Path
     """The file that was written."""
@@ -31,7 +32,7 @@ class Imported:
     parameters: int
 
 
-def import_weights(
+def convert_weights(
     source: Path,
     name: str,
     out: Path,
@@ -39,44 +40,43 @@ def import_weights(
     licence: str = "unknown",
     origin: str = "",
     settings: dict[str, Any] | None = None,
-) -> Imported:
-    """Write foreign weights as a file of this package's.
+) -> Converted:
+    """Convert foreign weights into a safetensors file.
 
     Args:
-        source: the foreign file; of a TensorFlow checkpoint, its folder, ``.index`` or prefix.
-        name: the recipe whose settings the file does not tell (or its architecture, where that
-            has one recipe only).
-        out: the ``.safetensors`` file to write; its folder is made, and it appears whole or not at
-            all.
+        source: the foreign file; for a TensorFlow checkpoint its folder, ``.index`` or prefix.
+        name: recipe with the settings that the file does not tell, or an architecture that has
+            one recipe.
+        out: the ``.safetensors`` file, which appears whole or not at all; its folder is made.
         licence: of the weights.
-        origin: where they come from, such as a URL; the file's name where not given.
-        settings: of the model, over those of the recipe and those that the file tells.
+        origin: source of the weights, such as a URL (default: the file's name).
+        settings: of the model; they override those of the recipe and of the file.
 
     Raises:
-        ModelError: for a file that is missing, damaged, or of something else: saying what was
-            expected, and which tensors are missing or not known.
-        ConfigError: for an unknown recipe.
+        ModelError: the file is missing, damaged or of another kind, or tensors are missing or
+            unknown.
+        ConfigError: there is no such recipe, or no converter for it.
     """
     recipe = find_architecture(name)
-    importer = importers().get(recipe.architecture)
-    if importer is None:
+    converter = converters().get(recipe.architecture)
+    if converter is None:
         raise ConfigError(
-            f"{name}: no foreign weights are known for {recipe.architecture}; "
-            f"there are importers for {', '.join(sorted(importers()))}"
+            f"{name}: there is no converter for {recipe.architecture}; "
+            f"there are converters for {', '.join(sorted(converters()))}"
         )
-    files = importer.files(source)
+    files = converter.files(source)
     if not all(path.is_file() for path in files):
-        raise ModelError(f"{source}: no such file; expected {importer.what}")
-    theirs = importer.read(source)
-    told = _told(importer, theirs, source)
+        raise ModelError(f"{source}: no such file; expected {converter.what}")
+    theirs = converter.read(source)
+    told = _told(converter, theirs, source)
     wanted = recipe.model | (settings or {})
-    _compare(told, importer, ArchitectureChoice(recipe.architecture, wanted), name, source)
-    # Of the stems a file may tell the number alone: their names are the recipe's.
+    _compare(told, converter, ArchitectureChoice(recipe.architecture, wanted), name, source)
+    # A file may tell only the number of stems; their names are the recipe's.
     sizes = {
         key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
     }
     model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source))
-    _load(model, importer, theirs, source)
+    _load(model, converter, theirs, source)
     metadata = {"origin": origin or source.name, "origin_sha256": _hash(files)}
     digest = save_weights(
         out,
@@ -87,26 +87,26 @@ def import_weights(
         metadata,
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Imported(out, digest, recipe.architecture, model.stems, parameters)
+    return Converted(out, digest, recipe.architecture, model.stems, parameters)
 
 
-def _told(importer: Importer, theirs: Tensors, source: Path) -> dict[str, Any]:
+def _told(converter: Converter, theirs: Tensors, source: Path) -> dict[str, Any]:
     try:
-        return importer.settings(theirs)
+        return converter.settings(theirs)
     except (KeyError, IndexError, ValueError) as error:
         raise ModelError(
-            f"{source}: not {importer.what}: {error} not found among its {len(theirs)} tensors "
+            f"{source}: not {converter.what}: {error} not found among its {len(theirs)} tensors "
             f"({_some(sorted(theirs))})"
         ) from None
 
 
 def _compare(
-    told: dict[str, Any], importer: Importer, wanted: ArchitectureChoice, name: str, source: Path
+    told: dict[str, Any], converter: Converter, wanted: ArchitectureChoice, name: str, source: Path
 ) -> None:
-    """Refuse a file that tells otherwise than the recipe what is no matter of size."""
-    if importer.free is None:
+    """Refuse a file that contradicts the recipe in a setting that is not free."""
+    if converter.free is None:
         return
-    facts = {key: value for key, value in told.items() if key not in importer.free}
+    facts = {key: value for key, value in told.items() if key not in converter.free}
     here = _facts(wanted)
     faults = [
         f"{key} {value} where {name} has {here[key]}"
@@ -122,29 +122,29 @@ def _compare(
         and facts.items() <= _facts(choice).items()
     ]
     hint = f"; it fits {', '.join(fitting)}" if fitting else ""
-    raise ModelError(f"{source}: {importer.what}, but with {', '.join(faults)}{hint}")
+    raise ModelError(f"{source}: {converter.what}, but with {', '.join(faults)}{hint}")
 
 
 def _facts(choice: ArchitectureChoice) -> dict[str, Any]:
-    """Return all settings of a model, and of its stems the number."""
+    """Return the settings of a model, with the number of its stems in place of their names."""
     kind = config_type(choice.architecture)
     config = validate(kind, choice.model, choice.architecture).model_dump()
     return config | {"stems": len(config["stems"])}
 
 
-def _load(model: Model, importer: Importer, theirs: Tensors, source: Path) -> None:
-    """Fill a model, strictly: every one of its tensors, from every one of theirs."""
+def _load(model: Model, converter: Converter, theirs: Tensors, source: Path) -> None:
+    """Fill a model strictly: each of its tensors is filled, and each of theirs is used."""
     state = model.state_dict()
-    moves = importer.moves(model)
+    moves = converter.moves(model)
     uncovered = state.keys() - {move.ours for move in moves}
-    if uncovered:  # a mistake in the importer, not in the file
-        raise ValueError(f"the importer leaves out {sorted(uncovered)}")
+    if uncovered:  # a bug in the converter, not a fault of the file
+        raise ValueError(f"the converter leaves out {sorted(uncovered)}")
     faults = []
     missing = [m.theirs for m in moves if m.theirs not in theirs and not m.optional]
     if missing:
         faults.append(f"missing: {_some(missing)}")
     known = {move.theirs for move in moves}
-    unexpected = [n for n in sorted(theirs) if n not in known and not importer.ignored(n)]
+    unexpected = [n for n in sorted(theirs) if n not in known and not converter.ignored(n)]
     if unexpected:
         faults.append(f"not expected: {_some(unexpected)}")
     for move in moves:
@@ -157,23 +157,20 @@ def _load(model: Model, importer: Importer, theirs: Tensors, source: Path) -> No
         else:
             own.copy_(value)
     if faults:
-        raise ModelError(f"{source}: does not fit {importer.what}: {_some(faults, '; ')}")
+        raise ModelError(f"{source}: does not fit {converter.what}: {_some(faults, '; ')}")
 
 
 def _some(names: list[str], between: str = ", ") -> str:
-    """Return the first few names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     more = len(names) - _LISTED
     listed = between.join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-    # The names are a stranger's, and terminals obey some characters.
+    # Names from a foreign file may hold characters that control terminals.
     return "".join(letter if letter.isprintable() else "?" for letter in listed)
 
 
 def _hash(files: list[Path]) -> str:
-    """Return the sha256 of a file; of several, that of their names and hashes."""
-    digests = []
-    for path in files:
-        with path.open("rb") as file:
-            digests.append((path.name, file_digest(file, "sha256").hexdigest()))
-    if len(digests) == 1:
-        return digests[0][1]
-    return sha256("".join(f"{digest}  {name}\n" for name, digest in digests).encode()).hexdigest()
+    """Return the sha256 of a file, or for several that of the list ``sha256sum`` prints."""
+    if len(files) == 1:
+        return sha256_of(files[0])
+    listed = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
+    return sha256(listed.encode()).hexdigest()

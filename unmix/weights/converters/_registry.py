@@ -1,4 +1,4 @@
-"""One dict of importers: a file for each kind of foreign weights registers itself."""
+"""The registry of converters: a file for each kind of foreign weights registers itself."""
 
 from __future__ import annotations
 
@@ -22,60 +22,62 @@ def _unchanged(tensor: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Move:
-    """Where one tensor of a model comes from."""
+    """Origin of one tensor of a model."""
 
     ours: str
     """Name in the model's state."""
     theirs: str
     """Name in the foreign file."""
     change: Callable[[Tensor], Tensor] = _unchanged
-    """From their layout to ours."""
+    """Changes their layout to ours."""
     optional: bool = False
-    """Whether a file may lack it; the model then keeps the value it was built with."""
+    """Whether a file may lack it; the model then keeps its initial value."""
 
 
 @dataclass(frozen=True)
-class Importer:
-    """How the foreign weights of one architecture are read."""
+class Converter:
+    """How foreign weights of one architecture are read."""
 
     what: str
     """What the file is, for messages: "a TensorFlow checkpoint of Spleeter (its .index file)"."""
     read: Callable[[Path], Tensors]
-    """Returns the file's tensors by their own names. Never runs code that a file contains.
+    """Returns the file's tensors by their own names, without running code from the file.
 
-    Raises ModelError, in a sentence that names the file and says what was expected.
+    Raises ModelError; the message names the file and what was expected.
     """
     settings: Callable[[Tensors], dict[str, Any]]
-    """Returns the settings of the model that the tensors' shapes tell, such as widths; of the stems
-    it may be their number.
+    """Returns the settings that the tensors' shapes tell, such as widths; for the stems, possibly
+    only their number.
 
-    Raises KeyError or IndexError where tensors that every such file has are missing.
+    Raises KeyError, IndexError or ValueError if tensors are missing that every such file has.
     """
     moves: Callable[[Model], list[Move]]
-    """Returns where every tensor of a model comes from."""
+    """Returns the origin of each tensor of a model."""
     ignored: Callable[[str], bool] = lambda name: False
-    """Says of a foreign name whether it is of no use here: optimizer slots, say."""
+    """Returns whether a foreign tensor is not needed, such as those of the optimizer."""
     free: frozenset[str] | None = None
-    """The settings that a file may have otherwise than the recipe, such as widths; whatever else
-    it tells must be as the recipe has it. None for all, where a file tells everything."""
+    """Settings in which a file may differ from the recipe, such as widths; all others that it
+    tells must agree. None: it may differ in all."""
+    package: str = ""
+    """Optional package that reading the file or building the model needs."""
     files: Callable[[Path], list[Path]] = lambda path: [path]
-    """Returns the files that ``read`` reads. Raises ModelError where they are not there."""
+    """Returns the files that ``read`` reads. Raises ModelError if there are none."""
 
 
-_IMPORTERS: dict[str, Importer] = {}
+_CONVERTERS: dict[str, Converter] = {}
 
 
-def register_importer(architecture: str, importer: Importer) -> None:
-    """File an importer under the architecture that its weights are for."""
-    if architecture in _IMPORTERS:
-        raise ValueError(f"two importers for {architecture!r}")
-    _IMPORTERS[architecture] = importer
+def register_converter(architecture: str, converter: Converter) -> None:
+    """Register the converter of an architecture."""
+    if architecture in _CONVERTERS:
+        raise ValueError(f"two converters for {architecture!r}")
+    _CONVERTERS[architecture] = converter
 
 
-def importers() -> Mapping[str, Importer]:
-    """Return every importer by its architecture."""
+def converters() -> Mapping[str, Converter]:
+    """Return the converters by architecture."""
     package = __package__ or ""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if not module.name.startswith("_"):
             importlib.import_module(f".{module.name}", package)
-    return _IMPORTERS
+    return _CONVERTERS

@@ -1,8 +1,8 @@
-"""Reader of TensorFlow's checkpoints (V2, "tensor bundles") that does not need TensorFlow.
+"""Reader of TensorFlow checkpoints (V2, "tensor bundles") without TensorFlow.
 
 A checkpoint is a prefix: ``PREFIX.index`` is a sorted string table from the name of each tensor to
-its type, its shape and where it lies in ``PREFIX.data-00000-of-00001``, which is nothing but raw
-numbers. The entries are protocol buffers, of which the few fields that matter are read here.
+its type, shape and place in ``PREFIX.data-00000-of-00001``, which holds raw numbers. The entries
+are protocol buffers, of which only the needed fields are read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from torch import Tensor
 from ...errors import ModelError
 from ._sstable import DamageError, masked_checksum, read_table, take, varint
 
+#: Package that computes the checksums.
+CHECKSUMS = "google_crc32c"
+
 _INDEX = ".index"
 # A checkpoint of ten thousand tensors has an index of about a megabyte.
 _LARGEST_INDEX = 1 << 26
@@ -36,13 +39,13 @@ _TYPES = {
     14: torch.bfloat16,
     19: torch.float16,
 }
-# The fields of a protocol buffer: numbers and messages by the number of the field.
+# The fields of a protocol buffer: numbers and messages by field number.
 _Fields = dict[int, list[int | bytes]]
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where one tensor lies."""
+    """Type, shape and place of one tensor."""
 
     name: str
     dtype: torch.dtype
@@ -50,20 +53,19 @@ class _Entry:
     shard: int
     offset: int
     size: int
-    """Bytes."""
+    """Size in bytes."""
     checksum: int
 
 
 def read_bundle(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by their names; strings are left out.
+    """Return the tensors of a checkpoint by name; strings are left out.
 
     Args:
-        path: the ``.index`` file, the prefix, or a folder with one checkpoint: the one that its
-            file ``checkpoint`` names, or else the only one.
+        path: the ``.index`` file, the prefix, or a folder with the checkpoint that its file
+            ``checkpoint`` names, or with a single one.
 
     Raises:
-        ModelError: where there is none, or it is damaged, incomplete, or holds what is not
-            supported: a sentence that names the file and what was expected.
+        ModelError: there is no checkpoint, or it is damaged, incomplete or not supported.
     """
     index = _find(path)
     try:
@@ -91,7 +93,7 @@ def bundle_files(path: Path) -> list[Path]:
         path: as for ``read_bundle``.
 
     Raises:
-        ModelError: where there is none.
+        ModelError: there is no checkpoint.
     """
     index = _find(path)
     prefix = glob.escape(index.name.removesuffix(_INDEX))
@@ -99,12 +101,12 @@ def bundle_files(path: Path) -> list[Path]:
 
 
 def _find(path: Path) -> Path:
-    """Return the ``.index`` file that a path means."""
+    """Return the ``.index`` file of a path."""
     if path.is_dir():
         return _find_in(path)
     if path.suffix == _INDEX and path.is_file():
         return path
-    # Not with_suffix: prefixes such as "model.ckpt-100" have dots of their own.
+    # Not with_suffix: prefixes such as "model.ckpt-100" contain dots.
     beside = path.with_name(path.name + _INDEX)
     if beside.is_file():
         return beside
@@ -123,13 +125,13 @@ def _find_in(folder: Path) -> Path:
         count = "several .index files" if found else "no .index file"
         raise ModelError(f"{folder}: expected one TensorFlow checkpoint, found {count}") from None
     named = re.search(r'^\s*model_checkpoint_path:\s*"([^"\n]+)"', text, re.MULTILINE)
-    # The path is often that of the machine it was trained on: its last part lies here.
+    # The path is often that of another machine: only its last part counts.
     name = re.split(r"[/\\]", named[1])[-1] if named else ""
     index = folder / f"{name}{_INDEX}"
     if not name or "\0" in name or not index.is_file():
         raise ModelError(
             f"{folder}: its file checkpoint names {name or 'no checkpoint'!r}, "
-            f"expected one whose .index file is in the folder"
+            "expected one whose .index file is in the folder"
         )
     return index
 
@@ -141,7 +143,7 @@ def _entries(table: dict[bytes, bytes]) -> tuple[int, list[_Entry]]:
     header = _fields(table[b""])
     shards = _number(header, 1)
     if not 1 <= shards <= _MOST_SHARDS:
-        raise DamageError(f"expected 1 to {_MOST_SHARDS} data files, it says {shards}")
+        raise DamageError(f"expected 1 to {_MOST_SHARDS} data files, found {shards}")
     if _number(header, 2):
         raise DamageError("big-endian, expected little-endian")
     entries = []
@@ -152,7 +154,7 @@ def _entries(table: dict[bytes, bytes]) -> tuple[int, list[_Entry]]:
         try:
             name = key.decode()
         except UnicodeDecodeError:
-            raise DamageError(f"{key[:40]!r} is no tensor's name") from None
+            raise DamageError(f"{key[:40]!r} is not a tensor's name") from None
         entries.append(_entry(name, fields, shards))
     return shards, entries
 
@@ -164,7 +166,7 @@ def _entry(name: str, fields: _Fields, shards: int) -> _Entry:
             f"{name} is of type {_number(fields, 1)}, expected floats, integers or bools"
         )
     if 7 in fields:
-        raise DamageError(f"{name} is cut in slices, expected a whole tensor")
+        raise DamageError(f"{name} is stored in slices, expected a whole tensor")
     shapes = _messages(fields, 2)
     dimensions = _messages(_fields(shapes[-1]), 2) if shapes else []
     shape = tuple(_number(_fields(dimension), 1) for dimension in dimensions)
@@ -177,12 +179,12 @@ def _entry(name: str, fields: _Fields, shards: int) -> _Entry:
 
 
 def _read_shard(path: Path, entries: list[_Entry]) -> dict[str, Tensor]:
-    """Return those tensors of a checkpoint that lie in one data file."""
+    """Return the tensors in one data file."""
     try:
-        # Tensors do not overlap: a damaged index cannot ask for more than the file holds.
+        # Tensors do not overlap, so a damaged index cannot ask for more than the file holds.
         held, named = path.stat().st_size, sum(entry.size for entry in entries)
         if named > held:
-            raise DamageError(f"expected {named} bytes of tensors, found {held} bytes: cut off?")
+            raise DamageError(f"expected {named} bytes of tensors, found {held}: is it cut off?")
         with path.open("rb") as file:
             return {entry.name: _read_tensor(file, entry, held) for entry in entries}
     except DamageError as damage:
@@ -195,12 +197,12 @@ def _read_shard(path: Path, entries: list[_Entry]) -> dict[str, Tensor]:
 
 def _read_tensor(file: BinaryIO, entry: _Entry, held: int) -> Tensor:
     if entry.offset + entry.size > held:
-        raise DamageError(f"{entry.name} lies beyond its end: cut off?")
+        raise DamageError(f"{entry.name} lies beyond its end: is it cut off?")
     file.seek(entry.offset)
     data = file.read(entry.size)
     if len(data) != entry.size or masked_checksum(data) != entry.checksum:
         raise DamageError(f"the checksum of {entry.name} is wrong")
-    # A copy, as tensors can be written to and bytes cannot.
+    # A copy, as bytes cannot be written to.
     return torch.frombuffer(bytearray(data), dtype=entry.dtype).reshape(entry.shape)
 
 
@@ -221,23 +223,23 @@ def _fields(message: bytes) -> _Fields:
             raw, at = take(message, at, 8 if wire == 1 else 4)
             value = int.from_bytes(raw, "little")
         else:
-            raise DamageError(f"an entry is no protocol buffer (wire type {wire})")
+            raise DamageError(f"an entry is not a protocol buffer (wire type {wire})")
         fields.setdefault(number, []).append(value)
     return fields
 
 
 def _number(fields: _Fields, number: int) -> int:
-    """Return a field that is a number; 0 where it is left out, as the format has it."""
+    """Return the number in a field; 0, the format's default, if the field is left out."""
     value = fields.get(number, [0])[-1]
     if isinstance(value, bytes):
-        raise DamageError("an entry is not of a checkpoint: a number was expected")
+        raise DamageError("an entry holds bytes where a number was expected")
     return value
 
 
 def _messages(fields: _Fields, number: int) -> list[bytes]:
-    """Return every value of a field that is a message."""
+    """Return the messages in a field."""
     values: Iterable[int | bytes] = fields.get(number, [])
     messages = [value for value in values if isinstance(value, bytes)]
     if len(messages) != len(fields.get(number, [])):
-        raise DamageError("an entry is not of a checkpoint: a message was expected")
+        raise DamageError("an entry holds a number where a message was expected")
     return messages

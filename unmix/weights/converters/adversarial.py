@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints of the adversarial separator's own code; its critics are left behind."""
+"""Converter of AdversarialAudioSeparation's TensorFlow checkpoints; critics are left out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
-from ._separator_scope import SCOPE, ignored
-from ._tensor_bundle import bundle_files, read_bundle
+from ._registry import Converter, Move, Tensors, register_converter
+from ._tensor_bundle import CHECKSUMS, bundle_files, read_bundle
+from ._tensorflow import SCOPE, ignored, numbered
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
@@ -23,14 +23,13 @@ def _settings(tensors: Tensors) -> dict[str, Any]:
 
 def _moves(model: Model) -> list[Move]:
     depth = sum(".doubling." in name and name.endswith("weight") for name in model.state_dict())
-    # Theirs are numbered in the order of use: down, up, and the stems' last layers.
+    # Their layers are numbered in the order of use: encoder, decoder, then the stems' last ones.
     starts = {"encoder": 0, "decoder": depth + 1, "heads": 2 * depth + 1, "doubling": 0}
     moves = []
     for name in model.state_dict():
         _, part, index, kind = name.split(".")
         layer = "conv2d_transpose" if part == "doubling" else "conv2d"
-        number = starts[part] + int(index)
-        theirs = f"{SCOPE}{layer}{f'_{number}' if number else ''}"
+        theirs = numbered(f"{SCOPE}{layer}", starts[part] + int(index))
         if kind == "weight":
             moves.append(Move(name, f"{theirs}/kernel", _channels_first))
         else:
@@ -39,15 +38,16 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _channels_first(kernel: Tensor) -> Tensor:
-    """Turn a kernel [F, T, in, out] around; a transposed convolution's is [F, T, out, in]."""
+    """Turn ``[F, T, in, out]`` (transposed: ``[F, T, out, in]``) into torch's order."""
     return kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel
 
 
-register_importer(
+register_converter(
     "adversarial",
-    Importer(
+    Converter(
         what="a TensorFlow checkpoint of AdversarialAudioSeparation (its .index file)",
         read=read_bundle,
+        package=CHECKSUMS,
         files=bundle_files,
         settings=_settings,
         moves=_moves,

@@ -1,28 +1,20 @@
-"""The Hybrid Demucs weights that ``torchaudio.pipelines`` publishes: a file of plain tensors."""
+"""Converter of the Hybrid Demucs weights of ``torchaudio.pipelines``."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
-from ._torch_file import read_torch
+from ._registry import Converter, Move, Tensors, register_converter
+from ._torch_file import read_tensors
 
 _WHAT = "the weights of torchaudio's Hybrid Demucs (keys like freq_encoder.0.conv.weight)"
 _OURS = "network."
 
 
-def _read(path: Path) -> Tensors:
-    held = read_torch(path, _WHAT)
-    return {name: value for name, value in held.items() if isinstance(value, Tensor)}
-
-
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    # Two frequency levels fewer are a window four times as short; the embedding has a row per bin
-    # after the first level, which strides by four.
+    # The embedding has a row per bin after the first level, which strides by four.
     bins = 4 * len(tensors["freq_emb.embedding.weight"])
     return {"width": len(tensors["freq_encoder.0.conv.weight"]), "n_fft": 2 * bins}
 
@@ -31,6 +23,13 @@ def _moves(model: Model) -> list[Move]:
     return [Move(name, name.removeprefix(_OURS)) for name in model.state_dict()]
 
 
-register_importer(
-    "hybrid-demucs", Importer(what=_WHAT, read=_read, settings=_settings, moves=_moves)
+register_converter(
+    "hybrid-demucs",
+    Converter(
+        what=_WHAT,
+        read=partial(read_tensors, what=_WHAT),
+        settings=_settings,
+        moves=_moves,
+        package="torchaudio",
+    ),
 )

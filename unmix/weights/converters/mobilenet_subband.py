@@ -1,10 +1,10 @@
-"""ByteDance's MobileNet_Subbandtime checkpoints: files that ``torch.save`` wrote."""
+"""Converter of ByteDance's MobileNet_Subbandtime checkpoints, which are torch files."""
 
 from __future__ import annotations
 
 from ...models import Model
-from ._bytesep import Layer, importer, moves
-from ._registry import Move, register_importer
+from ._bytesep import Layer, converter, moves
+from ._registry import Move, register_converter
 
 _WHAT = (
     "a checkpoint of ByteDance's MobileNet_Subbandtime "
@@ -22,7 +22,7 @@ def _layer(place: Layer, levels: int) -> str:
     }[place.part]
     if place.name == "shortcut":
         return f"{stack}.shortcut"
-    # Normalisation, activation, convolution, three times: a, b, c.
+    # Normalisation, activation, convolution: three times, named a, b, c.
     turn, kind = divmod(int(place.name), 3)
     return f"{stack}.{'conv' if kind else 'bn'}{place.block + 1}{'abc'[turn]}"
 
@@ -31,4 +31,4 @@ def _moves(model: Model) -> list[Move]:
     return moves(model, _layer)
 
 
-register_importer("mobilenet-subband", importer(_WHAT, _FIRST, _moves))
+register_converter("mobilenet-subband", converter(_WHAT, _FIRST, _moves))

@@ -1,17 +1,17 @@
-"""ByteDance's ResUNet143 checkpoints, of both forms: files that ``torch.save`` wrote."""
+"""Converter of ByteDance's ResUNet143 checkpoints, with sub-bands and without: torch files."""
 
 from __future__ import annotations
 
 from ...models import Model
-from ._bytesep import Layer, importer, moves
-from ._registry import Move, register_importer
+from ._bytesep import Layer, converter, moves
+from ._registry import Move, register_converter
 
 _WHAT = "a checkpoint of ByteDance's ResUNet143 (keys like encoder_block1.conv_block1.conv1.weight)"
 _FIRST = "encoder_block{}.conv_block1.conv1.weight"
 
 
 def _moves(model: Model) -> list[Move]:
-    # The form without sub-bands was trained with InPlaceABN, which goes by a name of its own.
+    # Without sub-bands it was trained with InPlaceABN, which has a name of its own.
     banded = any(name.startswith("stft.filterbank") for name in model.state_dict())
     second = "bn2" if banded else "abn2"
 
@@ -22,7 +22,7 @@ def _moves(model: Model) -> list[Move]:
             "decoder": f"decoder_block{place.rank}",
             "last": "after_conv_block1",
         }[place.part]
-        # The decoder's first is the doubling.
+        # The decoder's first block is its upsampling.
         number = place.block + (2 if place.part == "decoder" else 1)
         kinds = {"0": "bn1", "2": "conv1", "3": second, "5": "conv2", "shortcut": "shortcut"}
         return f"{stack}.conv_block{number}.{kinds[place.name]}"
@@ -30,4 +30,4 @@ def _moves(model: Model) -> list[Move]:
     return moves(model, layer)
 
 
-register_importer("resunet", importer(_WHAT, _FIRST, _moves))
+register_converter("resunet", converter(_WHAT, _FIRST, _moves))

@@ -1,7 +1,7 @@
-"""Spleeter's published weights: the TensorFlow checkpoints of its forms for 2, 4 and 5 stems.
+"""Converter of Spleeter's TensorFlow checkpoints for 2, 4 and 5 stems.
 
-Keras numbers the layers of all instruments through, in the order of the stems: with six levels the
-convolutions of the third stem begin at ``conv2d_14``.
+Keras numbers the layers across all stems, in their order: with six levels the convolutions of the
+third stem begin at ``conv2d_14``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
-from ._tensor_bundle import bundle_files, read_bundle
+from ._registry import Converter, Move, Tensors, register_converter
+from ._tensor_bundle import CHECKSUMS, bundle_files, read_bundle
+from ._tensorflow import numbered
 
 _WHAT = "a TensorFlow checkpoint of Spleeter (its folder or .index file)"
 _LEVELS = 6
@@ -23,14 +24,14 @@ _NORM = {
     "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
-# What fine-tuning leaves beside the weights, and the count of steps.
+# Left by training beside the weights.
 _TRAINING = re.compile(r"global_step|.*/Adam(_\d+)?|(.*/)?beta[12]_power(_\d+)?")
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    biases = [tensors[_numbered("conv2d", level) + "/bias"] for level in range(_LEVELS)]
+    biases = [tensors[numbered("conv2d", level) + "/bias"] for level in range(_LEVELS)]
     instruments = 0
-    while _numbered("conv2d", 7 * instruments + _LEVELS) + "/kernel" in tensors:
+    while numbered("conv2d", 7 * instruments + _LEVELS) + "/kernel" in tensors:
         instruments += 1
     return {"widths": [len(bias) for bias in biases], "stems": instruments}
 
@@ -39,7 +40,7 @@ def _moves(model: Model) -> list[Move]:
     moves = []
     for stem in range(len(model.stems)):
         ours = f"networks.{stem}"
-        # Seven convolutions, six transposed ones and twelve normalisations for each instrument.
+        # Each stem has seven convolutions, six transposed ones and twelve normalisations.
         first, first_up, first_norm = 7 * stem, 6 * stem, 12 * stem
         for level in range(_LEVELS):
             moves += _convolution(f"{ours}.encoder.{level}.conv", "conv2d", first + level)
@@ -53,7 +54,7 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _convolution(ours: str, kind: str, number: int) -> list[Move]:
-    theirs = _numbered(kind, number)
+    theirs = numbered(kind, number)
     return [
         Move(f"{ours}.weight", f"{theirs}/kernel", _kernel),
         Move(f"{ours}.bias", f"{theirs}/bias"),
@@ -61,32 +62,27 @@ def _convolution(ours: str, kind: str, number: int) -> list[Move]:
 
 
 def _norm(ours: str, number: int) -> list[Move]:
-    theirs = _numbered("batch_normalization", number)
+    theirs = numbered("batch_normalization", number)
     moves = [Move(f"{ours}.{mine}", f"{theirs}/{name}") for mine, name in _NORM.items()]
-    # Keras counts no batches.
+    # Keras does not count batches.
     moves.append(Move(f"{ours}.num_batches_tracked", f"{theirs}/count", optional=True))
     return moves
 
 
-def _numbered(kind: str, number: int) -> str:
-    """Return a layer's name: the first one has no number."""
-    return f"{kind}_{number}" if number else kind
-
-
 def _kernel(tensor: Tensor) -> Tensor:
-    """Return a kernel [time, frequency, a, b] as [b, a, frequency, time].
+    """Turn ``[time, frequency, a, b]`` into ``[b, a, frequency, time]``.
 
-    Of a convolution a goes in and b comes out, of a transposed one the other way round; so it is in
-    torch's order too, in both.
+    A convolution maps a to b, a transposed one b to a, in Keras and torch alike.
     """
     return tensor.permute(3, 2, 1, 0)
 
 
-register_importer(
+register_converter(
     "spleeter",
-    Importer(
+    Converter(
         what=_WHAT,
         read=read_bundle,
+        package=CHECKSUMS,
         files=bundle_files,
         settings=_settings,
         moves=_moves,

@@ -1,4 +1,4 @@
-"""Chainer's U-Nets: the npz archives that ``chainer.serializers.save_npz`` writes."""
+"""Converter of Chainer's U-Nets: npz archives that ``chainer.serializers.save_npz`` writes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import torch
 
 from ...errors import ModelError
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
+from ._registry import Converter, Move, Tensors, register_converter
 
 _WHAT = "a Chainer archive of the 16 kHz U-Net (keys like conv1/W and denorm1/gamma)"
-#: Ours and theirs, of what a normalisation holds.
+#: Our and their names in a normalisation.
 _NORM = {"weight": "gamma", "bias": "beta", "running_mean": "avg_mean", "running_var": "avg_var"}
 
 
 def read_chainer(path: Path) -> Tensors:
-    """Return the arrays of a Chainer archive, by their paths.
+    """Return the arrays of a Chainer archive by path.
 
     Raises:
-        ModelError: for a file that is damaged, or something else.
+        ModelError: the file is damaged or of another kind.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -50,7 +50,7 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _layer(ours: str, convolution: str, norm: str) -> list[Move]:
-    """Return the moves of a convolution and of the normalisation after it, where there is one."""
+    """Return the moves of a convolution, and of the normalisation after it, if any."""
     moves = [
         Move(f"{ours}.0.weight", f"{convolution}/W"),
         Move(f"{ours}.0.bias", f"{convolution}/b"),
@@ -61,9 +61,9 @@ def _layer(ours: str, convolution: str, norm: str) -> list[Move]:
     return moves
 
 
-register_importer(
+register_converter(
     "unet",
-    Importer(
+    Converter(
         what=_WHAT,
         read=read_chainer,
         settings=_settings,

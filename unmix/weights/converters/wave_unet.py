@@ -1,7 +1,7 @@
-"""TensorFlow checkpoints of the Wave-U-Net, as its authors' code writes them.
+"""Converter of the Wave-U-Net's TensorFlow checkpoints, as its authors' code writes them.
 
-Their networks are in the scope ``separator``: convolutions numbered from the top of the encoder to
-the layers of the stems. Beside them lie the step and what the optimizer remembers.
+The network is in the scope ``separator``: convolutions numbered from the first layer of the encoder
+to those of the stems. The step and the optimizer's variables are ignored.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any
 from torch import Tensor
 
 from ...models import Model
-from ._registry import Importer, Move, Tensors, register_importer
-from ._separator_scope import SCOPE, ignored
-from ._tensor_bundle import bundle_files, read_bundle
+from ._registry import Converter, Move, Tensors, register_converter
+from ._tensor_bundle import CHECKSUMS, bundle_files, read_bundle
+from ._tensorflow import SCOPE, ignored, numbered
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    """Return what the shapes tell. They do not tell the sample rate, nor whether zeros surround."""
+    """Return what the shapes tell: neither the sample rate nor whether the input is padded."""
     first = tensors[f"{_layer(0)}/kernel"]  # [taps, C, width]
     size, audio_channels, width = first.shape
     widths: list[int] = []
     while (kernel := tensors.get(f"{_layer(len(widths))}/kernel")) is not None:
         widths.append(kernel.shape[-1])
-    depth = widths.index(max(widths))  # the bottleneck, the widest, follows the encoder
+    depth = widths.index(max(widths))  # the bottleneck is the widest, and follows the encoder
     return {
         "width": width,
         "depth": depth,
@@ -48,26 +48,27 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _convolutions(model: Model) -> Iterator[str]:
-    """Yield the names of our convolutions in the order of theirs."""
+    """Yield the names of our convolutions in their order."""
     names = [name.removesuffix(".bias") for name in model.state_dict() if name.endswith(".bias")]
     for part in ("encoder", "bottleneck", "decoder", "outputs"):
         yield from (name for name in names if name.split(".")[0] == part)
 
 
 def _layer(number: int) -> str:
-    return f"{SCOPE}conv1d_{number}" if number else f"{SCOPE}conv1d"
+    return numbered(f"{SCOPE}conv1d", number)
 
 
 def _as_ours(kernel: Tensor) -> Tensor:
-    """Return a kernel [taps, in, out] as [out, in, taps]."""
+    """Turn ``[taps, in, out]`` into ``[out, in, taps]``."""
     return kernel.permute(2, 1, 0)
 
 
-register_importer(
+register_converter(
     "wave-unet",
-    Importer(
+    Converter(
         what="a TensorFlow checkpoint of the Wave-U-Net (its .index file or folder)",
         read=read_bundle,
+        package=CHECKSUMS,
         files=bundle_files,
         settings=_settings,
         moves=_moves,

@@ -1,4 +1,4 @@
-"""Checkpoints of Wave-U-Net-Pytorch, the strided Wave-U-Net of its authors: one torch file."""
+"""Converter of Wave-U-Net-Pytorch's checkpoints, which are torch files."""
 
 from __future__ import annotations
 
@@ -7,41 +7,38 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...errors import ModelError
 from ...models import Model
 from ...models.wave_unet_strided import low_pass
-from ._registry import Importer, Move, Tensors, register_importer
-from ._torch_file import read_torch
+from ._registry import Converter, Move, Tensors, register_converter
+from ._torch_file import read_tensors
 
 _WHAT = (
     "a checkpoint of Wave-U-Net-Pytorch (a dict with model_state_dict, and in it keys like "
     "waveunets.vocals.output_conv.weight)"
 )
 _TAPS = ("upconv.filter", "downconv.filter")
-# Strides whose low-pass filters are looked for.
+# Strides whose low-pass filters are recognised.
 _STRIDES = range(2, 17)
-#: Ours and theirs, of what a convolution with its normalisation holds.
+#: Our and their names in a convolution with its normalisation.
 _CONVOLUTION = {"0": "filter", "1": "norm"}
 
 
 def read_checkpoint(path: Path) -> Tensors:
-    """Return the network's tensors; the optimizer's and the state of training are left behind.
+    """Return the tensors of the network, without the state of training.
 
     Raises:
-        ModelError: for a file that is damaged, unsafe, or something else.
+        ModelError: the file is damaged, unsafe or of another kind.
     """
-    weights = read_torch(path, _WHAT).get("model_state_dict")
-    if not isinstance(weights, dict) or not all(map(torch.is_tensor, weights.values())):
-        raise ModelError(f"{path}: expected {_WHAT}, but there is no such dict of tensors in it")
-    # Training on several devices wraps the network, and some checkpoints were saved with the wrap.
-    tensors = {str(name).removeprefix("module."): tensor for name, tensor in weights.items()}
+    weights = read_tensors(path, _WHAT, "model_state_dict")
+    # Training on several devices wraps the network in a "module".
+    tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     if not _stride(_taps(tensors)):
         raise ModelError(
-            f"{path}: expected {_WHAT}, with the fixed low-pass filters of that code; those in it "
-            "are missing or others"
+            f"{path}: expected {_WHAT}, with the fixed low-pass filters of that code; they are "
+            "missing or different"
         )
     return tensors
 
@@ -51,7 +48,7 @@ def _taps(tensors: Tensors) -> list[Tensor]:
 
 
 def _stride(filters: Iterable[Tensor]) -> int:
-    """Return the stride that all filters are made for, or 0."""
+    """Return the stride that all filters fit, or 0."""
     held = [taps for taps in filters if taps.ndim == 3 and taps.shape[-1] == len(low_pass(2))]
     for stride in _STRIDES if held else ():
         expected = low_pass(stride)
@@ -88,7 +85,7 @@ def _moves(model: Model) -> list[Move]:
 
 
 def _theirs(path: list[str]) -> str:
-    """Return their name of a tensor within one network, from the parts of ours."""
+    """Return their name of a tensor in one network, from the parts of ours."""
     match path:
         case ["output", kind]:
             return f"output_conv.{kind}"
@@ -98,12 +95,12 @@ def _theirs(path: list[str]) -> str:
             blocks = {"encoder": "downsampling_blocks", "decoder": "upsampling_blocks"}[side]
             convolutions = {"before": "pre_shortcut_convs", "after": "post_shortcut_convs"}[place]
             return f"{blocks}.{level}.{convolutions}.0.{_CONVOLUTION[part]}.{kind}"
-    raise ValueError(f"no tensor of theirs is known for {'.'.join(path)}")
+    raise ValueError(f"no name is known for {'.'.join(path)}")
 
 
-register_importer(
+register_converter(
     "wave-unet-strided",
-    Importer(
+    Converter(
         what=_WHAT,
         read=read_checkpoint,
         settings=_settings,
