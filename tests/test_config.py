@@ -1,4 +1,4 @@
-"""Settings are validated, frozen, and closed to typing errors."""
+"""Settings are validated, frozen, and closed to unknown keys."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_settings_are_frozen() -> None:
         settings.width = 4  # type: ignore[misc]
 
 
-def test_files_that_are_no_toml(tmp_path: Path) -> None:
+def test_files_that_are_not_toml(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("width = = 3")
     for path, message in (

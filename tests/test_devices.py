@@ -38,7 +38,7 @@ def test_precision_by_name() -> None:
     assert choose_precision("auto", cpu) in ("fp32", "bf16")
     assert choose_precision("bf16", cpu) == "bf16"
     assert choose_precision("fp16", torch.device("cuda")) == "fp16"
-    with pytest.raises(UnmixError, match="do not compute in fp16; choose bf16 or fp32"):
+    with pytest.raises(UnmixError, match="does not support fp16; choose bf16 or fp32"):
         choose_precision("fp16", cpu)
     with pytest.raises(UnmixError, match="choose from auto, fp32, bf16, fp16"):
         choose_precision("fp8", cpu)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unmix.stems import completed, in_order
+from unmix.stems import in_order, with_residual
 
 
 def test_vocals_first_strangers_last_by_name() -> None:
@@ -24,7 +24,5 @@ def test_vocals_first_strangers_last_by_name() -> None:
         (("bass", "drums"), ("drums", "bass", "residual")),
     ],
 )
-def test_what_remains_completes_the_estimates(
-    estimates: tuple[str, ...], stems: tuple[str, ...]
-) -> None:
-    assert completed(estimates) == stems
+def test_a_residual_joins_the_estimates(estimates: tuple[str, ...], stems: tuple[str, ...]) -> None:
+    assert with_residual(estimates) == stems

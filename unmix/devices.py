@@ -1,4 +1,4 @@
-"""What to compute on, in which precision, and how the processor treats numbers next to zero."""
+"""Devices, arithmetic precision, denormal numbers and out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``; ``auto`` is the first of cuda, mps and cpu that is there.
+    """Return a device by name; ``auto`` is the first available of cuda, mps and cpu.
 
     Raises:
-        UnmixError: for an unknown device, or one that this machine has not.
+        UnmixError: the device is unknown or not available.
     """
     if name == "auto":
         name = _first_device()
@@ -27,9 +27,9 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError:
         raise UnmixError(f"unknown device {name!r}; choose from auto, cpu, cuda, mps") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UnmixError(f"device {name!r} is not on this machine; use --device cpu")
+        raise UnmixError(f"device {name!r} is not available; use --device cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UnmixError(f"device {name!r} is not on this machine; use --device cpu")
+        raise UnmixError(f"device {name!r} is not available; use --device cpu")
     return device
 
 
@@ -40,32 +40,31 @@ def _first_device() -> str:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return ``fp32``, ``bf16`` or ``fp16``; ``auto`` is 16 bits where the device computes fast in
-    them.
+    """Return ``fp32``, ``bf16`` or ``fp16``; ``auto`` is 16 bits where the device is fast at it.
 
     Raises:
-        UnmixError: for an unknown precision, or one that the device does not compute in.
+        UnmixError: the precision is unknown, or the device does not support it.
     """
     if name == "fp16" and device.type == "cpu":
-        raise UnmixError("processors do not compute in fp16; choose bf16 or fp32")
+        raise UnmixError("the CPU does not support fp16; choose bf16 or fp32")
     if name in _TYPES:
         return name
     if name != "auto":
         raise UnmixError(f"unknown precision {name!r}; choose from auto, {', '.join(_TYPES)}")
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    # Without the instructions a processor emulates bfloat16, several times slower than 32 bits.
+    # A CPU without bfloat16 instructions emulates them, several times slower than 32 bits.
     return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
 
 
 def _cpu_has_bf16() -> bool:
-    """Return whether the processor multiplies bfloat16 in hardware."""
+    """Return whether the CPU multiplies bfloat16 in hardware."""
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 @contextlib.contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Compute networks in ``precision`` within this context; ``fp32`` changes nothing."""
+    """Run networks in ``precision`` within this context; ``fp32`` changes nothing."""
     enabled = precision != "fp32"
     with torch.autocast(device.type, _TYPES[precision] if enabled else None, enabled=enabled):
         yield
@@ -75,7 +74,7 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
 def flushed_denormals() -> Iterator[None]:
     """Treat denormal numbers as zero within this context, on the CPU.
 
-    On nearly silent music they make a network several times slower, and are far below hearing.
+    They make a network several times slower on nearly silent music, and are inaudible.
     """
     flushed = bool(torch.tensor(1e-310, dtype=torch.float64) * 1 == 0)
     torch.set_flush_denormal(True)
@@ -86,8 +85,8 @@ def flushed_denormals() -> Iterator[None]:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether an error says that the device's memory ran out, so that less may still fit."""
-    # Only CUDA has an error of its own; these are the words of MPS, of CUDA's libraries, and of the
-    # CPU's allocator on Linux and on Windows.
+    """Return whether an error means that the device ran out of memory."""
+    # Only CUDA has an exception of its own. These are the messages of MPS, of CUDA's libraries, and
+    # of the CPU's allocator on Linux and on Windows.
     words = ("out of memory", "_ALLOC_FAILED", "can't allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)

@@ -1,4 +1,4 @@
-"""Names and order of stems, and what sums to the accompaniment."""
+"""Names and order of stems."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
 #: MUSDB18's stems other than the vocals: their sum is the accompaniment.
 INSTRUMENTS = ("drums", "bass", "other")
-#: What remains of a mixture after all estimates of a model that does not estimate vocals.
+#: What remains of the mixture where a model estimates neither vocals nor accompaniment.
 RESIDUAL = "residual"
-#: Order in which stems are listed, written and stacked, whatever order a model or folder has.
+#: The order in which stems are listed, written and stacked.
 ORDER = (VOCALS, ACCOMPANIMENT, *INSTRUMENTS)
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names in the usual order; unknown names follow alphabetically."""
+    """Return the names in the order of ``ORDER``; other names follow alphabetically."""
     position = {name: rank for rank, name in enumerate(ORDER)}
     return tuple(sorted(names, key=lambda name: (position.get(name, len(ORDER)), name)))
 
 
-def completed(estimates: Collection[str]) -> tuple[str, ...]:
-    """Return the stems that a recording is split into: a model's estimates, and what remains."""
-    return in_order({*estimates, remainder_name(estimates)})
+def with_residual(estimates: Collection[str]) -> tuple[str, ...]:
+    """Return the stems of a recording: those that a model estimates, and the residual."""
+    return in_order({*estimates, residual_name(estimates)})
 
 
-def remainder_name(estimates: Collection[str]) -> str:
-    """Return the name of what is the mixture minus the estimates, so that the stems sum to it.
+def residual_name(estimates: Collection[str]) -> str:
+    """Return the name of the residual: the mixture minus the estimates.
 
-    It is the accompaniment, even of a model with an estimate of its own, which does not count: the
-    sum is exact, and holds what the model cannot see.
+    With vocals, the residual is the accompaniment. It replaces a model's own estimate of the
+    accompaniment: vocals and accompaniment then sum to the mixture exactly.
     """
     if VOCALS in estimates:
         return ACCOMPANIMENT

@@ -1,4 +1,4 @@
-"""What the tests of the room `audio` share: test signals, and a ruler for delays."""
+"""What the tests of audio share: test signals, and a measure of delay."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def song() -> Callable[..., Samples]:
 
 @pytest.fixture(scope="session")
 def lag() -> Callable[[Samples, Samples], int]:
-    """Return by how many samples the second signal comes later than the first."""
+    """Return by how many samples the second signal is late."""
 
     def measure(reference: Samples, later: Samples) -> int:
         length = min(reference.shape[1], later.shape[1], 1 << 16)

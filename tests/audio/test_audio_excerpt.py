@@ -30,7 +30,7 @@ def test_every_format(tmp_path, write, excerpt_of_song, name):
 
 
 def test_far_into_a_long_ogg(songs):
-    """Libsndfile and FFmpeg alike jump to wrong places in Vorbis, by hundreds of samples."""
+    """libsndfile and FFmpeg both seek to wrong places in Vorbis, by hundreds of samples."""
     path = next(path for path in songs if path.suffix == ".ogg")
     whole, _ = read_audio(path)
     random = np.random.default_rng(0)

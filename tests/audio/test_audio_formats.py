@@ -42,7 +42,7 @@ def test_bitrates_are_read_as_people_write_them(text, value):
 
 
 @pytest.mark.parametrize("text", ["", "k", "-1k", "0", "320 apples", "nan"])
-def test_nonsense_is_no_bitrate(text):
+def test_nonsense_is_not_a_bitrate(text):
     with pytest.raises(ConfigError, match="unknown bit rate"):
         parse_bitrate(text)
 

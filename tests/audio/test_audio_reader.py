@@ -85,7 +85,7 @@ def test_silence_is_silence(tricky):
         (".", "is a folder"),
     ],
 )
-def test_what_is_no_audio_gets_one_sentence(tricky, name, words):
+def test_a_file_that_is_not_audio_gets_one_sentence(tricky, name, words):
     for call in (open_audio, probe, read_audio, lambda path: read_excerpt(path, 0, 1)):
         with pytest.raises(AudioError, match=words) as caught:
             call(tricky / name)
@@ -187,7 +187,7 @@ def test_cut_files_give_what_is_there_and_say_so(tmp_path, song, write, name):
     assert np.allclose(part[:, :sure], whole[:, :sure], atol=1e-4)
 
 
-def test_mp3_without_a_count_of_frames_is_no_reason_to_warn(tmp_path, song, write):
+def test_mp3_without_a_frame_count_gives_no_warning(tmp_path, song, write):
     path = tmp_path / "a.mp3"
     write(path, song(96000, 48000), 48000, bitrate="128k")
     content = path.read_bytes()

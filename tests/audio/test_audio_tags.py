@@ -127,7 +127,7 @@ def test_damaged_tags_are_a_sentence_and_no_failure(tmp_path, song, write, tagge
     assert read_tags(destination).title == "Séculaire (vocals)"
 
 
-def test_a_file_that_takes_no_tags_is_a_sentence(tmp_path, tagged):
+def test_a_file_without_room_for_tags_is_a_sentence(tmp_path, tagged):
     destination = tmp_path / "stem.txt"
     destination.write_text("no sound")
     (warning,) = copy_tags(tagged("mp3"), destination, stem_title="vocals")
@@ -135,7 +135,7 @@ def test_a_file_that_takes_no_tags_is_a_sentence(tmp_path, tagged):
     assert destination.read_text() == "no sound"
 
 
-def test_what_has_no_place_is_said(tmp_path, song, write, tagged):
+def test_fields_that_are_left_out_are_named(tmp_path, song, write, tagged):
     odd = Tags(
         fields={"track": ("A1",), "title": ("Song",)},
         pictures=(Picture(data=b"GIF89a", mime="image/gif"),),

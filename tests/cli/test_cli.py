@@ -84,7 +84,7 @@ def _gpu() -> Any:
         (["sing"], "sing"),
     ],
 )
-def test_wrong_usage_is_said_and_exits_with_2(
+def test_wrong_usage_is_reported_and_exits_with_2(
     unmix: Unmix, arguments: list[str], sentence: str
 ) -> None:
     outcome = unmix(*arguments)

@@ -139,12 +139,12 @@ def test_an_interrupt_says_how_to_go_on(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["list", "none"], "no such folder of tracks"),
-        (["list", "."], "holds no track"),
-        (["list", ".", "--format", "dsd100"], "holds no track of the layout dsd100"),
+        (["list", "none"], "no such folder"),
+        (["list", "."], "no tracks found"),
+        (["list", ".", "--format", "dsd100"], "no track has the layout dsd100"),
         (["list", ".", "--format", "dsd100", "--single", "vocals"], "`single` and `format` cannot"),
         (["verify", "."], "cannot be read"),
-        (["pack", ".", "out"], "holds no track"),
+        (["pack", ".", "out"], "no tracks found"),
     ],
 )
 def test_an_error_is_one_line(

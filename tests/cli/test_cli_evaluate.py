@@ -113,7 +113,7 @@ def test_compared_models_leave_their_reports(unmix: Unmix, data: Path, tmp_path:
         (["--window", "0.5", "--hop", "0.25"], {"window": 0.5, "hop": 0.25}),
         (["--window", "inf"], {"window": None}),
         (["--framewise"], {"framewise": True}),
-        (["--official"], {"official": True}),
+        pytest.param(["--official"], {"official": True}, marks=pytest.mark.slow),
         (["--stems", "vocals"], {"stems": ["vocals", "accompaniment"]}),
     ],
 )
@@ -220,7 +220,9 @@ def test_what_cannot_be_scored_is_one_sentence(
 def test_reports_that_are_not_there_are_named(unmix: Unmix) -> None:
     outcome = unmix("evaluate", "--compare", "nowhere", "either")
     assert outcome.code == 1
-    assert outcome.errors == ["error: nowhere: no report found; make one with unmix evaluate --out nowhere"]
+    assert outcome.errors == [
+        "error: nowhere: no report found; make one with unmix evaluate --out nowhere"
+    ]
 
 
 def test_a_damaged_reference_is_named_and_nothing_is_left(

@@ -11,7 +11,7 @@ import torch
 from unmix.audio import AudioWriter, OutputFormat, read_audio
 from unmix.models import build
 from unmix.recipes.reading import recipes
-from unmix.separation.recording import stems_of
+from unmix.stems import with_residual
 from unmix.training.config import read_recipe
 from unmix.weights.load import save_weights
 
@@ -39,7 +39,7 @@ def test_every_recipe_separates_a_song(unmix: Unmix, song: Path, name: str, tmp_
     outcome = unmix("separate", song, "--model", weights, "-o", tmp_path, "--stems", "all")
     assert outcome.code == 0, outcome.err
     written = {Path(line).stem for line in outcome.out.splitlines()}
-    assert written == set(stems_of(model))
+    assert written == set(with_residual(model.stems))
     mixture, _ = read_audio(song)
     vocals, accompaniment = (
         read_audio(tmp_path / "song" / f"{stem}.wav")[0] for stem in ("vocals", "accompaniment")

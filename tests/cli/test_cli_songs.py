@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 @pytest.fixture
 def folder(tmp_path: Path, make_song: MakeSong, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with songs at its top and below, and what is no song."""
+    """A folder to work in, with songs at its top and below, and other files."""
     monkeypatch.chdir(tmp_path)
     for name in ("a.wav", "b.flac", "disc 1/c.WAV", "disc 1/bonus/d.wav", ".hidden/e.wav"):
         path = tmp_path / "music" / name
@@ -95,7 +95,7 @@ def test_songs_are_found(
     assert outcome.out.splitlines() == [f"out/{name}/vocals.wav" for name in expected]
 
 
-def test_brackets_in_a_name_are_no_pattern(unmix: Unmix, folder: Path, make_song: MakeSong) -> None:
+def test_brackets_in_a_name_are_kept(unmix: Unmix, folder: Path, make_song: MakeSong) -> None:
     make_song(folder / "song [live].wav", seconds=0.1)
     outcome = unmix("separate", "song [live].wav", "--stems", "vocals")
     assert outcome.out == "separated/song [live]/vocals.wav\n"
@@ -134,7 +134,7 @@ def test_what_fails_is_one_line_and_the_others_are_done(
     assert outcome.err.splitlines()[-1].startswith("2 songs done, 5 failed: ")
 
 
-def test_no_model_is_loaded_where_there_is_no_song(
+def test_no_model_is_loaded_without_songs(
     unmix: Unmix, folder: Path, quick: list[dict[str, object]]
 ) -> None:
     assert unmix("separate", "missing.wav").code == 1
@@ -196,7 +196,7 @@ def test_a_name_that_is_too_long_is_one_line(unmix: Unmix, folder: Path) -> None
     assert len(outcome.out.splitlines()) == 2
 
 
-def test_links_in_a_circle_are_no_songs(unmix: Unmix, folder: Path) -> None:
+def test_circular_links_are_not_songs(unmix: Unmix, folder: Path) -> None:
     (folder / "music" / "loop.wav").symlink_to("loop.wav")
     outcome = unmix("separate", "music", "music/loop.wav", "--stems", "vocals")
     assert outcome.code == 1
@@ -322,7 +322,7 @@ def test_an_interrupt_leaves_what_is_whole_and_nothing_else(
     assert [song["source"] for song in document["songs"]] == ["music/a.wav"]
 
 
-def test_warnings_are_said_once_on_standard_error(
+def test_warnings_appear_once_on_standard_error(
     unmix: Unmix, folder: Path, make_song: MakeSong
 ) -> None:
     make_song(folder / "hot.wav", peak=4.0, bit_depth=32)

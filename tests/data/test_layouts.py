@@ -126,7 +126,7 @@ def test_what_could_be_two_layouts_is_refused(tmp_path: Path) -> None:
 def test_songs_are_not_guessed_to_be_stems(tmp_path: Path) -> None:
     """A stereo file is a song, unless its name and folder identify a clip."""
     _write(tmp_path / "song_1_01.wav", 0.1, 0.2)
-    with pytest.raises(UnmixError, match=r"nor one of the other layouts.*`single`"):
+    with pytest.raises(UnmixError, match=r"no other layout matches.*`single`"):
         read_folder(tmp_path, STEMS)
     with pytest.raises(UnmixError, match="no track has the layout dsd100"):
         read_folder(tmp_path, STEMS, format="dsd100")
@@ -242,7 +242,7 @@ def test_a_mono_file_has_no_stem_in_each_channel(tmp_path: Path) -> None:
     contents = read_folder(tmp_path, STEMS)
     assert len(contents.tracks) == 3
     assert {it.stem for it in contents.skipped} == {"vocals", "accompaniment"}
-    assert "not a stem in each of two" in contents.skipped[0].reason
+    assert "expected 2, with a stem in each" in contents.skipped[0].reason
 
 
 def test_nothing_but_damaged_files_is_an_error(tmp_path: Path) -> None:

@@ -261,6 +261,6 @@ def test_corpora_that_cannot_be_mixed_are_refused(
 
 def test_a_name_that_is_asked_for_twice_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "songs").mkdir()
-    with pytest.raises(UnmixError, match=r"named vocals,.*mixture, choir, nor") as refused:
+    with pytest.raises(UnmixError, match=r"named vocals,.*mixture, choir, and no") as refused:
         open_corpus(CorpusConfig(path="songs", vocals=1), tmp_path, ("vocals", "choir"))
     assert str(refused.value).count("vocals") == 1

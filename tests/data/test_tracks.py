@@ -35,7 +35,7 @@ def test_an_accompaniment_needs_all_its_parts(songs_folder: Path) -> None:
 def test_nothing_to_find_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UnmixError, match="no such folder"):
         find_tracks(tmp_path / "none", STEMS)
-    with pytest.raises(UnmixError, match="no track"):
+    with pytest.raises(UnmixError, match="no tracks found"):
         find_tracks(tmp_path, STEMS)
 
 

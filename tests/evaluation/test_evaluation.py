@@ -80,7 +80,7 @@ def test_every_metric_is_there_or_only_those_asked_for(
         evaluate_estimates(found, references=references, metrics=["sdx"])
 
 
-@pytest.mark.parametrize("framewise", [False, True])
+@pytest.mark.parametrize("framewise", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_museval_says_the_same(
     make_tracks: MakeTracks, estimates: Callable[..., Path], framewise: bool
 ) -> None:

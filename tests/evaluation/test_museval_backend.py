@@ -27,6 +27,7 @@ def _load(seed: int) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[
     return dict(reversed(by_name.items())), dict(zip(names, references, strict=True))
 
 
+@pytest.mark.slow
 def test_tracks_in_processes_score_as_here() -> None:
     tracks = [MusevalTrack(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(3)]
     found = dict(museval_tracks(tracks, OPTIONS, workers=2))
@@ -42,6 +43,7 @@ def test_tracks_in_processes_score_as_here() -> None:
             np.testing.assert_allclose(getattr(found[str(seed)], name), getattr(here, name))
 
 
+@pytest.mark.slow
 def test_tracks_too_large_go_alone_and_one_that_fails_says_why() -> None:
     good = [MusevalTrack(str(seed), partial(_load, seed), 2, 1, 6000) for seed in range(2)]
     tracks = [MusevalTrack("bad", _fail, 2, 1, 100), *good]  # the smallest: it comes last

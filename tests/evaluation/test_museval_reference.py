@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import BSSOptions, bss_eval
 
+pytestmark = pytest.mark.slow
+
 KEPT = {
     "vocals": {
         "sdr": (-16.89156, -15.90668, -12.74888, -14.10039, -15.33723, -16.37514),
@@ -72,7 +74,6 @@ def test_what_museval_keeps_is_reproduced(
         np.testing.assert_allclose(getattr(ours, name).numpy(), kept, atol=tolerance)
 
 
-@pytest.mark.slow
 def test_museval_of_today_says_the_same(
     signals: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> None:

@@ -12,6 +12,9 @@ from torch import Tensor
 from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import SINGULAR, BSSOptions, bss_eval
 
+# test_bsseval.py holds the same laws on short noise.
+pytestmark = pytest.mark.slow
+
 RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
 #: With a mono singer in both channels; with the least that museval repeats of itself; with neither.
@@ -81,7 +84,6 @@ def _apart(estimates: Samples, references: Samples, options: BSSOptions) -> tupl
     return most, ours.condition
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("song", SONGS)
 def test_agrees_where_rounding_errors_decide(shared: Path, song: str) -> None:
     """These stems were decoded to floating point, and end at the band of their codec."""
@@ -103,7 +105,6 @@ def test_agrees_on_16_bit_stems(shared: Path) -> None:
     assert apart < 0.001
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bits", [16, 32])
 def test_agrees_on_four_stems(shared: Path, bits: int) -> None:
     references = _read(shared / "data" / "musdb18-7" / "dev" / SONGS[2], 4)
@@ -112,7 +113,6 @@ def test_agrees_on_four_stems(shared: Path, bits: int) -> None:
     assert apart < 0.01
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bits", [16, 32])
 def test_agrees_framewise(shared: Path, bits: int) -> None:
     """BSS Eval v3, on some frames."""

@@ -171,7 +171,7 @@ def test_a_function_for_one_call(model: Model) -> None:
     [
         ({"quality": "superb"}, "fast, balanced, best"),
         ({"device": "abacus"}, "auto, cpu, cuda"),
-        ({"device": "cuda:99"}, "not on this machine"),
+        ({"device": "cuda:99"}, "not available"),
         ({"precision": "fp8"}, "auto, fp32"),
         ({"overlap": 1.0}, "overlap"),
         ({"chunk": 0.0}, "at least 1"),

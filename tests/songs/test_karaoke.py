@@ -209,7 +209,7 @@ def test_a_video_keeps_its_picture_in_step_with_its_sound(
         assert read_audio(done.path)[0].shape == read_audio(song)[0].shape
 
 
-def test_a_video_of_another_kind_gives_its_sound_and_says_so(
+def test_another_kind_of_video_gives_its_sound_with_a_warning(
     splitter: StemSeparator, make_video: MakeSong, tmp_path: Path
 ) -> None:
     song = make_video(tmp_path / "a.avi", "mpeg4", "libmp3lame")
@@ -319,7 +319,7 @@ def test_subtitles_stay_in_a_video(
     assert packets == [b"la la la"]
 
 
-def test_cover_art_is_no_picture(songs: list[Path], tricky: Path) -> None:
+def test_cover_art_is_not_a_moving_picture(songs: list[Path], tricky: Path) -> None:
     assert not any(has_picture(path) for path in songs)
     assert has_picture(tricky / "video.mp4")
     assert not has_picture(tricky / "text.mp3")

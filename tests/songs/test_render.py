@@ -1,4 +1,4 @@
-"""All outputs or none: whatever fails, and wherever, the folder is as it was."""
+"""All outputs or none: wherever something fails, the folder stays as it was."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ Tree = Callable[[Path], dict[str, bytes | None]]
 
 
 class _Breaks:
-    """A separator that fails on the way."""
+    """A separator that fails after the first block."""
 
     stems = ("vocals", "accompaniment")
     model_name = "breaks"
@@ -133,7 +133,7 @@ def test_what_separator_and_progress_raise_passes_through(
     assert tree(tmp_path) == before
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is to be had on Linux")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux offers a full disk")
 @pytest.mark.parametrize("seconds", [0.01, 3])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     splitter: StemSeparator,

@@ -172,7 +172,7 @@ def test_existing_files_are_an_error_or_replaced_or_kept(
 
 
 class _Forbidden:
-    """A separator that must not be asked."""
+    """A separator that must not be called."""
 
     stems = ("vocals", "accompaniment")
     model_name = "forbidden"
@@ -249,7 +249,7 @@ def test_the_listener_hears_the_song_at_its_own_level(
     np.testing.assert_allclose(np.concatenate(heard, 1), read_audio(song)[0], atol=1e-6)
 
 
-def test_a_rate_that_the_format_has_not_is_said(
+def test_a_rate_that_the_format_does_not_support_is_a_warning(
     splitter: StemSeparator, make_song: MakeSong, tmp_path: Path
 ) -> None:
     song = make_song(tmp_path / "song.wav")
@@ -296,7 +296,7 @@ def test_a_song_without_tags_is_named_by_its_file(
         (".", "is a folder"),
     ],
 )
-def test_what_is_no_song_is_one_sentence_and_leaves_nothing(
+def test_a_file_that_is_not_a_song_is_one_sentence_and_leaves_nothing(
     splitter: StemSeparator, tricky: Path, tmp_path: Path, name: str, sentence: str
 ) -> None:
     with pytest.raises(AudioError, match=sentence):

@@ -1,4 +1,4 @@
-"""Ways to write a song's files in one call, by whatever separates."""
+"""Writing the files of a song in one call, with any separator."""
 
 from collections.abc import Callable
 from pathlib import Path

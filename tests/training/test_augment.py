@@ -187,7 +187,7 @@ def test_bands_follow_what_may_become_of_them() -> None:
         ({"gain": {"share": 1.5}}, "gain.share"),
         ({"gain": {"decibels": [6, -6]}}, "a range starts with its lower end"),
         ({"playback": {"speed": [0, 1]}}, "above 0"),
-        ({"image": {"width": [-1, 1]}}, "not lie below 0"),
+        ({"image": {"width": [-1, 1]}}, "not go below 0"),
         ({"reverb": {"share": 1}}, "unknown key; choose from remix"),
         ({"voice": {"doubling": {"voices": 0}}}, "voice.doubling.voices"),
     ],

@@ -273,7 +273,7 @@ def test_a_run_can_start_from_another_models_weights(make_run: MakeRun, log: Log
 def test_a_damaged_checkpoint_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     path.write_bytes(b"nothing")
-    with pytest.raises(UnmixError, match="not a checkpoint"):
+    with pytest.raises(UnmixError, match="not a training checkpoint"):
         load_checkpoint(path)
 
 

@@ -1,4 +1,4 @@
-"""Models from the net, which here is a server on this machine: whole, in parts, and going wrong."""
+"""Downloads from a local server: whole, resumed and failing; and the models made of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unmix import load_model
 from unmix.errors import ModelError
 from unmix.models import build
 from unmix.recipes.reading import find_architecture, recipes
-from unmix.separation.recording import stems_of
+from unmix.stems import with_residual
 from unmix.training.config import read_recipe
 from unmix.weights.archive import RoomError, check_room, unpack
 from unmix.weights.cache import downloads_folder, record_sha256, recorded_sha256, weights_path
@@ -42,14 +42,14 @@ HASH = sha256(CONTENT).hexdigest()
 
 @dataclass
 class Net:
-    """A server's files and moods, and what it was asked."""
+    """Files and behaviour of a server, and the requests it received."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     etag: str | None = '"one"'
     ranges: bool = True
     cuts: int = 0
-    """How many answers break off halfway."""
+    """Number of responses that break off halfway."""
     status: int = 200
     kind: str = "application/octet-stream"
     asked: list[tuple[str | None, str | None]] = field(default_factory=list)
@@ -123,7 +123,7 @@ def test_a_file_arrives_whole(net: Net, target: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_file_that_is_there_already_is_not_asked_for(net: Net, target: Path) -> None:
+def test_a_file_that_exists_is_not_requested(net: Net, target: Path) -> None:
     target.write_bytes(CONTENT)
     fetch(f"{net.url}/file", target, sha256=HASH)
     assert net.asked == []
@@ -164,14 +164,14 @@ def _stop_at(share: float) -> Callable[[int, int | None], None]:
 
 
 def _interrupt(net: Net, target: Path, **known: Any) -> int:
-    """Fetch half of the file; return how much is held."""
+    """Fetch half of the file; return the bytes received."""
     with pytest.raises(_Stop):
         fetch(f"{net.url}/file", target, progress=_stop_at(0.5), **known)
     assert not target.exists()
     return target.with_name("file.part").stat().st_size
 
 
-def test_what_an_interruption_leaves_is_used(net: Net, target: Path) -> None:
+def test_an_interrupted_download_is_resumed(net: Net, target: Path) -> None:
     net.files["file"] = CONTENT
     held = _interrupt(net, target)
     assert held > len(CONTENT) // 2
@@ -180,7 +180,7 @@ def test_what_an_interruption_leaves_is_used(net: Net, target: Path) -> None:
     assert net.asked[1:] == [(f"bytes={held}-", '"one"')]
 
 
-def test_a_whole_part_is_not_asked_for_twice(net: Net, target: Path) -> None:
+def test_a_complete_part_is_not_downloaded_again(net: Net, target: Path) -> None:
     net.files["file"] = CONTENT
     _interrupt(net, target)
     target.with_name("file.part").write_bytes(CONTENT)
@@ -189,7 +189,7 @@ def test_a_whole_part_is_not_asked_for_twice(net: Net, target: Path) -> None:
     assert len(net.asked) == 2
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(net: Net, target: Path) -> None:
+def test_a_part_longer_than_the_file_is_discarded(net: Net, target: Path) -> None:
     net.files["file"] = CONTENT
     _interrupt(net, target)
     target.with_name("file.part").write_bytes(CONTENT + b"more")
@@ -226,7 +226,7 @@ def test_a_part_of_an_unknown_version_is_not_resumed(
     assert net.asked[1] == (None, None)
 
 
-def test_without_a_version_a_known_hash_will_do(net: Net, target: Path) -> None:
+def test_a_known_hash_allows_resuming_without_a_version(net: Net, target: Path) -> None:
     net.files["file"], net.etag = CONTENT, None
     held = _interrupt(net, target, sha256=HASH)
     fetch(f"{net.url}/file", target, sha256=HASH)
@@ -277,12 +277,12 @@ def test_refusals_are_one_sentence(
     assert list(target.parent.iterdir()) == []
 
 
-def test_no_network_is_said(target: Path) -> None:
+def test_a_missing_network_is_reported(target: Path) -> None:
     with pytest.raises(ModelError, match="cannot be reached; check your network"):
         fetch("http://127.0.0.1:9/file", target)
 
 
-def test_a_full_disk_is_said_and_the_part_kept(
+def test_a_full_disk_is_reported_and_the_part_kept(
     net: Net, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net.files["file"] = CONTENT
@@ -308,7 +308,7 @@ def test_a_full_disk_is_said_and_the_part_kept(
         (requests.exceptions.TooManyRedirects, "cannot be downloaded"),
     ],
 )
-def test_other_ways_of_the_net_to_fail_are_said(
+def test_other_network_failures_are_reported(
     target: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception], sentence: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -319,7 +319,7 @@ def test_other_ways_of_the_net_to_fail_are_said(
         fetch("https://example.org/file", target)
 
 
-def test_what_leads_off_encryption_is_not_followed(
+def test_a_redirect_to_plain_http_is_refused(
     net: Net, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net.files["file"] = CONTENT
@@ -341,7 +341,7 @@ def _entry(net: Net, **changes: Any) -> PublishedModel:
 
 @pytest.fixture
 def publish(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put entries in the place of the published ones."""
+    """Replace the published models."""
 
     def put(*entries: PublishedModel) -> None:
         for module in ("manifest", "download"):
@@ -354,7 +354,7 @@ Publish = Callable[..., None]
 
 
 def _tar(members: dict[str, bytes | str]) -> bytes:
-    """Return a tar.gz; a string is the target of a link."""
+    """Return a tar.gz archive; a member that is a string is the target of a link."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, content in members.items():
@@ -370,7 +370,7 @@ def _tar(members: dict[str, bytes | str]) -> bytes:
 
 @pytest.fixture
 def checkpoint(shared: Path) -> dict[str, bytes | str]:
-    """The files of a real, small checkpoint of Spleeter's, as its archive has them."""
+    """The files of a small checkpoint of Spleeter, by their names in its archive."""
     folder = shared / "parity_tf" / "spleeter_2stems_reduced_released"
     if "spleeter" not in {find_architecture(name).architecture for name in recipes()}:
         pytest.skip("there is no Spleeter")
@@ -418,7 +418,7 @@ def test_a_downloaded_archive_can_be_imported_by_hand(
     assert recorded_sha256(again.path) == again.sha256 != done.sha256
 
 
-def test_two_at_once_do_not_get_in_each_others_way(
+def test_two_downloads_at_once_do_not_interfere(
     net: Net, publish: Publish, checkpoint: dict[str, bytes | str]
 ) -> None:
     net.files["2stems.tar.gz"] = _tar(checkpoint)
@@ -432,7 +432,9 @@ def test_two_at_once_do_not_get_in_each_others_way(
     load_model("spleeter-2stems")
 
 
-def test_what_is_no_model_is_removed_and_said(net: Net, publish: Publish, cache: Path) -> None:
+def test_a_download_that_is_not_the_model_is_removed(
+    net: Net, publish: Publish, cache: Path
+) -> None:
     publish(_entry(net))
     for content, sentence in ((CONTENT, "not an archive"), (_tar({"model.index": b""}), "index")):
         net.files["2stems.tar.gz"] = content
@@ -444,7 +446,7 @@ def test_what_is_no_model_is_removed_and_said(net: Net, publish: Publish, cache:
     assert not list(downloads_folder().iterdir())
 
 
-def test_without_a_network_it_says_how_else_to_come_by_it(publish: Publish) -> None:
+def test_without_a_network_the_error_names_another_way(publish: Publish) -> None:
     url = "http://127.0.0.1:9/2stems.tar.gz"
     publish(_entry(Net(), url=url))
     with pytest.raises(ModelError, match="cannot be reached; check your network") as caught:
@@ -454,7 +456,7 @@ def test_without_a_network_it_says_how_else_to_come_by_it(publish: Publish) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_models_of_one_file_that_are_asked_for_together_share_its_download(
+def test_models_from_one_file_share_its_download(
     net: Net, publish: Publish, checkpoint: dict[str, bytes | str]
 ) -> None:
     net.files["2stems.tar.gz"] = _tar(checkpoint)
@@ -467,7 +469,7 @@ def test_models_of_one_file_that_are_asked_for_together_share_its_download(
     assert not list(downloads_folder().iterdir())
 
 
-def test_a_disk_that_is_full_when_unpacking_does_not_cost_the_download(
+def test_a_disk_that_is_full_when_unpacking_keeps_the_download(
     net: Net,
     publish: Publish,
     checkpoint: dict[str, bytes | str],
@@ -488,7 +490,7 @@ def test_a_disk_that_is_full_when_unpacking_does_not_cost_the_download(
     assert len(net.asked) == 1
 
 
-def test_an_interrupted_conversion_does_not_cost_the_download(
+def test_an_interrupted_conversion_keeps_the_download(
     net: Net,
     publish: Publish,
     checkpoint: dict[str, bytes | str],
@@ -508,7 +510,7 @@ def test_an_interrupted_conversion_does_not_cost_the_download(
     assert len(net.asked) == 1
 
 
-def test_a_missing_package_is_said_before_the_download(
+def test_a_missing_package_is_reported_before_the_download(
     net: Net, publish: Publish, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     publish(_entry(net))
@@ -538,7 +540,7 @@ def test_unknown_names_list_the_choices(net: Net, publish: Publish) -> None:
         download("unet")
 
 
-def test_too_small_a_disk_is_said_before_the_download(
+def test_too_small_a_disk_is_reported_before_the_download(
     net: Net, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(_entry(net, size=10**9))
@@ -549,7 +551,7 @@ def test_too_small_a_disk_is_said_before_the_download(
     assert net.asked == []
 
 
-def test_a_cache_that_cannot_be_written_is_said(
+def test_a_cache_that_cannot_be_written_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -622,7 +624,7 @@ def test_links_and_damage_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [_tar, _zip])
-def test_what_would_fill_the_disk_is_not_unpacked(
+def test_an_archive_that_would_fill_the_disk_is_refused(
     tmp_path: Path, pack: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive, folder = tmp_path / "archive", tmp_path / "out"
@@ -648,7 +650,7 @@ def test_what_would_fill_the_disk_is_not_unpacked(
 def test_every_published_model_fits_its_recipe(entry: PublishedModel) -> None:
     recipe = read_recipe(recipes()[entry.recipe])
     model = build(recipe.architecture, recipe.model | recipe.smoke | entry.settings)
-    assert stems_of(model) == entry.stems
+    assert with_residual(model.stems) == entry.stems
     assert model.sample_rate == entry.sample_rate
     assert model.audio_channels == entry.audio_channels
     assert entry.licence

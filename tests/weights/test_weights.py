@@ -1,4 +1,4 @@
-"""Weights travel whole: what is saved is loaded, and what is damaged is refused."""
+"""Weights on disk: saved models load as they were, and damaged files are refused."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def saved(model: Model, tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_saved_is_loaded(model: Model, saved: Path) -> None:
+def test_a_saved_model_loads_as_it_was(model: Model, saved: Path) -> None:
     mixture = torch.randn(1, 2, 500)
     for source in (saved, saved.parent, str(saved)):
         loaded = load_model(source)
@@ -45,7 +45,7 @@ def test_what_is_saved_is_loaded(model: Model, saved: Path) -> None:
             assert torch.equal(loaded(mixture), model(mixture))
 
 
-def test_half_precision_on_disk_is_full_precision_in_use(model: Model, tmp_path: Path) -> None:
+def test_half_precision_on_disk_is_single_precision_in_use(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "half.safetensors"
     half = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     save_weights(path, "unet", CONFIG, half, licence="none")
@@ -119,7 +119,7 @@ def test_a_released_name_wins_over_a_folder_that_has_it(
     assert name_of("default") == list_models()[0].name
 
 
-def test_models_are_called_by_their_file(saved: Path) -> None:
+def test_models_are_named_by_their_file(saved: Path) -> None:
     assert name_of(str(saved)) == name_of(saved.parent) == saved.parent.name
     assert name_of("runs/mine/best.ckpt") == "best"
 
@@ -163,7 +163,7 @@ def _put(name: str, model: Model) -> Path:
         ({"UNMIX_CACHE": "b"}, Path.cwd() / "b"),
     ],
 )
-def test_the_cache_is_where_it_is_wanted(
+def test_the_cache_is_where_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: Path
 ) -> None:
     for name in ("UNMIX_CACHE", "XDG_CACHE_HOME"):
@@ -193,7 +193,7 @@ def test_models_in_the_cache_go_by_their_names(
         load_model("nope")
 
 
-def test_damage_in_the_cache_is_said_with_the_remedy(model: Model) -> None:
+def test_damage_in_the_cache_names_the_remedy(model: Model) -> None:
     path = _put("mine", model)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -218,7 +218,7 @@ def test_a_published_model_that_is_not_here_says_how_to_get_it(cache: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", ".a", "a.ckpt", "a.safetensors", "a."])
-def test_what_cannot_be_a_folder_is_no_name(name: str) -> None:
+def test_a_name_must_be_possible_for_a_folder(name: str) -> None:
     with pytest.raises(ModelError, match="cannot be a model's name"):
         weights_path(name)
 
@@ -248,7 +248,7 @@ def test_the_manifests_are_read_once(
     assert len(read) == 2
 
 
-def test_settings_go_over_those_in_the_file(saved: Path) -> None:
+def test_settings_override_those_in_the_file(saved: Path) -> None:
     assert load_model(saved).config.model_dump()["wiener"] == 0
     assert load_model(saved, settings={"wiener": 2}).config.model_dump()["wiener"] == 2
     assert Separator(saved, wiener=3).model.config.model_dump()["wiener"] == 3

@@ -126,11 +126,11 @@ def _listed(
 
 
 def _cached(model: CachedModel, entry: PublishedModel | None) -> Listing:
-    from ..stems import completed
+    from ..stems import with_residual
 
     # A user's own weights may have the name of a published model.
     own = entry if entry and model.origin == entry.url else None
-    stems = completed(model.stems)
+    stems = with_residual(model.stems)
     return Listing(
         name=model.name,
         aliases=(),

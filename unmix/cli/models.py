@@ -182,7 +182,7 @@ def import_(
     Reads checkpoints of TensorFlow, PyTorch and Chainer without running code in them, for the
     architectures that unmix models architectures lists. Every tensor has to fit.
     """
-    from ..stems import completed
+    from ..stems import with_residual
     from ..weights.install import import_model
 
     if name and out:
@@ -201,7 +201,7 @@ def import_(
     results().print(done.path)
     for title, value in (
         ("architecture", done.architecture),
-        ("stems", ", ".join(completed(done.stems))),
+        ("stems", ", ".join(with_residual(done.stems))),
         ("parameters", f"{done.parameters:,}"),
         ("sha256", done.sha256),
         ("use it", f"unmix separate SONG --model {out or done.path.parent.name}"),

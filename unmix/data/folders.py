@@ -87,7 +87,7 @@ def read_folder(
         ]
         tracks = [track for track in tracks if track.stems]
         if not tracks:
-            raise UnmixError(f"{root}: no track matches")
+            raise UnmixError(f"{root}: no track matches `include` and `exclude`")
         return Contents("packed", tuple(tracks))
     if single:
         name, found = "single", _single(root, single, exclude)
@@ -101,7 +101,7 @@ def read_folder(
         )
     }
     if not found:
-        raise UnmixError(f"{root}: no track matches")
+        raise UnmixError(f"{root}: no track matches `include` and `exclude`")
     return _open(root, name, found, stems, strict=strict)
 
 

@@ -135,10 +135,11 @@ def recognise(listing: FolderListing) -> tuple[str, Found]:
     found = {name: layout.find(listing) for name, layout in LAYOUTS.items()}
     found = {name: tracks for name, tracks in found.items() if tracks}
     if not found:
+        others = ", ".join(name for name in LAYOUTS if name != "stems")
         raise UnmixError(
-            f"{listing.root}: no track has a file named {', '.join(listing.stems)}, nor one of the "
-            f"other layouts ({', '.join(LAYOUTS)}); if every file is a track of one stem, name "
-            "that stem with `single`"
+            f"{listing.root}: no tracks found: no file is named {', '.join(listing.stems)}, and no "
+            f"other layout matches ({others}); if every file is a track of one stem, name that "
+            "stem with `single`"
         )
     if len(found) > 1:
         raise UnmixError(

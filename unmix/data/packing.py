@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import AudioError, UnmixError
-from ..storage import sha256_of
+from ..storage import sha256_of, written_whole
 from .folders import Contents
 from .packed import (
     INDEX,
@@ -254,9 +254,5 @@ def _difference(source: StemFile, packed: StemFile) -> float:
 
 def _write_whole(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)  # noqa: PTH105  (atomic, and says so)
+    with written_whole(path, fsync=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -9,11 +9,8 @@ import numpy as np
 
 from .._types import Samples
 from ..errors import ConfigError
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, RESIDUAL, VOCALS
 from .tracks import MIXTURE, Term, Track, mix
-
-#: Name of the row that holds whatever no stem of the model holds.
-RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From samples to frames and back: exact, batched, on any device."""
+"""Samples to frames and back: transforms with exact inverses, features and masks."""
 
 from .stft import STFT, Padding
 from .subbands import BANDS, PQMF, SubbandSTFT

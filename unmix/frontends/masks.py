@@ -1,6 +1,6 @@
-"""Masks, and the multichannel Wiener filter: what makes stems of the mixture's frames.
+"""Masks and the multichannel Wiener filter: the mixture's frames to those of the stems.
 
-Pure functions, batched, on any device. The filter is the expectation-maximization of Duong et al.,
+The filter is the expectation-maximization of Duong et al.,
 "Under-Determined Reverberant Audio Source Separation Using a Full-Rank Spatial Covariance Model"
 (IEEE TASLP 2010), from the magnitudes that a network estimates, as in Nugraha et al.,
 "Multichannel Audio Source Separation with Deep Neural Networks" (IEEE/ACM TASLP 2016), and Uhlich
@@ -18,12 +18,12 @@ from torch.nn import functional as F
 
 MaskExtension = Literal["zeros", "average", "rest"]
 
-# The filter's regularization is a property of the method, not of the arithmetic: float64 has the
-# same. A smaller one changes what is heard by up to 1 % of full scale.
+# The same regularization for float32 and float64: a smaller one changes the estimates by up to 1 %
+# of full scale.
 _EPSILON = float(torch.finfo(torch.float32).eps)
 _REGULARIZATION = _EPSILON**0.5
-# Magnitudes are brought down to this largest value before filtering, and never up: the
-# regularization then means the same to a loud recording as to a moderate one.
+# Louder mixtures are scaled down to this largest magnitude before filtering, so that the
+# regularization acts alike on loud and moderate recordings.
 _LOUDEST = 10.0
 
 
@@ -35,21 +35,20 @@ def apply_mask(frames: Tensor, mask: Tensor) -> Tensor:
         mask: real in [0, 1] or complex, ``[B, S, C, F, T]``.
 
     Returns:
-        Complex ``[B, S, C, F, T]``, at the precision of the frames: a mask of lower precision (from
-        autocast) is widened first, so that the frames lose nothing.
+        Complex ``[B, S, C, F, T]``, in the precision of the frames, even for a mask of lower
+        precision from autocast.
     """
     mask = mask if mask.is_complex() else mask.to(frames.real.dtype)
     return frames.unsqueeze(1) * mask
 
 
 def ratio_mask(magnitudes: Tensor, exponent: float = 1.0, floor: float = 1e-10) -> Tensor:
-    """Return each stem's share of the sum: the ideal ratio mask when given the true magnitudes.
+    """Return each stem's share of the sum of magnitudes; of true magnitudes, the ideal ratio mask.
 
     Args:
         magnitudes: non-negative ``[B, S, C, F, T]``.
         exponent: 1 for magnitudes, 2 for powers (the Wiener filter of one channel).
-        floor: added to the sum, in equal parts to the stems: where there is no sound, they share
-            alike instead of in the proportions of noise.
+        floor: added to the sum, in equal parts to the stems, so that they share silence equally.
 
     Returns:
         Masks ``[B, S, C, F, T]`` in [0, 1] that sum to one over S.
@@ -59,15 +58,15 @@ def ratio_mask(magnitudes: Tensor, exponent: float = 1.0, floor: float = 1e-10) 
 
 
 def extend_mask(mask: Tensor, bins: int, extension: MaskExtension, rest: int = -1) -> Tensor:
-    """Return masks of all bins from those of the lower ones.
+    """Extend masks of the lower bins to all bins.
 
     Args:
         mask: ``[B, S, C, F', T]``, of the bins from 0 Hz.
         bins: F, at least F'.
-        extension: of the bins above, ``zeros`` gives nothing to any stem, ``average`` to each the
-            mean of its mask over the bins below, in that frame, and ``rest`` all to one stem: masks
-            that sum to one do so in all bins.
-        rest: position of that one stem on axis S.
+        extension: the mask of the bins above. ``zeros``: no stem gets them. ``average``: each stem
+            gets the mean of its mask over the bins below, frame by frame. ``rest``: one stem gets
+            all of them. With the last two, masks that sum to one do so in all bins.
+        rest: position on axis S of the stem that gets the bins above with ``rest``.
 
     Returns:
         Masks ``[B, S, C, F, T]``.
@@ -85,19 +84,19 @@ def extend_mask(mask: Tensor, bins: int, extension: MaskExtension, rest: int = -
 def wiener_filter(frames: Tensor, magnitudes: Tensor, iterations: int = 1) -> Tensor:
     """Return the stems' frames by the multichannel Wiener filter.
 
-    Every stem is taken for a Gaussian whose power varies over time and frequency, and whose spatial
-    covariance over frequency only: a filter from all channels to all. Both are estimated from the
-    stems' own frames, the first time from the mixture's, shared out by the ratio of magnitudes.
+    Every stem is modelled as a Gaussian whose power varies over time and frequency, and whose
+    spatial covariance between channels varies over frequency. Both are estimated from the stems'
+    frames; the first iteration uses the mixture, masked by the ratio of magnitudes.
 
     Args:
         frames: of the mixture, complex ``[B, C, F, T]``.
-        magnitudes: of everything in the mixture, non-negative ``[B, S, C, F, T]``. Only their
-            ratios count.
-        iterations: of expectation-maximization; with 0 the ratios themselves are the masks.
+        magnitudes: of all sources in the mixture, non-negative ``[B, S, C, F, T]``. Only their
+            ratios matter.
+        iterations: of expectation-maximization; with 0 the ratios are used as masks.
 
     Returns:
-        Complex ``[B, S, C, F, T]``, which sums to the mixture but for the regularization: bins that
-        are next to silence lose a little.
+        Complex ``[B, S, C, F, T]``. The stems sum to the mixture except for the regularization,
+        which attenuates bins close to silence a little.
     """
     level = (frames.abs().amax((1, 2, 3), keepdim=True) / _LOUDEST).clamp(min=1)
     mixture = frames / level
@@ -112,15 +111,15 @@ def wiener_filter(frames: Tensor, magnitudes: Tensor, iterations: int = 1) -> Te
 def multichannel_filter(
     mixture: Tensor, estimates: Tensor, regularization: float = _REGULARIZATION
 ) -> Tensor:
-    """Return stems by the one multichannel Wiener filter that estimates of them make.
+    """Apply the multichannel Wiener filter that follows from estimates of the stems.
 
-    Every stem has the power of its estimate, averaged over channels, in every bin and frame, and
-    one spatial covariance for every bin, averaged over frames. Of the true stems it is the oracle.
+    The power of a stem is that of its estimate, averaged over channels; its spatial covariance is
+    averaged over frames. With the true stems as estimates, the filter is the oracle.
 
     Args:
         mixture: frames, complex ``[B, C, F, T]``.
-        estimates: of everything in the mixture, complex ``[B, S, C, F, T]``.
-        regularization: a power, added to the mixture's on every channel, so that silence can be
+        estimates: of all sources in the mixture, complex ``[B, S, C, F, T]``.
+        regularization: power added to every channel of the mixture, so that silence can be
             filtered.
 
     Returns:
@@ -130,7 +129,7 @@ def multichannel_filter(
     covariance = torch.einsum("bscft,bsdft->bscdf", estimates, estimates.conj())
     covariance = covariance / (power.sum(-1) + _EPSILON)[:, :, None, None]
     of_mixture = torch.einsum("bsft,bscdf->bcdft", power.to(mixture.dtype), covariance)
-    # One vector for all stems: no stem needs a matrix for every bin and frame of its own.
+    # Solve once for the mixture: no matrix per stem, bin and frame is needed.
     whitened = _solve(of_mixture, mixture, regularization)
     return power.unsqueeze(2) * torch.einsum("bscdf,bdft->bscft", covariance, whitened)
 
@@ -143,9 +142,9 @@ def _solve(matrix: Tensor, vector: Tensor, regularization: float) -> Tensor:
         vector: ``[B, C, F, T]``.
         regularization: added to the diagonal of the matrix.
     """
-    # Mono in two channels makes a matrix of one rank, and of its determinant in float32 noise: the
-    # result is wrong by half a percent. The pivots of elimination are known not to fall below the
-    # regularization, and its errors stay below a millionth.
+    # Mono in two channels makes a matrix of rank one, whose determinant in float32 is noise: the
+    # closed form is wrong by half a percent. The pivots of elimination cannot be below the
+    # regularization, so they are clamped to it, and errors stay below a millionth.
     rows = [list(row.unbind(1)) for row in matrix.unbind(1)]
     right = list(vector.unbind(1))
     channels = range(len(right))

@@ -1,14 +1,14 @@
-"""Four sub-bands at a quarter of the rate, and back: a filterbank of cosine-modulated filters.
+"""Four sub-bands at a quarter of the sample rate, and back: a cosine-modulated filterbank.
 
 Liu et al., "Channel-wise Subband Input for Better Voice and Accompaniment Separation on High
 Resolution Music" (Interspeech 2020): a network that sees the bands of the waveform as channels has
-a quarter of the bins to look at, and can treat treble and bass each in its own way.
+a quarter of the bins, and can treat treble and bass differently.
 
-The filters are our own: the orthogonal bank of Koilpillai and Vaidyanathan, "Cosine-Modulated FIR
-Filter Banks Satisfying Perfect Reconstruction" (IEEE TSP 1992). One 64-tap low-pass prototype is
-shifted to the middle of every band. Its taps, every eighth together, form pairs of filters that
-are made by turning by an angle, delaying, turning again: whatever the angles, the bank gives the
-signal back exactly. So the angles are free to be chosen for what remains, the stop band.
+The filters are our own, after Koilpillai and Vaidyanathan, "Cosine-Modulated FIR Filter Banks
+Satisfying Perfect Reconstruction" (IEEE TSP 1992). One 64-tap low-pass prototype is shifted to the
+middle of every band. Every eighth tap of it belongs to one of eight short filters, which come in
+pairs and are built from rotations and delays: the bank gives the signal back exactly for any
+angles of rotation. The angles here are those with the deepest stop band.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .stft import STFT, Padding
 #: Bands, and samples of the mixture for each sample of a band.
 BANDS = 4
 _TAPS = 64
-# Samples by which the first tap of a filter precedes the band's sample: the signal comes back with
-# no delay, and all filters that see one of its samples are there.
+# Samples by which the first tap of a filter precedes the band's sample, so that the signal comes
+# back without delay and all filters that see one of its samples are computed.
 _LEAD = _TAPS - BANDS
-# The angles in radians: those that leave least of the prototype's energy above an eighth of the
-# sample rate, by L-BFGS from 32 random starts (two thirds of them end in lesser minima). What is
-# left is 72 dB below the whole. A test finds them again from a start nearby.
+# In radians. They minimise the prototype's energy above an eighth of the sample rate, which is
+# 72 dB below the whole, by L-BFGS from 32 random starts (two thirds of which end in worse minima).
+# A test finds them again from a start nearby.
 _ANGLES = (
     (2.17444, -1.68733, -1.98958, -1.18011, -2.38022, -1.61793, 2.68565, 1.63756),
     (-1.06968, 2.32272, -1.64981, 1.20974, 1.93412, -2.33202, 1.47209, 2.03909),
@@ -39,8 +39,8 @@ _ANGLES = (
 class PQMF(nn.Module):
     """Samples to ``BANDS`` bands at a quarter of the rate, lowest first, and back.
 
-    The synthesis of an untouched analysis is the signal, to rounding error, with no delay. Filters
-    are part of a model's state: weights that were trained behind others bring those along.
+    Synthesis after analysis gives the signal back to rounding error, without delay. The filters
+    are part of a model's state, because published weights come with filters of their own.
     """
 
     analysis_filters: Tensor
@@ -55,7 +55,7 @@ class PQMF(nn.Module):
         self.register_buffer("synthesis_filters", (filters * 2).float())
 
     def band_length(self, length: int) -> int:
-        """Return how many samples M each band of a signal of ``length`` samples has."""
+        """Return the number of samples M in each band of a signal of ``length`` samples."""
         return math.ceil(length / BANDS) + _TAPS // BANDS
 
     def analysis(self, samples: Tensor) -> Tensor:
@@ -85,13 +85,13 @@ class PQMF(nn.Module):
 class SubbandSTFT(STFT):
     """Frames of the four bands of a signal, band after band along the frequency axis.
 
-    Axis F has the bins of the lowest band, then those of the next: models split it again with
-    ``unflatten(-2, (BANDS, -1))``, whoever needs no order of bins takes it as one axis.
+    Axis F holds the bins of the lowest band, then those of the next. ``unflatten(-2, (BANDS, -1))``
+    splits it into bands again.
 
     Args:
         n_fft: window length in samples of a band.
         hop_length: samples of a band between two frames.
-        padding: what is around the bands: see ``STFT``.
+        padding: what surrounds the bands; see ``STFT``.
     """
 
     def __init__(self, n_fft: int, hop_length: int, padding: Padding = "zeros") -> None:
@@ -101,13 +101,13 @@ class SubbandSTFT(STFT):
 
     @property
     def bins(self) -> int:
-        """Number of bins F of all bands together."""
+        """Number of bins F in all bands together."""
         return BANDS * self.of_band.bins
 
     def frequencies(self, sample_rate: int) -> Tensor:
         """Return the frequency in Hz of every bin ``[F]``, for a mixture at ``sample_rate``."""
         within = torch.linspace(0, 1, self.of_band.bins)
-        # What is kept of every other band is its mirror image, the highest frequency first.
+        # Decimation mirrors every other band: its highest frequency comes first.
         bands = [band + (within.flip(0) if band % 2 else within) for band in range(BANDS)]
         return torch.cat(bands) * (sample_rate / 2 / BANDS)
 
@@ -116,14 +116,14 @@ class SubbandSTFT(STFT):
         return self.of_band.frame_count(self.filterbank.band_length(length))
 
     def length(self, frames: int) -> int:
-        """Return how many samples make ``frames`` frames with none to spare; at least one."""
+        """Return how many samples fill exactly ``frames`` frames; at least one."""
         surplus = self.filterbank.band_length(0)
         return max(1, BANDS * (self.of_band.length(frames) - surplus))
 
     def forward(self, samples: Tensor) -> Tensor:
         """Return complex frames ``[..., F, T]`` of real samples ``[..., N]``, N >= 1."""
         if samples.shape[-1] < 1:
-            raise ValueError("needs at least one sample")
+            raise ValueError("expected at least one sample")
         frames: Tensor = self.of_band(self.filterbank.analysis(samples))
         return frames.flatten(-3, -2)
 
@@ -135,9 +135,9 @@ class SubbandSTFT(STFT):
 
 
 def _product(filters: Tensor, signals: Tensor) -> Tensor:
-    """Return the product of matrices, at the precision of the signals.
+    """Return the matrix product, in the precision of the signals.
 
-    Not a convolution: a GPU may round the operands of those to ten bits, unasked.
+    This is not a convolution because GPUs may round a convolution's operands to ten bits (TF32).
     """
     with torch.autocast(signals.device.type, enabled=False):
         return filters.to(signals.dtype) @ signals
@@ -146,8 +146,8 @@ def _product(filters: Tensor, signals: Tensor) -> Tensor:
 def prototype(angles: Tensor) -> Tensor:
     """Return the symmetric low-pass filter ``[tap]`` of the angles ``[BANDS / 2, TAPS / 8]``.
 
-    Taps k, k + 8, k + 16... are a filter of their own; that one and the one of k + 4 lose nothing
-    together. The other pairs follow from the symmetry.
+    Taps k, k + 8, k + 16... form a filter, which together with that of k + 4 preserves energy. The
+    remaining pairs follow from the symmetry.
     """
     phases: list[Tensor] = [angles] * (2 * BANDS)
     for k, turns in enumerate(angles):
@@ -164,9 +164,9 @@ def prototype(angles: Tensor) -> Tensor:
 
 
 def _modulate(lowpass: Tensor) -> Tensor:
-    """Return filters ``[band, tap]`` that are orthonormal to each other and to their delays."""
+    """Return filters ``[band, tap]``, orthonormal to each other and to their own delays."""
     centre = torch.arange(BANDS, dtype=lowpass.dtype).unsqueeze(1) + 0.5
     position = torch.arange(_TAPS, dtype=lowpass.dtype) - (_TAPS - 1) / 2
-    # Turned by an eighth of a period this way and that, neighbours cancel each other's aliases.
+    # Phase shifts of plus and minus an eighth of a period make neighbours cancel their aliases.
     turn = torch.tensor([math.pi / 4, -math.pi / 4] * (BANDS // 2)).to(lowpass).unsqueeze(1)
     return lowpass * (math.pi / BANDS * centre * position + turn).cos() / math.sqrt(2)

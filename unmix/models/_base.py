@@ -146,8 +146,8 @@ class SpectrogramModel(Model):
         estimates = self.estimate_frames(frames)
         if self.covers_mixture:
             return estimates.abs()
-        rest = frames.unsqueeze(1) - estimates.sum(1, keepdim=True)
-        return torch.cat([estimates, rest], 1).abs()
+        residual = frames.unsqueeze(1) - estimates.sum(1, keepdim=True)
+        return torch.cat([estimates, residual], 1).abs()
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""

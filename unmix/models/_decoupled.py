@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ..frontends import SubbandSTFT
 from ._base import SpectrogramConfig, SpectrogramModel
-from .blocks.decoupled import MAPS, decoupled_frames, magnitude_of
+from .blocks.decoupled import MAPS, decoupled_frames, floored_magnitude
 
 #: Share of a batch in the running statistics: the published batches are small.
 MOMENTUM = 0.01
@@ -80,7 +80,7 @@ class DecoupledModel(SpectrogramModel):
 
     def estimate_frames(self, frames: Tensor) -> Tensor:
         """Return complex frames ``[B, S, C, F, T]`` of the stems in those ``[B, C, F, T]``."""
-        maps = self._maps(magnitude_of(frames))
+        maps = self._maps(floored_magnitude(frames))
         return decoupled_frames(frames, maps, self.config.bounded)
 
     def _maps(self, magnitude: Tensor) -> Tensor:

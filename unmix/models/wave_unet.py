@@ -134,8 +134,8 @@ class WaveUNet(Model):
         features = torch.cat([inner, features], 1)
         estimates = [torch.tanh(output(features).float()) for output in self.outputs]
         if self.config.difference_output:
-            rest = inner - torch.stack(estimates).sum(0)
-            estimates.append(rest if self.training else rest.clamp(-1, 1))
+            residual = inner - torch.stack(estimates).sum(0)
+            estimates.append(residual if self.training else residual.clamp(-1, 1))
         return torch.stack(estimates, 1)[..., :length]
 
     def _encode(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -1,1 +1,1 @@
-"""Any length of samples to stems: chunks, overlap-add, whole recordings; no file is opened here."""
+"""Separation of recordings of any length: chunks, overlap-add, resampling. Opens no files."""

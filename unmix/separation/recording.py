@@ -1,9 +1,8 @@
-"""A recording of any rate and channels on its way through a model that has its own.
+"""A recording of any sample rate and number of channels, separated block by block.
 
-The model sees the recording resampled and in pairs of channels; the stems come back at the
-recording's own rate and channels, and what remains of the recording is its accompaniment. So the
-stems sum to the recording exactly, and whatever the model cannot see (above its band, above its
-rate) stays in the accompaniment.
+The model sees the recording resampled, in groups of channels. The estimates return to the
+recording's own rate and channels, and the residual is computed there: the stems sum to the
+recording exactly, and what the model cannot see (above its band or its rate) is in the residual.
 """
 
 from __future__ import annotations
@@ -13,28 +12,18 @@ import numpy as np
 from .._types import Samples
 from ..audio import Resampler, channel_groups
 from ..models import Model
-from ..stems import ACCOMPANIMENT, VOCALS, completed, remainder_name
+from ..stems import ACCOMPANIMENT, VOCALS, in_order, residual_name
 from .stream import Separation, SeparationSettings
 
 
-def stems_of(model: Model) -> tuple[str, ...]:
-    """Return the stems that a recording is split into: the model's, and what remains."""
-    return completed(model.stems)
-
-
-def remainder_of(model: Model) -> str:
-    """Return the name of what is the mixture minus the estimates, so that the stems sum to it."""
-    return remainder_name(model.stems)
-
-
 class Recording:
-    """One recording, from blocks to blocks of stems.
+    """Separates one recording: blocks of samples in, blocks of stems out.
 
     Args:
         model: in evaluation mode, on the device to compute on.
-        settings: how the model's chunks are cut.
-        sample_rate: of the recording, Hz.
-        channels: of the recording.
+        settings: how to cut the recording into chunks and compute them.
+        sample_rate: of the recording, in Hz.
+        channels: number of channels of the recording.
     """
 
     def __init__(
@@ -49,12 +38,12 @@ class Recording:
         ]
 
     def push(self, block: Samples) -> dict[str, Samples]:
-        """Take samples ``[C, n]`` in [-1, 1]; return the next of every stem ``[C, m]``, m >= 0.
+        """Take samples ``[C, n]`` in [-1, 1]; return the next samples ``[C, m]`` of every stem.
 
-        Samples that are no finite numbers count as zero.
+        NaN and infinity count as zero.
 
         Raises:
-            ValueError: for another number of channels than was announced.
+            ValueError: the block does not have the recording's channels.
         """
         if block.ndim != 2 or block.shape[0] != self._channels:
             raise ValueError(f"expected samples [{self._channels}, n], got {block.shape}")
@@ -65,32 +54,32 @@ class Recording:
         return self._deliver(min(lane.ready for lane in self._lanes))
 
     def finish(self) -> dict[str, Samples]:
-        """Return the rest of every stem: after it, as many samples are out as came in."""
+        """Return the remaining samples of every stem, which then has as many as came in."""
         left = self._mixture.shape[-1]
         for lane in self._lanes:
             lane.finish(left)
         return self._deliver(left)
 
     def _deliver(self, count: int) -> dict[str, Samples]:
-        # Resampling there and back may round to one sample more than there are.
+        # Resampling there and back may round up to one sample more than the recording has.
         count = min(count, self._mixture.shape[-1])
         mixture, self._mixture = np.split(self._mixture, [count], -1)
         estimates = np.empty((len(self._model.stems), self._channels, count), np.float32)
         for lane in self._lanes:
             estimates[:, lane.group] = lane.take(count)
         stems = dict(zip(self._model.stems, estimates, strict=True))
-        remainder = remainder_of(self._model)
-        if remainder == ACCOMPANIMENT:
-            stems[remainder] = mixture - stems[VOCALS]
-        elif remainder == VOCALS:
-            stems[remainder] = mixture - stems[ACCOMPANIMENT]
+        residual = residual_name(stems)
+        if residual == ACCOMPANIMENT:
+            stems[residual] = mixture - stems[VOCALS]
+        elif residual == VOCALS:
+            stems[residual] = mixture - stems[ACCOMPANIMENT]
         else:
-            stems[remainder] = mixture - estimates.sum(0)
-        return {name: stems[name] for name in stems_of(self._model)}
+            stems[residual] = mixture - estimates.sum(0)
+        return {name: stems[name] for name in in_order(stems)}
 
 
 class _Lane:
-    """One group of a recording's channels: to the model's rate and channels, and back."""
+    """One group of channels: to the model's rate and channels, through the model, and back."""
 
     def __init__(
         self, model: Model, settings: SeparationSettings, sample_rate: int, group: tuple[int, ...]
@@ -99,40 +88,42 @@ class _Lane:
         self._repeat = model.audio_channels // len(group)
         self._separation = Separation(model, settings)
         self._stems = len(model.stems)
-        self._there = Resampler(sample_rate, model.sample_rate, len(group))
-        self._back = Resampler(model.sample_rate, sample_rate, self._stems * len(group))
+        self._to_model_rate = Resampler(sample_rate, model.sample_rate, len(group))
+        self._from_model_rate = Resampler(model.sample_rate, sample_rate, self._stems * len(group))
         self._estimates = np.zeros((self._stems, len(group), 0), np.float32)
 
     @property
     def ready(self) -> int:
-        """Samples of every estimate that wait to be taken."""
+        """Number of samples that ``take`` can return."""
         return self._estimates.shape[-1]
 
     def push(self, block: Samples) -> None:
-        self._add(self._separation.push(self._to_model(self._there.push(block[self.group]))))
+        """Separate samples ``[C, n]`` of the recording."""
+        self._separate(self._to_model_rate.push(block[self.group]))
 
     def finish(self, length: int) -> None:
-        """End the lane; make exactly ``length`` samples ready."""
-        self._add(self._separation.push(self._to_model(self._there.finish())))
-        self._add(self._separation.finish())
-        self._append(self._back.finish())
+        """Separate what is left; make at least ``length`` samples ready."""
+        self._separate(self._to_model_rate.finish())
+        self._restore(self._separation.finish())
+        self._append(self._from_model_rate.finish())
         missing = max(0, length - self.ready)
         self._estimates = np.pad(self._estimates, ((0, 0), (0, 0), (0, missing)))
 
     def take(self, count: int) -> Samples:
-        """Return and forget the first ``count`` samples ``[S, C, count]``."""
+        """Remove and return the first ``count`` samples ``[S, C, count]``."""
         taken, self._estimates = np.split(self._estimates, [count], -1)
         return taken
 
-    def _to_model(self, samples: Samples) -> Samples:
-        return np.repeat(samples, self._repeat, 0)
+    def _separate(self, samples: Samples) -> None:
+        self._restore(self._separation.push(np.repeat(samples, self._repeat, 0)))
 
-    def _add(self, pieces: list[Samples]) -> None:
+    def _restore(self, pieces: list[Samples]) -> None:
+        """Bring estimates back to the recording's rate and channels."""
         for estimates in pieces:
-            # A mono channel went in twice; the mean of its two estimates comes out.
+            # A mono channel goes in twice; the mean of its two estimates comes out.
             shape = (self._stems, len(self.group), self._repeat, estimates.shape[-1])
             own = estimates.reshape(shape).mean(2) if self._repeat > 1 else estimates
-            self._append(self._back.push(own.reshape(-1, own.shape[-1])))
+            self._append(self._from_model_rate.push(own.reshape(-1, own.shape[-1])))
 
     def _append(self, samples: Samples) -> None:
         samples = samples.reshape(self._stems, len(self.group), -1)
@@ -140,7 +131,7 @@ class _Lane:
 
 
 def _groups(channels: int, width: int) -> tuple[tuple[int, ...], ...]:
-    """Return which channels of a recording go through the model together."""
+    """Return the channels of a recording that go through the model together, group by group."""
     if width == 2:
         return channel_groups(channels)
     return tuple((channel,) for channel in range(channels))

@@ -1,4 +1,4 @@
-"""A model, a device and a quality, ready to separate any number of recordings."""
+"""A model on a device, ready to separate any number of recordings."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from .._types import Progress, Samples
 from ..devices import choose_device, choose_precision
 from ..errors import UnmixError
 from ..models import Model
+from ..stems import with_residual
 from ..weights.load import load_model, name_of
 from ..weights.manifest import DEFAULT, find_weights
-from .recording import Recording, stems_of
+from .recording import Recording
 from .stream import SeparationSettings
 
-#: Name of a model that is handed over as such.
+#: Name of a model that is passed as a ``Model`` instead of by name or path.
 CUSTOM = "custom"
-# Samples handed on at once: a few seconds, so that progress moves and memory does not.
+# Samples processed at once: a few seconds, so that progress is reported often.
 _BLOCK = 1 << 18
-# More are a layout [sample, channel] that was not transposed.
-_MOST_CHANNELS = 64
+# More channels than this are taken for samples in the layout [sample, channel].
+_MAX_CHANNELS = 64
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What one word says of how carefully to separate."""
+    """A named trade-off between speed and quality."""
 
     overlap: float
-    """Share of a chunk that it has in common with the next."""
+    """Fraction of a chunk shared with the next."""
     shifts: int
-    """Passes over differently cut copies of the recording."""
+    """Passes over the recording, each with its chunks in other places; the result is the mean."""
     precision: str
-    """``auto``: 16 bits where the device is fast in them."""
+    """Arithmetic precision; ``auto`` is 16 bits where the device is fast at it."""
 
 
 QUALITIES = {
@@ -47,28 +48,28 @@ QUALITIES = {
 
 
 class RecordingSeparator:
-    """Separates recordings of any length, rate and number of channels.
+    """Separates recordings of any length, sample rate and number of channels.
 
-    Made once, used for any number of recordings, from any number of threads: separating changes
-    nothing in it.
+    Load it once and use it for any number of recordings. It can be shared between threads.
 
     Args:
-        model: name of a model of the package or in the cache; path of a ``.safetensors`` file, of a
-            folder with one, or of a training checkpoint; or a ``Model``, which is moved to the
-            device and put in evaluation mode.
-        device: ``auto`` (the first of cuda, mps, cpu that is there), or the name of one.
-        quality: ``fast``, ``balanced`` or ``best``; the options below override what it stands for.
-        chunk: seconds that the model sees at once; what the model likes best where not given.
-        overlap: share of a chunk in common with the next, 0 <= overlap < 1.
-        shifts: passes over differently cut copies, whose average is returned; each costs one time.
-        batch_size: chunks computed at once; halved on its own when memory runs out.
+        model: name of a model in the package or the cache; path of a ``.safetensors`` file, of a
+            folder that holds one, or of a training checkpoint; or a ``Model``, which is moved to
+            the device and put in evaluation mode.
+        device: ``auto`` (the first available of cuda, mps and cpu), or a device name.
+        quality: ``fast``, ``balanced`` or ``best``. The options below override its settings.
+        chunk: seconds that the model sees at once (default: the model's own).
+        overlap: fraction of a chunk shared with the next, 0 <= overlap < 1.
+        shifts: passes over the recording, each with its chunks in other places; the result is
+            their mean, and the time grows with their number.
+        batch_size: chunks computed at once; halved automatically when memory runs out.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        wiener: iterations of the multichannel Wiener filter after a model that works on frames,
-            0 for none; as the model says where not given.
+        wiener: iterations of the multichannel Wiener filter after a spectrogram model, 0 for none
+            (default: the model's own).
 
     Raises:
-        UnmixError: for an unknown model, device, quality or precision, an option out of range, or
-            one that the model has not.
+        UnmixError: a model, device, quality or precision is unknown, or an option is out of range
+            or not available for the model.
     """
 
     def __init__(
@@ -90,13 +91,15 @@ class RecordingSeparator:
         self.device = choose_device(device)
         if isinstance(model, Model):
             if wiener is not None:
-                raise UnmixError("wiener is for models that are loaded; build this one with it")
+                raise UnmixError(
+                    "wiener applies to models given by name or path; set it in this model's config"
+                )
             self.model_name, loaded = CUSTOM, model
         else:
             found = find_weights(model) or model
             self.model_name = name_of(found)
             loaded = load_model(found, settings=None if wiener is None else {"wiener": wiener})
-        # Convolutions on the CPU are faster when their weights have the layout of their features.
+        # Convolutions on the CPU are faster when weights and features share a memory layout.
         self._model = loaded.to(self.device).to(memory_format=torch.channels_last).eval()
         try:
             self._settings = SeparationSettings(
@@ -117,32 +120,34 @@ class RecordingSeparator:
 
     @property
     def settings(self) -> SeparationSettings:
-        """How recordings are cut and computed."""
+        """How recordings are cut into chunks and computed."""
         return self._settings
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Names of the stems that come out: the model's, and what remains of the mixture."""
-        return stems_of(self._model)
+        """Names of the stems: the model's, and the residual."""
+        return with_residual(self._model.stems)
 
     def stream(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[dict[str, Samples]]:
-        """Yield stems as they become final, in memory that does not grow with the recording.
+        """Yield stems as they become final; memory use does not depend on the length.
 
         Args:
             blocks: the recording in pieces ``[C, n]`` of any size, in [-1, 1]; C must not change.
                 NaN and infinity count as zero.
-            sample_rate: Hz.
+            sample_rate: in Hz.
 
         Yields:
-            Every stem by name, ``[C, m]``. Joined, each has exactly the recording's samples; the
-            vocals and the accompaniment sum to the recording. The result does not depend, to the
-            bit, on how the recording is cut into blocks.
+            The next samples ``[C, m]`` of every stem, by name. Joined, each stem is as long as the
+            recording, and vocals and accompaniment sum to it. How the recording is cut into blocks
+            does not change a bit of the result.
 
         Raises:
-            UnmixError: for a block of another shape or type, or a rate that is no whole number.
+            UnmixError: a block has another shape or type, or the sample rate is not a whole number.
         """
         if int(sample_rate) != sample_rate or sample_rate < 1:
-            raise UnmixError(f"a sample rate of {sample_rate} Hz: give a whole number above 0")
+            raise UnmixError(
+                f"the sample rate must be a positive whole number of Hz, got {sample_rate}"
+            )
         recording: Recording | None = None
         for block in blocks:
             samples = _checked(block, (2,))
@@ -157,20 +162,19 @@ class RecordingSeparator:
     def separate(
         self, samples: ArrayLike, sample_rate: int, *, progress: Progress | None = None
     ) -> dict[str, Samples]:
-        """Return the stems of samples in memory.
+        """Return the stems of a recording in memory.
 
         Args:
             samples: ``[C, N]`` or, for mono, ``[N]``, in [-1, 1]. They are not changed.
-            sample_rate: Hz.
-            progress: called with the fraction that is done, in [0, 1]. What it raises ends the
-                separation.
+            sample_rate: in Hz.
+            progress: called with the fraction done, in [0, 1]. An exception that it raises stops
+                the separation and is passed on.
 
         Returns:
-            Every stem by name, float32, of the shape of ``samples``.
+            Every stem by name, float32, with the shape of ``samples``.
 
         Raises:
-            UnmixError: for samples of another shape, without channels, or that are not real
-                numbers.
+            UnmixError: the samples have another shape, no channels, or are not floating point.
         """
         mixture = _checked(samples, (1, 2))
         length = mixture.shape[-1]
@@ -192,22 +196,22 @@ def _checked(samples: ArrayLike, dimensions: tuple[int, ...]) -> Samples:
             f"got {array.dtype} {array.shape}"
         )
     array = np.atleast_2d(array)
-    if not array.shape[0] or array.shape[0] > _MOST_CHANNELS:
+    if not array.shape[0] or array.shape[0] > _MAX_CHANNELS:
         raise UnmixError(f"expected samples [channel, sample], got {array.shape}; transposed?")
     return array.astype(np.float32, copy=False)
 
 
 def _blocks(samples: Samples) -> Iterator[Samples]:
-    """Yield a view of each piece; one empty piece for an empty recording."""
+    """Yield views of the samples; a single empty one for an empty recording."""
     for start in range(0, max(samples.shape[-1], 1), _BLOCK):
         yield samples[:, start : start + _BLOCK]
 
 
 def _chunk(model: Model, seconds: float | None) -> int:
-    """Return how many samples to estimate at once, of a length that suits the model.
+    """Return the length of a chunk in samples, rounded to one that suits the model.
 
-    A model that consumes context does that work again for every chunk: one that is much longer
-    than the context wastes little.
+    A model that consumes context computes it again for every chunk, so the default chunk is
+    several times as long as the context.
     """
     if seconds is None:
         wanted = max(model.chunk, 4 * model.context)

@@ -146,6 +146,7 @@ class KaraokePlan:
     warnings: tuple[str, ...]
     """Sentences on how it differs from the song."""
     options: KaraokeOptions
+    """What to write, and how."""
 
 
 def plan_karaoke(

@@ -85,6 +85,7 @@ class StemPlan:
     values: Mapping[str, str | None]
     """What stands for the template's fields, except {stem} and {ext}."""
     options: StemOptions
+    """What to write, and how."""
 
     @cached_property
     def paths(self) -> dict[str, Path]:
@@ -92,7 +93,7 @@ class StemPlan:
         return {name: self.path(name, self.options.format.name) for name in self.names}
 
     def path(self, name: str, ext: str) -> Path:
-        """Return where the template puts a file that stands beside the stems, or is one."""
+        """Return where the template puts a file of this name and ending."""
         values = {**self.values, "stem": name, "ext": ext}
         return self.folder / fill(self.options.template, values)
 

@@ -40,5 +40,5 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UnmixError(f"{path}: no checkpoint to resume from") from None
     except Exception as error:
-        raise UnmixError(f"{path}: not a training checkpoint ({error})") from error
+        raise UnmixError(f"{path}: not a training checkpoint, or damaged") from error
     return state

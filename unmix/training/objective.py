@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data.rows import RESIDUAL, Rows
+from ..data.rows import Rows
 from ..errors import ConfigError
 from ..frontends import STFT
 from ..models import Model, SpectrogramModel
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, RESIDUAL, VOCALS
 from .config import LossConfig
 from .losses import Sound, band_weight, separation_loss
 
@@ -81,8 +81,8 @@ class Objective:
         return separation_loss(estimates, Sound(stft, wanted), whole, weight, self._config, weights)
 
 
-def residual_name(stems: tuple[str, ...]) -> str:
-    """Return the name of the residual of a mixture without ``stems``."""
+def residual_row(stems: tuple[str, ...]) -> str:
+    """Return the name of the row that follows ``stems`` in the references."""
     if stems == (VOCALS,):
         return ACCOMPANIMENT
     if set(stems) in ({ACCOMPANIMENT}, set(INSTRUMENTS)):
@@ -96,7 +96,7 @@ def _stem_weights(
     """Return the weights of the stems, then that of the residual if it has a loss; None: all 1."""
     names = stems
     if config.accompaniment and len(Rows.of(stems).names) > len(stems):
-        names = (*stems, residual_name(stems))
+        names = (*stems, residual_row(stems))
     unknown = config.stem_weights.keys() - set(names)
     if unknown:
         raise ConfigError(

@@ -21,7 +21,7 @@ from .config import TrainConfig
 from .distributed import is_main_process, with_synced_norms
 from .growing import grow
 from .nonfinite import fault
-from .objective import Estimator, Objective, residual_name
+from .objective import Estimator, Objective, residual_row
 from .optimisation import Schedule, build_optimizer, limit_gradients, scales_losses
 from .run import Run
 from .state import State
@@ -77,7 +77,7 @@ class Trainee:
         """
         model, config = self.state.model, self.config
         generator = torch.Generator().manual_seed(seed_from(config.seed, batch.items[0]))
-        names = (*model.stems, residual_name(model.stems))[: batch.references.shape[1]]
+        names = (*model.stems, residual_row(model.stems))[: batch.references.shape[1]]
         return replace(
             batch,
             references=augment(

@@ -38,7 +38,7 @@ def variables(fixture: dict[str, np.ndarray]) -> dict[str, Tensor]:
 def checkpoint(
     variables: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A file that reads as those variables: no checkpoint of this network was ever published."""
+    """A file that is read as those variables, as no checkpoint of this network is published."""
     path = tmp_path / "model.index"
     path.touch()
     converter = replace(converters()["adversarial"], read=lambda path: variables)

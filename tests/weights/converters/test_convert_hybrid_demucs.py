@@ -1,4 +1,4 @@
-"""Torchaudio's own files of Hybrid Demucs: what goes in comes out, to the bit."""
+"""Torchaudio's files of Hybrid Demucs: converted to the bit."""
 
 from pathlib import Path
 

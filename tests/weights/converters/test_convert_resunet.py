@@ -1,4 +1,4 @@
-"""ByteDance's checkpoints: their estimates to five digits, and nothing taken for what it is not."""
+"""ByteDance's checkpoints: their estimates to five digits, and wrong files refused."""
 
 import json
 import zlib
@@ -17,7 +17,7 @@ from unmix.models import Model, build
 from unmix.recipes.reading import find_architecture
 from unmix.weights.converters import convert_weights, converters
 
-FORMS = {
+FIXTURES = {
     "resunet": "bytesep_resunet143_ismir2021",
     "resunet-subband": "bytesep_resunet143_subbandtime",
 }
@@ -30,7 +30,7 @@ RECIPES = {
 }
 
 
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module", params=FIXTURES)
 def filled(request: pytest.FixtureRequest, shared: Path) -> "Filled":
     """A full-size model at the fixture's weights, and the fixture."""
     return Filled(shared / "parity", request.param)
@@ -38,7 +38,7 @@ def filled(request: pytest.FixtureRequest, shared: Path) -> "Filled":
 
 class Filled:
     def __init__(self, folder: Path, recipe: str) -> None:
-        name = FORMS[recipe]
+        name = FIXTURES[recipe]
         self.held = np.load(folder / f"{name}.npz")
         self.keys = json.loads((folder / f"{name}.keys.json").read_text())
         choice = find_architecture(recipe)
@@ -64,7 +64,7 @@ class Filled:
 
 
 def _fill(name: str, key: dict[str, object]) -> Tensor:
-    """Return the values that the fixture's readme gives an entry."""
+    """Return the values of an entry by the rule in the fixture's readme."""
     shape = tuple(key["shape"])  # type: ignore[call-overload]
     if name.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
@@ -82,7 +82,7 @@ def _fill(name: str, key: dict[str, object]) -> Tensor:
 
 
 def _watch(model: Model) -> dict[str, Tensor]:
-    """Return a dict that each run fills with features along the way, by their names there."""
+    """Return a dict that each forward pass fills with inner features, by their names there."""
     seen: dict[str, Tensor] = {}
     watched = {"conv_block7d": model.bottleneck, "decoder_block1": model.decoder[-1]}
     for name, module in watched.items():
@@ -114,7 +114,7 @@ def test_every_entry_of_theirs_is_known(filled: Filled) -> None:
 
 
 def _theirs(recipe: str) -> tuple[Model, dict[str, Tensor]]:
-    """Return a small model, and tensors that a checkpoint of that size would have."""
+    """Return a small model, and the tensors of a checkpoint of that size."""
     choice = find_architecture(recipe)
     model = build(choice.architecture, choice.model | RECIPES[recipe])
     tensors = {}
@@ -151,7 +151,7 @@ def test_a_checkpoint_becomes_a_model(recipe: str, stem: str, tmp_path: Path) ->
 
 
 def test_counts_of_batches_may_be_missing(tmp_path: Path) -> None:
-    """Early InPlaceABN kept none."""
+    """Early versions of InPlaceABN stored none."""
     _, theirs = _theirs("resunet")
     held = {name: value for name, value in theirs.items() if not name.endswith("_tracked")}
     torch.save({"step": 1, "model": held}, tmp_path / "theirs.pth")
@@ -168,7 +168,7 @@ def test_weights_of_in_place_normalisation_lose_their_sign() -> None:
     assert plain(torch.tensor([-0.5])) == -0.5
 
 
-def test_the_other_form_is_refused(tmp_path: Path) -> None:
+def test_the_other_recipe_is_refused(tmp_path: Path) -> None:
     _, theirs = _theirs("resunet-subband")
     torch.save({"step": 1, "model": theirs}, tmp_path / "theirs.pth")
     with pytest.raises(ModelError, match=r"theirs.pth: does not fit .*abn2.*not expected: .*bn2"):
@@ -202,7 +202,7 @@ def test_something_else_is_refused(
 
 
 def test_the_small_network_computes_what_its_names_say() -> None:
-    """There is no fixture of it: a level and a doubling, written out by their names."""
+    """It has no fixture: one level and its upsampling are written out by their names."""
     model, theirs = _theirs("mobilenet-subband")
     for move in converters()["mobilenet-subband"].moves(model):
         model.state_dict()[move.ours].copy_(move.change(theirs[move.theirs]))

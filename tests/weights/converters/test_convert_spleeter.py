@@ -1,4 +1,4 @@
-"""Spleeter's checkpoints: every variable has its place, and nothing else is taken for one."""
+"""Spleeter's checkpoints: every variable finds its place, and wrong files are refused."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def test_takes_folder_or_index(fixtures: Path, tmp_path: Path, stems: int, name:
 
 @pytest.mark.parametrize("stems", [2, 4, 5])
 def test_every_published_variable_has_its_place(fixtures: Path, stems: int) -> None:
-    """The lists of the real networks, shapes and all."""
+    """Checked with the names and shapes of the real networks."""
     listed = json.loads((fixtures / f"spleeter_{stems}stems_fullsize_variables.json").read_text())
     shapes = {variable["name"]: variable["shape"] for variable in listed}
     model = build("spleeter", find_architecture(f"spleeter-{stems}stems").model)
@@ -79,7 +79,7 @@ def test_another_number_of_instruments_is_refused(
     assert not out.exists()
 
 
-def test_what_fine_tuning_leaves_is_ignored(
+def test_variables_of_fine_tuning_are_ignored(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converter = converters()["spleeter"]

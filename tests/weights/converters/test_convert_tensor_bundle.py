@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints: real ones, ones made here byte by byte, and every way to damage them."""
+"""TensorFlow checkpoints: real ones, and ones written here byte by byte and damaged."""
 
 import json
 import sys
@@ -68,7 +68,7 @@ def checksum(data: bytes) -> bytes:
 
 
 def block(pairs: Iterable[tuple[bytes, bytes]], every: int = 4) -> bytes:
-    """Return a block in which every fourth key begins afresh."""
+    """Return a block in which every fourth key is a restart."""
     out, restarts, last = b"", [], b""
     for rank, (key, value) in enumerate(pairs):
         common = 0
@@ -112,7 +112,7 @@ def message(field: int, content: bytes) -> bytes:
 
 @dataclass
 class Checkpoint:
-    """What is written; a test changes what it wants to be wrong."""
+    """A checkpoint to write; tests change what should be wrong."""
 
     tensors: dict[str, Tensor] = field(default_factory=lambda: dict(TENSORS))
     shards: int = 1
@@ -194,7 +194,7 @@ def _spleeter_kernel(name: str, shape: tuple[int, ...], g: np.ndarray) -> np.nda
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_checkpoints_hold_what_was_put_in(shared: Path, name: str) -> None:
+def test_real_checkpoints_hold_their_values(shared: Path, name: str) -> None:
     folder = shared / "parity_tf" / name
     tensors = read_bundle(folder)
     variables = json.loads((folder / "variables.json").read_text())
@@ -279,7 +279,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"hello world\n" * 999, bytes(5000)])
-def test_a_file_that_is_no_index(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_index(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "song.index").write_bytes(content)
     with pytest.raises(ModelError, match=r"song.index: not the index of a TensorFlow checkpoint"):
         read_bundle(tmp_path / "song.index")
@@ -333,7 +333,7 @@ def test_a_tensor_that_is_not_there(tmp_path: Path, wrong: bytes, reason: str) -
 
 
 def test_a_block_that_is_listed_again_and_again() -> None:
-    """A few bytes must not become a long list: that is how memory is filled on purpose."""
+    """A few bytes must not expand to a list that fills the memory."""
     content = block([(b"key", b"value")])
     content += b"\0" + checksum(content + b"\0")
     handle = varint(0) + varint(len(content) - 5)
@@ -379,7 +379,7 @@ def test_every_changed_byte_is_noticed(written: tuple[Path, bytes, bytes]) -> No
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_no_damage_is_anything_but_a_model_error(
+def test_any_damage_is_a_model_error(
     written: tuple[Path, bytes, bytes], data: st.DataObject
 ) -> None:
     index, listing, numbers = written
@@ -410,7 +410,7 @@ def test_no_damage_is_anything_but_a_model_error(
 def test_entries_of_any_bytes(
     tmp_path_factory: pytest.TempPathFactory, messages: dict[bytes, bytes]
 ) -> None:
-    """With right checksums, as who means harm would write them."""
+    """With valid checksums, as an attacker would write them."""
     index = tmp_path_factory.mktemp("entries") / "model.index"
     shard_path(index.with_suffix("")).write_bytes(bytes(100))
     index.write_bytes(table({b"": number(1, 1)} | messages))

@@ -1,4 +1,4 @@
-"""Foreign PyTorch files: tensors come out, and nothing in a file is ever run."""
+"""Foreign PyTorch files: tensors are read, and nothing in a file is ever run."""
 
 import os
 import pickle
@@ -41,7 +41,7 @@ def test_reads_tensors_and_plain_values(tmp_path: Path, zipped: bool) -> None:
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_reads_numbers_of_numpy(tmp_path: Path, zipped: bool) -> None:
-    """A learning rate that came out of ``np.cos`` is one, and PyTorch alone refuses the file."""
+    """A learning rate from ``np.cos`` is one, and PyTorch by itself refuses it."""
     path = tmp_path / "model.pth"
     numbers = [np.float64(0.1), np.float32(0.5), np.int64(-3), np.uint8(200), np.bool_(True)]
     torch.save({"lr": numbers}, path, _use_new_zipfile_serialization=zipped)
@@ -103,7 +103,7 @@ def test_refuses_files_of_another_kind(tmp_path: Path, content: bytes) -> None:
         read_torch(path)
 
 
-def test_refuses_what_is_no_dict_and_what_is_not_there(tmp_path: Path) -> None:
+def test_refuses_missing_files_and_other_types(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     with pytest.raises(ModelError, match="no such file; expected a PyTorch checkpoint"):
         read_torch(path)

@@ -1,4 +1,4 @@
-"""Chainer's archives: the masks that Chainer computes, and nothing taken for what it is not."""
+"""Chainer's archives: the masks that Chainer computes, and wrong files refused."""
 
 import json
 import zlib
@@ -37,7 +37,7 @@ def _mask(model: UNet, magnitude: Array) -> Array:
 
 
 def _filled(keys: list[dict[str, object]]) -> dict[str, Array]:
-    """Return the full-size archive whose masks the fixture holds: the rule is in its readme."""
+    """Return the full-size archive of the fixture's masks, by the rule in its readme."""
     filled = {}
     for key in keys:
         name, shape = str(key["name"]), tuple(key["shape"])
@@ -144,7 +144,7 @@ def test_objects_in_an_archive_are_never_built(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_the_wrong_form_and_unknown_names_are_refused(fixtures: Path, tmp_path: Path) -> None:
+def test_the_wrong_recipe_and_unknown_names_are_refused(fixtures: Path, tmp_path: Path) -> None:
     source, out = fixtures / "chainer_unet_reduced.model", tmp_path / "w.safetensors"
     with pytest.raises(ModelError, match="kernel 4 where unet has 5; it fits unet-16khz"):
         convert_weights(source, "unet", out)

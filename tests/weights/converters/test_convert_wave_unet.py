@@ -1,4 +1,4 @@
-"""Checkpoints of the Wave-U-Net's authors: real ones, their full-size lists, and wrong ones."""
+"""Checkpoints of the Wave-U-Net: real ones, the lists of the full networks, and wrong ones."""
 
 import json
 import shutil
@@ -90,7 +90,7 @@ def test_settings_are_told_by_shapes() -> None:
     }
 
 
-def test_another_form_is_refused(shared: Path, tmp_path: Path) -> None:
+def test_another_recipe_is_refused(shared: Path, tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     with pytest.raises(ModelError, match=r"does not fit .*not expected: .*conv1d_26/bias"):
         convert_weights(folder_of(shared, "wave-unet-m6"), "wave-unet-m4", out)
@@ -101,7 +101,7 @@ def test_another_form_is_refused(shared: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_what_is_no_wave_unet_is_refused(shared: Path, tmp_path: Path) -> None:
+def test_other_networks_are_refused(shared: Path, tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     spleeter = shared / "parity_tf" / "spleeter_2stems_reduced_released"
     with pytest.raises(ModelError, match=r"not a TensorFlow checkpoint of the Wave-U-Net"):
@@ -138,19 +138,19 @@ def test_a_truncated_file_is_refused(shared: Path, tmp_path: Path, part: str, sh
         ("M6", ["wave-unet-m6"]),
     ],
 )
-def test_a_form_that_contradicts_the_file_is_refused(
+def test_a_recipe_that_contradicts_the_file_is_refused(
     shared: Path, tmp_path: Path, tag: str, fitting: list[str]
 ) -> None:
-    """Every file under every form: what shapes tell must agree, and a sentence says what fits."""
+    """Convert a file by every recipe: shapes must agree, else the error says which recipe fits."""
     [index] = (shared / "parity_tf" / f"waveunet_{tag}_reduced").rglob("*.index")
-    for form in (name for name in recipes() if name.startswith("wave-unet-m")):
-        out = tmp_path / f"{form}.safetensors"
-        if form in fitting:
-            assert convert_weights(index, form, out).architecture == "wave-unet"
+    for recipe in (name for name in recipes() if name.startswith("wave-unet-m")):
+        out = tmp_path / f"{recipe}.safetensors"
+        if recipe in fitting:
+            assert convert_weights(index, recipe, out).architecture == "wave-unet"
             continue
         # Another number of stems shows in the tensors alone.
-        other_stems = (form == "wave-unet-m6") != (tag == "M6")
+        other_stems = (recipe == "wave-unet-m6") != (tag == "M6")
         with pytest.raises(ModelError, match=r"conv1d_2|" + f"it fits .*{fitting[0]}") as refused:
-            convert_weights(index, form, out)
+            convert_weights(index, recipe, out)
         assert other_stems or " where " in str(refused.value)
         assert not out.exists()

@@ -1,4 +1,4 @@
-"""Checkpoints of Wave-U-Net-Pytorch: the same estimates as theirs, and no wrong file let in."""
+"""Checkpoints of Wave-U-Net-Pytorch: the same estimates, and wrong files refused."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def _fill(name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def _shapes(widths: tuple[int, ...] = WIDTHS) -> dict[str, tuple[int, ...]]:
-    """Return names and shapes of a small network's tensors, written out from the public code's."""
+    """Return the names and shapes of a small network's tensors, as in the public code."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def convolution(name: str, width_in: int, width_out: int) -> None:

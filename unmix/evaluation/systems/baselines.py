@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._types import Samples
-from ...separation.stream import fade
+from ...separation.overlap_add import fade
 from .classical import STEMS, harmonic_percussive, repet_sim
 from .oracles import ideal_binary_mask, ideal_ratio_mask, multichannel_wiener_filter
 

@@ -19,7 +19,7 @@ _QUIETEST = 1e-5
 _SHORTEST = 1e-10
 
 
-def magnitude_of(frames: Tensor) -> Tensor:
+def floored_magnitude(frames: Tensor) -> Tensor:
     """Return the magnitudes of complex frames, 1e-5 at the least."""
     power = frames.real.square() + frames.imag.square()
     return power.clamp(min=_QUIETEST**2).sqrt()
@@ -34,7 +34,7 @@ def decoupled_frames(frames: Tensor, maps: Tensor, bounded: bool) -> Tensor:
         bounded: whether what is added to a magnitude stays within [-1, 1].
     """
     mask, real, imaginary, added = maps.to(frames.real.dtype).unbind(3)
-    magnitude = magnitude_of(frames)
+    magnitude = floored_magnitude(frames)
     phase = (frames / magnitude).unsqueeze(1)
     turn = torch.complex(real.tanh(), imaginary.tanh())
     # Clamped under the root, whose gradient at zero would be infinite.

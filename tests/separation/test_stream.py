@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unmix.models import Model, ModelConfig
-from unmix.separation.stream import Separation, SeparationSettings, fade, separate_blocks
+from unmix.separation.stream import Separation, SeparationSettings, separate_blocks
 
 Samples = NDArray[np.float32]
 
@@ -118,14 +118,6 @@ def test_of_a_recording_that_is_too_short_to_go_on_backwards_zeros_follow() -> N
     zeros = np.zeros((2, 40))
     wanted = np.concatenate([mixture, mixture[:, ::-1], zeros], 1)
     np.testing.assert_array_equal(np.stack(model.heard), wanted[None])
-
-
-@pytest.mark.parametrize("overlap", [0, 1, 7, 50, 99])
-def test_fades_of_neighbours_sum_to_one(overlap: int) -> None:
-    weight = fade(100, overlap)
-    assert (weight > 0).all()
-    if 0 < overlap <= 50:
-        np.testing.assert_allclose(weight[:overlap] + weight[100 - overlap :], 1, atol=1e-3)
 
 
 def test_memory_does_not_grow_with_the_recording() -> None:
