@@ -1,4 +1,4 @@
-"""Devices and precisions by name, and numbers next to zero."""
+"""Devices and precisions by name, denormal numbers, out-of-memory errors."""
 
 import threading
 
@@ -21,14 +21,14 @@ def _flushed() -> bool:
     return bool(torch.tensor(TINY, dtype=torch.float64) * 1 == 0)
 
 
-def test_auto_is_a_device_that_computes() -> None:
+def test_auto_chooses_a_working_device() -> None:
     device = choose_device("auto")
     assert torch.ones(2, device=device).sum() == 2
     assert choose_device("cpu").type == "cpu"
 
 
 @pytest.mark.parametrize("name", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_is_a_sentence(name: str) -> None:
+def test_unavailable_devices_are_refused(name: str) -> None:
     with pytest.raises(UnmixError, match=name):
         choose_device(name)
 
@@ -44,14 +44,14 @@ def test_precision_by_name() -> None:
         choose_precision("fp8", cpu)
 
 
-def test_autocast_computes_in_what_it_says() -> None:
+def test_autocast_sets_the_precision() -> None:
     linear, x = torch.nn.Linear(4, 4), torch.randn(2, 4)
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with autocast(torch.device("cpu"), precision):
             assert linear(x).dtype == dtype
 
 
-def test_denormals_are_flushed_within_and_left_as_they_were() -> None:
+def test_denormals_are_flushed_only_within_the_context() -> None:
     def check() -> None:
         before = _flushed()
         with flushed_denormals():
@@ -67,7 +67,7 @@ def test_denormals_are_flushed_within_and_left_as_they_were() -> None:
     assert before == after
 
 
-def test_out_of_memory_is_told_from_other_errors() -> None:
+def test_out_of_memory_is_recognised() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: 12 bytes"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))

@@ -1,4 +1,4 @@
-"""Stems come in one order everywhere."""
+"""The order of stems, and the residual."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Features: levelled, compressed, and silent where the frames are."""
+"""Features are levelled and compressed; silence stays silent."""
 
 import pytest
 import torch
@@ -20,7 +20,9 @@ def frames() -> torch.Tensor:
 
 @pytest.mark.parametrize("features", [levelled_magnitude, levelled_complex_as_channels])
 @pytest.mark.parametrize("exponent", [0.5, 1.0])
-def test_softer_frames_look_the_same(features, exponent: float, frames: torch.Tensor) -> None:
+def test_features_do_not_depend_on_the_level(
+    features, exponent: float, frames: torch.Tensor
+) -> None:
     loud = features(frames, exponent)
     torch.testing.assert_close(features(frames / 10, exponent), loud, rtol=1e-4, atol=1e-5)
     assert features(torch.zeros_like(frames), exponent).abs().max() == 0
@@ -44,7 +46,7 @@ def test_compression_has_a_slope_at_zero() -> None:
     assert frames.grad.isfinite().all()
 
 
-def test_silence_does_not_count_to_the_level(frames: torch.Tensor) -> None:
+def test_silent_frames_do_not_change_the_level(frames: torch.Tensor) -> None:
     magnitude = frames.abs()
     longer = torch.nn.functional.pad(magnitude, (3, 40))
     torch.testing.assert_close(level_of_sound(longer), level_of_sound(magnitude))

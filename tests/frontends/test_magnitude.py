@@ -1,4 +1,4 @@
-"""Magnitudes are torch's own, and so are their gradients."""
+"""Magnitudes and their gradients equal torch's."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Masks multiply frames, ratio masks share a mixture out, and so does the Wiener filter."""
+"""Laws of masks and of the Wiener filter."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def test_complex_masks_turn_the_phase() -> None:
     torch.testing.assert_close(apply_mask(frames, mask)[:, 0], frames * 1j)
 
 
-def test_ratio_masks_share_out_what_is_there() -> None:
+def test_ratio_masks_sum_to_one() -> None:
     magnitudes = torch.rand(2, 3, 2, 5, 4) + 0.1
     for exponent in (1.0, 2.0):
         mask = ratio_mask(magnitudes, exponent)
@@ -47,7 +47,7 @@ def test_ratio_masks_share_out_what_is_there() -> None:
         assert ((mask >= 0) & (mask <= 1)).all()
 
 
-def test_ratio_masks_share_silence_alike() -> None:
+def test_ratio_masks_share_silence_equally() -> None:
     torch.testing.assert_close(
         ratio_mask(torch.zeros(1, 4, 1, 3, 3)), torch.full((1, 4, 1, 3, 3), 0.25)
     )
@@ -73,7 +73,7 @@ def test_masks_are_extended(extension: MaskExtension) -> None:
 def _sounds(
     *, batch: int = 2, stems: int = 3, channels: int = 2, level: float = 5.0
 ) -> tuple[Tensor, Tensor]:
-    """Return frames of a mixture, and magnitudes that a network may have estimated, float64."""
+    """Return frames of a mixture and plausible magnitudes of its stems, float64."""
     generator = torch.Generator().manual_seed(1)
     shape = (batch, channels, 9, 20)
     frames = level * torch.randn(shape, dtype=torch.complex128, generator=generator)
@@ -82,7 +82,7 @@ def _sounds(
 
 
 def _looped(frames: NDArray[Any], magnitudes: NDArray[Any], iterations: int) -> NDArray[Any]:
-    """Return the filtered frames of one mixture, by the formulas, bin after bin."""
+    """Return the filtered frames of one mixture, by the formulas, bin by bin."""
     epsilon = np.finfo(np.float32).eps
     level = max(1, abs(frames).max() / 10)
     mixture = frames / level
@@ -120,7 +120,7 @@ def test_on_one_channel_it_is_the_ratio_of_powers() -> None:
     frames, magnitudes = _sounds(channels=1, level=100.0)
     expected = apply_mask(frames, ratio_mask(magnitudes, 2.0))
     error = (wiener_filter(frames, magnitudes) - expected).abs()
-    # Only the regularization is between them: it counts where the mixture is softest.
+    # They differ by the regularization only, which matters where the mixture is soft.
     assert (error <= 1e-2 * frames.abs().unsqueeze(1)).float().mean() > 0.98
     loud = frames.abs().unsqueeze(1).expand_as(error) > 30
     assert (error / frames.abs().unsqueeze(1))[loud].max() < 1e-2
@@ -138,7 +138,7 @@ def test_stems_are_filtered_alike_in_any_order_and_batch() -> None:
     filtered = wiener_filter(frames, magnitudes)
     order = [2, 0, 1]
     torch.testing.assert_close(wiener_filter(frames, magnitudes[:, order]), filtered[:, order])
-    # A loud neighbour in the batch is none of a soft recording's business.
+    # A loud item in the batch does not change the others.
     frames[0] *= 1000
     torch.testing.assert_close(wiener_filter(frames, magnitudes)[1], filtered[1])
 
@@ -157,7 +157,7 @@ def test_the_filter_keeps_silence() -> None:
 
 @pytest.mark.parametrize("level", [0.1, 3.0, 100.0])
 def test_two_equal_channels_are_filtered_as_well_as_any(level: float) -> None:
-    """Their covariance has one rank: float32 must not drown its inverse in rounding errors."""
+    """Their covariance has rank one, whose inverse in float32 is prone to rounding errors."""
     frames, magnitudes = _sounds(level=level)
     frames[:, 1] = 0.8 * frames[:, 0]
     magnitudes[:, :, 1] = magnitudes[:, :, 0]
@@ -169,7 +169,7 @@ def test_two_equal_channels_are_filtered_as_well_as_any(level: float) -> None:
 
 
 def test_a_filter_for_stereo_tells_directions_apart() -> None:
-    """Two sounds from two sides, magnitudes that mix them up by half: the filter finds out."""
+    """Two sounds from two sides whose magnitudes are mixed up by half are separated."""
     generator = torch.Generator().manual_seed(2)
     gates = (torch.rand(2, 1, 1, 9, 200, generator=generator) > 0.5).float()
     sounds = 10 * gates * torch.randn(2, 1, 1, 9, 200, dtype=torch.complex64, generator=generator)
@@ -204,8 +204,8 @@ def test_any_spectrogram_model_takes_the_filter(stems: tuple[str, ...]) -> None:
     assert silence.abs().max() == 0
 
 
-def test_what_remains_of_the_mixture_has_a_part_in_the_filter() -> None:
-    """Else one stem alone would be all of the mixture."""
+def test_the_residual_takes_part_in_the_filter() -> None:
+    """Otherwise a single stem would be the whole mixture."""
     mixture = torch.randn(1, 2, 1000)
     with torch.inference_mode():
         plain, filtered = _unet(0)(mixture)[0, 0], _unet(1)(mixture)[0, 0]
@@ -224,7 +224,9 @@ def test_what_remains_of_the_mixture_has_a_part_in_the_filter() -> None:
         (("vocals", "piano", "drums", "bass", "other"), True),
     ],
 )
-def test_stems_that_are_all_there_is_leave_no_rest(stems: tuple[str, ...], covering: bool) -> None:
+def test_stems_that_cover_the_mixture_leave_no_residual(
+    stems: tuple[str, ...], covering: bool
+) -> None:
     model = _unet(1, stems)
     assert isinstance(model, SpectrogramModel)
     frames = torch.randn(1, 2, 33, 8, dtype=torch.complex64)

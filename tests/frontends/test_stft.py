@@ -1,4 +1,4 @@
-"""Laws of the transform: exact inverse at any length, linearity, Parseval's sum."""
+"""Laws of the transform: exact inverse at any length, linearity, frequencies."""
 
 import librosa
 import numpy as np
@@ -42,13 +42,13 @@ def test_inverse_is_exact_in_float64(n_fft: int, hop_length: int, padding: Paddi
     samples = (
         torch.rand(5000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     )
-    # The window itself is rounded to float32, alike in both directions.
+    # The window is rounded to float32 in both directions alike.
     assert (stft.inverse(stft(samples), 5000) - samples).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(4096, 1024), (1024, 256), (512, 110)])
-def test_length_is_what_fills_the_frames(n_fft: int, hop_length: int, padding: Padding) -> None:
+def test_length_fills_the_frames(n_fft: int, hop_length: int, padding: Padding) -> None:
     stft = STFT(n_fft, hop_length, padding)
     length = stft.length(20)
     assert stft.frame_count(length) == 20
@@ -70,7 +70,7 @@ def test_reflected_frames_are_librosas(n_fft: int, hop_length: int, length: int)
 
 
 def test_full_frames_begin_a_window_before_the_signal() -> None:
-    """Spleeter's: the first frame sees silence alone, and the count is by n_fft + N."""
+    """As in Spleeter, the first frame sees only silence."""
     stft = STFT(64, 16, "full")
     samples = torch.randn(1000, generator=torch.Generator().manual_seed(0))
     frames = stft(samples)
@@ -95,7 +95,7 @@ def test_linear_and_silent() -> None:
     assert stft(torch.zeros(1000)).abs().max() == 0
 
 
-def test_a_sine_stands_in_its_bin() -> None:
+def test_a_sine_is_in_its_bin() -> None:
     stft = STFT(1024, 256)
     sine = torch.sin(2 * np.pi * 100 / 1024 * torch.arange(8192, dtype=torch.float64))
     middle = stft(sine)[:, 16].abs()
@@ -105,7 +105,7 @@ def test_a_sine_stands_in_its_bin() -> None:
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(1024, 1024), (1024, 0), (1, 1), (1024, 1020)])
-def test_refuses_what_has_no_inverse(n_fft: int, hop_length: int) -> None:
+def test_refuses_hops_without_an_inverse(n_fft: int, hop_length: int) -> None:
     with pytest.raises(ValueError, match="hop_length"):
         STFT(n_fft, hop_length)
 

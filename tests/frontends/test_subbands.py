@@ -1,4 +1,4 @@
-"""Laws of the filterbank: exact return at any length, bands that are bands, where the bins lie."""
+"""Laws of the filterbank: exact inverse at any length, stop bands, frequencies of bins."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ LENGTHS = [1, 2, 3, 4, 5, 63, 64, 1000, 1001, 1002, 1003, 88200]
 
 @pytest.fixture(scope="module", params=["ours", "theirs"])
 def filterbank(request: pytest.FixtureRequest) -> PQMF:
-    """With our filters, and with those of the published checkpoints."""
+    """The filterbank with our filters, and with those of the published checkpoints."""
     bank = PQMF()
     if request.param == "theirs":
         shared: Path = request.getfixturevalue("shared")
@@ -54,15 +54,15 @@ def test_synthesis_returns_a_song(filterbank: PQMF, excerpt: Path) -> None:
     assert _snr(song, again) > 100
 
 
-def test_ours_is_exact_but_for_rounding() -> None:
+def test_our_filters_are_exact_to_rounding() -> None:
     bank = PQMF()
     samples = torch.randn(1, 20011, generator=torch.Generator().manual_seed(0))
     assert _snr(samples, bank.synthesis(bank.analysis(samples), 20011)) > 130
 
 
 @pytest.mark.parametrize("band", range(BANDS))
-def test_a_band_has_its_frequencies_and_no_others(band: int) -> None:
-    """Tones in a band's own quarter pass; from half a band off on, 62 dB less are left."""
+def test_a_band_passes_its_frequencies_only(band: int) -> None:
+    """Tones within the band pass; tones half a band away are attenuated by 62 dB."""
     samples = torch.arange(8000)
     bank = PQMF()
     for position in torch.arange(0.05, BANDS, 0.1).tolist():  # in bands
@@ -94,13 +94,13 @@ def test_linear() -> None:
 
 
 def test_keeps_energy() -> None:
-    """The bank is a rotation: at a quarter of the rate, bands hold a quarter of the energy."""
+    """The bank is orthogonal: at a quarter of the rate, bands hold a quarter of the energy."""
     samples = torch.randn(4002, generator=torch.Generator().manual_seed(2))
     energy = PQMF().analysis(samples).square().sum()
     torch.testing.assert_close(4 * energy, samples.square().sum(), rtol=1e-5, atol=0)
 
 
-def test_precision_does_not_follow_autocast() -> None:
+def test_autocast_does_not_lower_the_precision() -> None:
     bank = PQMF()
     samples = torch.randn(2, 1001)
     with torch.autocast("cpu", torch.bfloat16):
@@ -125,7 +125,7 @@ def test_bands_are_those_of_the_published_checkpoints(shared: Path) -> None:
 
 
 def test_the_angles_are_where_the_stop_band_is_deepest() -> None:
-    """L-BFGS from the angles to two decimals comes back to them, and to the same energy."""
+    """L-BFGS from the rounded angles returns to them, and to the same energy."""
     best = torch.tensor(_ANGLES, dtype=torch.float64)
     angles = (100 * best).round().div(100).requires_grad_()
     optimizer = torch.optim.LBFGS([angles], 1, 1500, history_size=30, line_search_fn="strong_wolfe")

@@ -131,7 +131,7 @@ def test_a_list_of_one_number_of_layers_is_that_number() -> None:
         ([], r"block\.layers: .* at least 1"),
         ([1, 0], r"block\.layers\.1: .* greater"),
         ("two", r"block\.layers: "),
-        ([1, 1, 1, 2], "block.layers has 4 numbers, and a depth of 2 makes 3 levels"),
+        ([1, 1, 1, 2], "block.layers has 4 numbers for 3 levels"),
     ],
 )
 def test_layers_that_no_block_has_are_refused(layers: Any, match: str) -> None:
@@ -175,13 +175,16 @@ def test_parts_of_complex_masks_are_pairs() -> None:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"depth": 5}, r"32 bins in 1 sub-bands are too few to be halved 5 times"),
-        ({"features": {"subbands": 8}}, r"32 bins in 8 sub-bands are too few"),
-        ({"mask": "complex"}, r"magnitudes do not tell them: choose features\.kind"),
-        ({"mask": "bounded-complex"}, r"magnitudes do not tell them"),
-        ({"width": 6, "block": {"kind": "dense"}}, r"6 feature maps are no multiple of 4"),
-        ({"width": 2, "block": {"kind": "multires"}}, r"needs 3 feature maps, not 2"),
-        ({"bottleneck": {"kind": "axial", "heads": 5}}, r"multiple of 10, not 32"),
+        ({"depth": 5}, r"32 bins in 1 sub-bands cannot be halved 5 times"),
+        ({"features": {"subbands": 8}}, r"32 bins in 8 sub-bands cannot be halved"),
+        ({"mask": "complex"}, r"needs features with a phase; choose features\.kind"),
+        ({"mask": "bounded-complex"}, r"needs features with a phase"),
+        ({"width": 6, "block": {"kind": "dense"}}, r"a multiple of 4 feature maps, got 6"),
+        ({"width": 2, "block": {"kind": "multires"}}, r"needs at least 3 feature maps, got 2"),
+        (
+            {"bottleneck": {"kind": "axial", "heads": 5}},
+            r"multiple of 10 for 5 .*, got 32",
+        ),
         ({"block": {"kind": "octave"}}, r"block\.kind: .*'tfc-tdf'"),
         ({"skip": "sum"}, r"skip: .*'nested'"),
         ({"block": {"layer": 2}}, r"block\.layer: unknown key"),

@@ -95,9 +95,9 @@ def test_the_separator_takes_it_in_its_own_layout() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"bins": 20}, "divisible by 8"),
-        ({"frames": 12}, "divisible by 8"),
-        ({"bins": 40}, "n_fft 64 have fewer"),
+        ({"bins": 20}, "multiples of 8"),
+        ({"frames": 12}, "multiples of 8"),
+        ({"bins": 40}, "at most 33 bins with n_fft 64"),
         ({"padding": "zeros"}, "padding"),
     ],
 )

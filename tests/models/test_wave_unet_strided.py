@@ -55,7 +55,7 @@ def test_every_geometry_returns_every_length(kernel: int, stride: int, depth: in
     with torch.inference_mode():
         for length in lengths:
             assert model(torch.randn(1, 2, length + 2 * model.context)).shape == (1, 2, 2, length)
-    with pytest.raises(ValueError, match="needs more than"):
+    with pytest.raises(ValueError, match="expected more than"):
         model(torch.randn(1, 2, 2 * model.context))
 
 

@@ -1,4 +1,4 @@
-"""The embedded model on real songs: it separates, and computing in 16 bits is enough for it."""
+"""The default model on real songs: it separates, and 16-bit arithmetic is enough."""
 
 from pathlib import Path
 
@@ -24,8 +24,8 @@ def _decibels(samples: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64))))
 
 
-def test_singing_is_told_from_playing(separator: Separator, excerpt: Path) -> None:
-    """The shipped song: a voice until 0:17, instruments alone from 0:22 to 0:24."""
+def test_separates_singing_from_playing(separator: Separator, excerpt: Path) -> None:
+    """The shipped song has a voice until 0:17, and instruments only from 0:22 to 0:24."""
     samples, rate = read_audio(excerpt)
     stems = separator.separate(samples, rate)
     singing, playing = slice(4 * rate, 8 * rate), slice(22 * rate, 24 * rate)
@@ -39,8 +39,8 @@ def test_singing_is_told_from_playing(separator: Separator, excerpt: Path) -> No
 
 
 @pytest.mark.slow
-def test_the_embedded_model_passes_the_floor(shared: Path) -> None:
-    """The floor is the mixture, at the figures that others have measured for these songs."""
+def test_the_default_model_beats_the_mixture(shared: Path) -> None:
+    """The mixture scores what others have measured for these songs."""
     data = shared / "data" / "musdb18-7" / "dev"
     report = evaluate(data=data, metrics="bss", baselines="mixture", device="cpu")
     assert len(report.tracks) == 14
@@ -55,9 +55,13 @@ def test_16_bit_arithmetic_costs_less_than_a_twentieth_of_a_decibel(shared: Path
     tracks = find_tracks(shared / "data" / "musdb18-7" / "dev", STEMS)[:4]
     scores: dict[str, list[float]] = {"fp32": [], "bf16": []}
     for track in tracks:
-        vocals, rest = (track.read(s, 0, 300_000, 44100, 2) for s in ("vocals", "accompaniment"))
+        vocals, accompaniment = (
+            track.read(s, 0, 300_000, 44100, 2) for s in ("vocals", "accompaniment")
+        )
         for precision, values in scores.items():
-            estimate = Separator(device="cpu", precision=precision).separate(vocals + rest, 44100)
+            estimate = Separator(device="cpu", precision=precision).separate(
+                vocals + accompaniment, 44100
+            )
             values.append(
                 float(
                     sdr(
@@ -68,4 +72,4 @@ def test_16_bit_arithmetic_costs_less_than_a_twentieth_of_a_decibel(shared: Path
             )
     difference = np.subtract(scores["fp32"], scores["bf16"])
     assert np.abs(difference).max() < 0.05
-    assert difference.any()  # it was really computed in 16 bits
+    assert difference.any()  # 16-bit arithmetic was used

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import unmix.separation.separator
+import unmix
 from unmix.errors import Cancelled, UnmixError
 from unmix.models import Model, build
 from unmix.separation.separator import QUALITIES
@@ -56,9 +56,7 @@ def test_any_length(separator: Separator, length: int, sample_rate: int) -> None
 
 @pytest.mark.parametrize("sample_rate", [44100, 48000])
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_blocks_make_no_difference_to_any_bit(
-    separator: Separator, channels: int, sample_rate: int
-) -> None:
+def test_blocks_do_not_change_a_bit(separator: Separator, channels: int, sample_rate: int) -> None:
     mixture = _noise(channels, 30000)
     whole = separator.separate(mixture, sample_rate)
     cuts = sorted(np.random.default_rng(1).integers(0, 30000, 9))
@@ -73,7 +71,7 @@ def test_silence_stays_silence_and_mono_is_a_shape(separator: Separator) -> None
         assert all(stem.shape == (5000,) and not stem.any() for stem in stems.values())
 
 
-def test_mono_is_both_channels_alike(separator: Separator) -> None:
+def test_mono_is_separated_as_two_equal_channels(separator: Separator) -> None:
     mono = _noise(20000)
     stereo = np.stack([mono, mono])
     one, two = separator.separate(mono, 44100), separator.separate(stereo, 44100)
@@ -87,7 +85,7 @@ def test_surround_pairs_are_separated_as_stereo(separator: Separator) -> None:
     np.testing.assert_array_equal(stems["vocals"][:2], front["vocals"])
 
 
-def test_no_number_counts_as_zero_and_nothing_is_changed(separator: Separator) -> None:
+def test_nan_and_infinity_count_as_zero(separator: Separator) -> None:
     mixture = _noise(2, 9000)
     broken = mixture.copy()
     broken[0, 100], broken[1, 200], broken[0, 300] = np.nan, np.inf, -np.inf
@@ -98,13 +96,13 @@ def test_no_number_counts_as_zero_and_nothing_is_changed(separator: Separator) -
     np.testing.assert_allclose(sum(stems.values()), repaired, atol=1e-6)
 
 
-def test_far_above_full_scale_is_kept(separator: Separator) -> None:
+def test_samples_far_above_full_scale_are_kept(separator: Separator) -> None:
     mixture = 50 * _noise(2, 9000)
     np.testing.assert_allclose(sum(separator.separate(mixture, 44100).values()), mixture, atol=1e-5)
 
 
-def test_above_the_models_band_belongs_to_the_accompaniment(separator: Separator) -> None:
-    """A tone at 30 kHz in a 96 kHz recording is beyond a model of 44.1 kHz."""
+def test_the_accompaniment_holds_what_is_above_the_models_band(separator: Separator) -> None:
+    """A model at 44.1 kHz cannot see a tone at 30 kHz."""
     tone = 0.5 * np.sin(2 * np.pi * 30000 / 96000 * np.arange(48000)).astype(np.float32)
     stems = separator.separate(np.stack([tone, tone]), 96000)
     assert np.abs(stems["vocals"][:, 4000:-4000]).max() < 1e-4
@@ -158,12 +156,12 @@ def test_16_bit_precision_costs_next_to_nothing(model: Model) -> None:
     assert 0 < error < 1e-4
 
 
-def test_a_function_for_one_call(model: Model) -> None:
+def test_the_function_separate(model: Model) -> None:
     mixture = _noise(2, 5000)
-    stems = unmix.separator.separate(mixture, 44100, model=model, device="cpu")
+    stems = unmix.separate(mixture, 44100, model=model, device="cpu")
     np.testing.assert_allclose(sum(stems.values()), mixture, atol=1e-6)
     with pytest.raises(UnmixError, match="sample_rate"):
-        unmix.separator.separate(mixture, model=model)
+        unmix.separate(mixture, model=model)
 
 
 @pytest.mark.parametrize(
@@ -187,28 +185,24 @@ def test_a_wrong_option_lists_the_choices(
 @pytest.mark.parametrize(
     "samples", [np.zeros((2, 2, 9), np.float32), np.zeros(9, np.int16), np.zeros((5000, 2), "f4")]
 )
-def test_refuses_a_layout_instead_of_guessing(
-    separator: Separator, samples: NDArray[np.float32]
-) -> None:
+def test_refuses_unclear_layouts(separator: Separator, samples: NDArray[np.float32]) -> None:
     with pytest.raises(UnmixError, match="expected samples"):
         separator.separate(samples, 44100)
 
 
 @pytest.mark.parametrize("block", [np.zeros(20000, "f4"), np.zeros((20000, 2), "f4")])
-def test_a_stream_refuses_blocks_of_another_layout(
-    separator: Separator, block: NDArray[np.float32]
-) -> None:
+def test_a_stream_refuses_unclear_layouts(separator: Separator, block: NDArray[np.float32]) -> None:
     with pytest.raises(UnmixError, match="expected samples"):
         list(separator.stream([block], 44100))
 
 
 @pytest.mark.parametrize("sample_rate", [0, -1, 44100.5])
-def test_refuses_a_rate_that_is_none(separator: Separator, sample_rate: int) -> None:
+def test_refuses_invalid_sample_rates(separator: Separator, sample_rate: int) -> None:
     with pytest.raises(UnmixError, match="sample rate"):
         separator.separate(_noise(2, 100), sample_rate)
 
 
-def test_samples_near_the_largest_float_give_numbers(separator: Separator) -> None:
+def test_samples_near_the_largest_float_give_finite_stems(separator: Separator) -> None:
     stems = separator.separate(np.full((2, 5000), 3e38, np.float32), 44100)
     assert all(np.isfinite(stem).all() for stem in stems.values())
 

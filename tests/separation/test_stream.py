@@ -1,4 +1,4 @@
-"""Laws of chunking: identity in is identity out, whatever the cut, the length and the context."""
+"""Laws of the stream: an identity model returns the mixture, however it is cut."""
 
 import tracemalloc
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Samples = NDArray[np.float32]
 
 
 class Identity(Model):
-    """Returns the mixture, and twice the mixture; consumes as much context as it is told."""
+    """Returns the mixture and twice the mixture, and consumes ``context``."""
 
     def __init__(self, context: int = 0, most: int = 1000) -> None:
         super().__init__(ModelConfig(stems=("once", "twice")))
@@ -80,7 +80,7 @@ def test_identity_returns_the_mixture_however_it_is_cut(
 
 
 class Listener(Identity):
-    """Keeps what it was given."""
+    """Records the windows that it is given."""
 
     def forward(self, mixture: Tensor) -> Tensor:
         self.heard = [*getattr(self, "heard", []), *mixture.numpy()]
@@ -89,7 +89,7 @@ class Listener(Identity):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 @pytest.mark.parametrize(("length", "begin"), [(180, 80), (250, 150), (130, 30), (100, 0)])
-def test_the_last_chunk_begins_early_enough_to_end_with_the_recording(
+def test_the_last_chunk_is_moved_to_end_with_the_recording(
     batch_size: int, length: int, begin: int
 ) -> None:
     options = SeparationSettings(chunk=100, overlap=0.25, batch_size=batch_size)
@@ -102,7 +102,7 @@ def test_the_last_chunk_begins_early_enough_to_end_with_the_recording(
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_model_that_consumes_context_hears_zeros_around_the_recording(batch_size: int) -> None:
+def test_models_with_context_see_zeros_around_the_recording(batch_size: int) -> None:
     options = SeparationSettings(chunk=100, overlap=0.25, batch_size=batch_size)
     mixture, model = _noise(180), Listener(10)
     _separate(model, [mixture], options)
@@ -112,7 +112,7 @@ def test_a_model_that_consumes_context_hears_zeros_around_the_recording(batch_si
     assert len(model.heard) == 3
 
 
-def test_of_a_recording_that_is_too_short_to_go_on_backwards_zeros_follow() -> None:
+def test_short_recordings_are_padded_by_reflection_then_zeros() -> None:
     mixture, model = _noise(30), Listener()
     _separate(model, [mixture], SeparationSettings(chunk=100, overlap=0.25))
     zeros = np.zeros((2, 40))
@@ -121,7 +121,7 @@ def test_of_a_recording_that_is_too_short_to_go_on_backwards_zeros_follow() -> N
 
 
 def test_memory_does_not_grow_with_the_recording() -> None:
-    """What is held back is never more than a batch of chunks."""
+    """At most a batch of chunks is held back."""
     model, options = Identity(), SeparationSettings(chunk=100, overlap=0.25, batch_size=4)
     taken = given_back = 0
 
@@ -137,8 +137,8 @@ def test_memory_does_not_grow_with_the_recording() -> None:
     assert given_back == taken == 12000
 
 
-def test_what_is_held_between_blocks_does_not_grow() -> None:
-    """A recording of 2.4 MB, of which no more than a few chunks are kept."""
+def test_the_state_between_blocks_does_not_grow() -> None:
+    """Of a recording of 2.4 MB, only a few chunks are kept."""
     separation = Separation(Identity(), SeparationSettings(chunk=100, shifts=2, batch_size=4))
     block, held = _noise(600), []
     tracemalloc.start()
@@ -151,7 +151,7 @@ def test_what_is_held_between_blocks_does_not_grow() -> None:
     assert max(held[100:]) < max(held[:100]) + 50_000
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
+def test_out_of_memory_halves_the_batch() -> None:
     model, mixture = Identity(most=2), _noise(5000)
     options = SeparationSettings(chunk=100, batch_size=8)
     np.testing.assert_allclose(_separate(model, [mixture], options)[0], mixture, atol=1e-6)
@@ -159,12 +159,12 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     assert max(model.batches[2:]) == 2
 
 
-def test_memory_that_never_suffices_is_an_error() -> None:
+def test_out_of_memory_with_one_chunk_is_an_error() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         _separate(Identity(most=0), [_noise(500)], SeparationSettings(chunk=100))
 
 
-def test_what_overflows_sixteen_bits_is_computed_in_thirty_two() -> None:
+def test_overflow_in_16_bits_is_computed_again_in_32() -> None:
     class Overflowing(Identity):
         def forward(self, mixture: Tensor) -> Tensor:
             estimates = super().forward(mixture)

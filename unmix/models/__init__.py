@@ -1,4 +1,4 @@
-"""Architectures: one file each, found through the registry."""
+"""Models: one file per architecture, found through the registry."""
 
 from ._base import MaskModel, Model, ModelConfig, SpectrogramConfig, SpectrogramModel
 from ._registry import build, config_type, names, register

@@ -1,4 +1,4 @@
-"""What every model is: a network from a chunk of the mixture to a chunk of every stem.
+"""The base classes of models: networks from a chunk of the mixture to a chunk of every stem.
 
 Axes, in this order, everywhere in the package: **B** batch, **S** stem, **C** audio channel,
 **F** frequency bin, **T** frame, **N** sample.
@@ -20,7 +20,7 @@ from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 
 
 class ModelConfig(Settings):
-    """What separation must know of a model, whatever its architecture."""
+    """Settings that every model has, whatever its architecture."""
 
     stems: tuple[str, ...] = (VOCALS,)
     """Names of the estimates, in the order of axis S."""
@@ -32,22 +32,24 @@ class ModelConfig(Settings):
     @classmethod
     def _distinct(cls, stems: tuple[str, ...]) -> tuple[str, ...]:
         if not stems or len(set(stems)) != len(stems):
-            raise ValueError("needs at least one stem, each named once")
+            raise ValueError("expected at least one stem, and each name once")
         return stems
 
 
 class SpectrogramConfig(ModelConfig):
-    """A model that works on the mixture's frames."""
+    """Settings of a model that works on the mixture's frames."""
 
     n_fft: int = Field(default=4096, ge=2)
+    """Window and transform length in samples."""
     hop_length: int = Field(default=1024, ge=1)
+    """Samples between two frames."""
     padding: Padding = "zeros"
-    """What the transform sees around the mixture, and where its frames lie: see ``STFT``."""
+    """What surrounds the mixture, and where its frames lie; see ``STFT``."""
     frames: int = Field(default=128, ge=2)
-    """Frames T of the chunk that the model likes best: what it is trained on."""
+    """Frames T of a chunk, in training and by default in separation."""
     wiener: int = Field(default=0, ge=0)
-    """Iterations of the multichannel Wiener filter after the network; 0 is none. Losses on frames
-    do not see it."""
+    """Iterations of the multichannel Wiener filter after the network; 0 for none. Losses on frames
+    are computed without it."""
 
     @model_validator(mode="after")
     def _invertible(self) -> Self:
@@ -58,14 +60,14 @@ class SpectrogramConfig(ModelConfig):
 class Model(nn.Module, ABC):
     """Samples in, estimates out.
 
-    The one contract with separation: ``forward`` takes a mixture ``[B, C, N]`` at ``sample_rate``
-    and returns estimates ``[B, S, C, N - 2 * context]``: a model may consume ``context`` samples on
-    each side. It accepts any length N > 2 * context and works best at ``chunk``.
+    ``forward`` takes a mixture ``[B, C, N]`` at ``sample_rate``, of any length N > 2 * context, and
+    returns estimates ``[B, S, C, N - 2 * context]``. Separation relies on nothing but that and the
+    properties below.
     """
 
     Config: ClassVar[type[ModelConfig]]
     levelled: ClassVar[bool] = False
-    """Whether a softer recording is separated the same way, only softer."""
+    """Whether scaling the mixture scales the estimates alike."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -89,19 +91,18 @@ class Model(nn.Module, ABC):
     @property
     @abstractmethod
     def chunk(self) -> int:
-        """Length in samples of the estimates that the model likes best."""
+        """Length of the estimates that suits the model best, in samples."""
 
     @property
     def context(self) -> int:
-        """Samples consumed, and not returned, on each side of the mixture."""
+        """Samples on each side of the mixture that are consumed and not returned."""
         return 0
 
     @property
     def step(self) -> int:
-        """Samples that chunks should be apart by, or a multiple, to be cut on the same grid.
+        """Chunks should start at multiples of this, and be ``chunk`` plus a multiple of it long.
 
-        A network that decimates keeps other samples of a chunk that starts elsewhere. Chunks that
-        are longer than ``chunk`` by a multiple of it suit the network too.
+        A network that decimates keeps other samples of a chunk that starts off this grid.
         """
         return 1
 
@@ -111,7 +112,7 @@ class Model(nn.Module, ABC):
 
 
 class SpectrogramModel(Model):
-    """Mixture to frames, frames to estimates, frames to samples; variants do the middle."""
+    """Mixture to frames, frames to estimates, estimates to samples; subclasses do the middle."""
 
     config: SpectrogramConfig
 
@@ -126,22 +127,22 @@ class SpectrogramModel(Model):
 
     @abstractmethod
     def estimate_frames(self, frames: Tensor) -> Tensor:
-        """Return complex frames ``[B, S, C, F, T]`` of the stems in those ``[B, C, F, T]``."""
+        """Return the stems' frames ``[B, S, C, F, T]`` for the mixture's ``[B, C, F, T]``."""
 
     @property
     def covers_mixture(self) -> bool:
-        """Whether the stems are all that is in a mixture, by their names."""
+        """Whether the stems, by their names, are all there is in a mixture."""
         others = ({ACCOMPANIMENT}, set(INSTRUMENTS))
         return VOCALS in self.stems and any(names <= set(self.stems) for names in others)
 
     def source_magnitudes(self, frames: Tensor) -> Tensor:
-        """Return what the Wiener filter tells apart: the stems, and what remains of the mixture.
+        """Return the magnitudes for the Wiener filter: those of the stems and of the residual.
 
         Args:
             frames: of the mixture, complex ``[B, C, F, T]``.
 
         Returns:
-            Magnitudes ``[B, S, C, F, T]``, or of S + 1 where the stems are not all there is.
+            Magnitudes ``[B, S, C, F, T]`` where the stems cover the mixture, else of S + 1 sources.
         """
         estimates = self.estimate_frames(frames)
         if self.covers_mixture:
@@ -161,12 +162,12 @@ class SpectrogramModel(Model):
 
 
 class MaskModel(SpectrogramModel):
-    """The frames of a stem are the mixture's, times a mask; variants predict the mask."""
+    """The frames of a stem are the mixture's times a mask, which subclasses predict."""
 
     @abstractmethod
     def predict_mask(self, frames: Tensor) -> Tensor:
-        """Return the mask ``[B, S, C, F, T]`` of the mixture's frames ``[B, C, F, T]``, complex."""
+        """Return the mask ``[B, S, C, F, T]`` for the mixture's complex frames ``[B, C, F, T]``."""
 
     def estimate_frames(self, frames: Tensor) -> Tensor:
-        """Return complex frames ``[B, S, C, F, T]``: those ``[B, C, F, T]``, masked."""
+        """Return the stems' frames ``[B, S, C, F, T]`` for the mixture's ``[B, C, F, T]``."""
         return apply_mask(frames, self.predict_mask(frames))

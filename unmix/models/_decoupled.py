@@ -1,7 +1,7 @@
-"""The journey of the networks of Kong et al. (ISMIR 2021): magnitudes to four maps for each bin.
+"""What the networks of Kong et al. (ISMIR 2021) share: magnitudes to four maps for each bin.
 
-A U-Net on the mixture's magnitudes, each bin normalised by itself; the four maps correct magnitude
-and phase. Variants say what the stack of a level is made of, and how the decoder doubles.
+A U-Net on the mixture's magnitudes, with every bin normalised on its own. The four maps correct
+magnitude and phase. Subclasses define the convolutions of a level and how the decoder doubles.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from ..frontends import SubbandSTFT
 from ._base import SpectrogramConfig, SpectrogramModel
 from .blocks.decoupled import MAPS, decoupled_frames, floored_magnitude
 
-#: Share of a batch in the running statistics: the published batches are small.
+#: Weight of a batch in the running statistics: the published batches are small.
 MOMENTUM = 0.01
 #: Slope of the activations for negative values.
 LEAK = 0.01
 
 
 class DecoupledConfig(SpectrogramConfig):
-    """Settings of networks that correct magnitude and phase apart."""
+    """Settings of networks that correct magnitude and phase separately."""
 
     widths: tuple[int, ...] = Field(default=(32, 64, 128, 256, 384, 384), min_length=1)
-    """Feature maps of every level. Each halves the bins, and all but the last halve the frames."""
+    """Feature maps of every level. Each level halves the bins, and all but the last the frames."""
     subbands: Literal[1, 4] = 1
-    """Bands that the mixture is split into first; ``n_fft`` and ``hop_length`` are then of a band,
-    in samples at a quarter of the rate."""
+    """Bands that the mixture is split into first. With 4, ``n_fft`` and ``hop_length`` count the
+    samples of a band, at a quarter of the rate."""
     bounded: bool = False
-    """Whether what is added to a magnitude stays within [-1, 1]; any number otherwise."""
+    """Whether the term added to a magnitude is limited to [-1, 1]."""
 
 
 class DecoupledModel(SpectrogramModel):
@@ -47,7 +47,7 @@ class DecoupledModel(SpectrogramModel):
             self.stft = SubbandSTFT(config.n_fft, config.hop_length, config.padding)
         planes = config.audio_channels * config.subbands
         widths = config.widths
-        # Bins and frames that become one.
+        # How many bins and frames each level makes one.
         self._pools = [(2, 2)] * (len(widths) - 1) + [(2, 1)]
         self.norm = nn.BatchNorm2d(self.stft.bins // config.subbands, momentum=MOMENTUM)
         self.encoder = nn.ModuleList(map(self.stack, [planes, *widths], widths))
@@ -76,17 +76,17 @@ class DecoupledModel(SpectrogramModel):
 
     @abstractmethod
     def doubling(self, width_in: int, width_out: int, factors: tuple[int, int]) -> nn.Module:
-        """Return what makes ``factors`` times as many bins and frames."""
+        """Return the layers that multiply bins and frames by ``factors``."""
 
     def estimate_frames(self, frames: Tensor) -> Tensor:
-        """Return complex frames ``[B, S, C, F, T]`` of the stems in those ``[B, C, F, T]``."""
+        """Return the stems' frames ``[B, S, C, F, T]`` for the mixture's ``[B, C, F, T]``."""
         maps = self._maps(floored_magnitude(frames))
         return decoupled_frames(frames, maps, self.config.bounded)
 
     def _maps(self, magnitude: Tensor) -> Tensor:
-        """Return ``[B, S, C, MAPS, F, T]``, with F the bins of all bands, of ``[B, C, F, T]``.
+        """Return maps ``[B, S, C, MAPS, F, T]`` of magnitudes ``[B, C, F, T]``, F over all bands.
 
-        The highest bin of a band is not the network's: its maps are zero, and so is its estimate.
+        The network does not see the highest bin of a band: its maps and its estimate are zero.
         """
         bands, count = self.config.subbands, magnitude.shape[-1]
         planes = magnitude.unflatten(2, (bands, -1)).flatten(1, 2)  # [B, C * bands, F, T]
@@ -111,16 +111,16 @@ class DecoupledModel(SpectrogramModel):
         return maps
 
     def _pad(self, features: Tensor) -> Tensor:
-        """Zero-pad bins and frames to what the levels divide."""
+        """Zero-pad bins and frames to multiples that all levels divide."""
         bins, count = features.shape[-2:]
         levels = len(self.config.widths)
         padded = F.pad(features, (0, -count % 2 ** (levels - 1), 0, -bins % 2**levels))
-        # Convolutions on the CPU are faster on this layout.
+        # Convolutions on the CPU are faster in this layout.
         return padded.contiguous(memory_format=torch.channels_last)
 
 
 class _Level(nn.Module):
-    """Double, join the skip, convolve."""
+    """Double, concatenate the skip, convolve."""
 
     def __init__(self, doubling: nn.Module, stack: nn.Module) -> None:
         super().__init__()

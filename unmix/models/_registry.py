@@ -1,4 +1,4 @@
-"""One dict of architectures: a file registers itself, nobody else is edited."""
+"""The registry of architectures: a file beside this one registers its own model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 def register(name: str, config: type[ModelConfig]) -> Callable[[type[ModelT]], type[ModelT]]:
-    """Return a decorator that files a model class, with its config, under a name."""
+    """Return a decorator that registers a model class and its config class under a name."""
 
     def decorate(model: type[ModelT]) -> type[ModelT]:
         if name in _MODELS:
@@ -29,7 +29,7 @@ def register(name: str, config: type[ModelConfig]) -> Callable[[type[ModelT]], t
 
 
 def names() -> tuple[str, ...]:
-    """Return every architecture's name, sorted."""
+    """Return the names of all architectures, sorted."""
     _discover()
     return tuple(sorted(_MODELS))
 
@@ -45,11 +45,11 @@ def build(architecture: str, table: object, where: str = "model") -> Model:
     Args:
         architecture: one of ``names()``.
         table: its settings, a mapping as read from TOML.
-        where: the file the settings came from, for messages.
+        where: the file that the settings come from, for error messages.
 
     Raises:
-        ModelError: for an unknown architecture.
-        ConfigError: for unknown or unfit settings.
+        ModelError: the architecture is unknown.
+        ConfigError: a setting is unknown or invalid.
     """
     model = _find(architecture)
     return model(validate(model.Config, table, where))
@@ -63,7 +63,7 @@ def _find(architecture: str) -> type[Model]:
 
 
 def _discover() -> None:
-    """Import every file beside this one; registering is all that importing them does."""
+    """Import every file beside this one, so that it registers its model."""
     package = __package__ or ""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if not module.name.startswith("_"):

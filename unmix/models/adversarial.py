@@ -1,11 +1,10 @@
 """The separator of Stoller et al., "Adversarial Semi-Supervised Audio Source Separation".
 
-The full title goes on: "Applied to Singing Voice Extraction" (ICASSP 2018, arXiv 1711.00048). A
-U-Net of valid convolutions from the mixture's log magnitudes to those of each stem: no mask, so an
-estimate may be louder than the mixture; the phase is the mixture's. What makes it semi-supervised
-is its training: a critic per stem learns to tell estimates from recordings of that stem alone,
-which need not belong to any mixture, and the separator learns to please it. The critic is here,
-the losses are not.
+Full title "... Applied to Singing Voice Extraction" (ICASSP 2018, arXiv 1711.00048). A U-Net of
+valid convolutions from the mixture's log magnitudes to those of each stem, with the mixture's
+phase. There is no mask, so an estimate may be louder than the mixture. Training is semi-supervised:
+a critic per stem learns to tell estimates from solo recordings of that stem, which need no mixture,
+and the separator learns to satisfy it. The critic is in this file, the losses are in training.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from ._base import Model, ModelConfig
 from ._registry import register
 from .blocks.crop import centre
 
-# Of the critic's leaky rectifiers.
+# Slope of the critic's leaky rectifiers.
 _LEAK = 0.2
-# The critic convolves until what is left is this small.
+# The critic convolves until at most this many bins and frames are left.
 _SMALLEST = 4
-# Width of the critic's last layer but one.
+# Width of the critic's second-to-last layer.
 _HIDDEN = 32
 
 
@@ -40,15 +39,15 @@ class AdversarialConfig(ModelConfig):
     sample_rate: int = Field(default=8192, gt=0)
     """Hz."""
     audio_channels: int = Field(default=1, gt=0)
-    """Each is separated alone."""
+    """Each channel is separated on its own."""
     n_fft: int = Field(default=512, ge=2)
     """Window and transform length in samples."""
     hop_length: int = Field(default=256, ge=1)
     """Samples between two frames."""
     frames: int = Field(default=66, ge=2)
-    """Frames of a chunk's estimates; with 2 more than a multiple of 2^depth none are filled up."""
+    """Frames of a chunk's estimates; 2 more than a multiple of 2^depth need no padding."""
     width: int = Field(default=16, ge=1)
-    """Feature maps of the first level; doubles with every level."""
+    """Feature maps of the first level; doubled with every level."""
     depth: int = Field(default=4, ge=1)
     """Levels below the first: each halves time and frequency."""
 
@@ -64,17 +63,16 @@ class AdversarialSeparator(Model):
 
     config: AdversarialConfig
 
-    # The network consumes 46 frames on each side, with which it returns 66 of 158. Silence in their
-    # place would be wrong wherever a chunk begins inside a recording, and chunks are hardly longer
-    # than that. So they are asked for as ``context``, of samples: every estimate is then made of
-    # what really stands around it, and neighbouring chunks differ only by where their frames and
-    # their pooling begin; a chunk that begins whole pooling steps later gives the same estimates.
+    # The network consumes 46 frames on each side: it returns 66 of 158. Silence in their place
+    # would be wrong wherever a chunk begins inside a recording, so they are the ``context``.
+    # Estimates then depend only on where frames and pooling begin: a chunk that starts a whole
+    # number of pooling steps later gives the same ones.
 
     def __init__(self, config: AdversarialConfig) -> None:
         super().__init__(config)
         self.stft = STFT(config.n_fft, config.hop_length)
         self.network = _Network(len(config.stems), config.width, config.depth)
-        # Frames at either end whose windows reach beyond the mixture: the network never sees them.
+        # Frames at either end whose windows reach past the mixture; the network never sees them.
         self._cut = math.ceil(config.n_fft // 2 / config.hop_length)
 
     @property
@@ -84,41 +82,43 @@ class AdversarialSeparator(Model):
 
     @property
     def context(self) -> int:
-        """The frames that the network consumes, and half a window, in samples."""
+        """The frames that the network consumes plus half a window, in samples."""
         return (self.network.context + self._cut) * self.config.hop_length
 
     @property
     def step(self) -> int:
-        """Samples for one of the deepest frames."""
+        """Samples for each of the deepest frames."""
         return self.config.hop_length << self.config.depth
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``."""
         length = mixture.shape[-1] - 2 * self.context
         if length < 1:
-            raise ValueError(f"needs more than {2 * self.context} samples, got {mixture.shape[-1]}")
+            raise ValueError(
+                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
+            )
         # centres 0          context          context + length
         #         |-cut-|-network's-|---- estimates ----|-network's-|-cut-|   frames of the mixture
         frames = self.stft(mixture)[..., self._cut : -self._cut]
         magnitudes = torch.expm1(self.log_magnitudes(frames).float())  # [B, S, C, F, T]
         inner = frames[..., self.network.context : -self.network.context]
-        # The phase of a bin without sound is taken as zero, not as one: no sound comes of it.
+        # ``sgn`` is zero where the mixture is silent, so no sound is made there.
         return self.stft.inverse(magnitudes * torch.sgn(inner).unsqueeze(1), length)
 
     def log_magnitudes(self, frames: Tensor) -> Tensor:
-        """Return ``log(1 + magnitude)`` of every stem: what the losses and the critics look at.
+        """Return ``log(1 + magnitude)`` of every stem, for losses and critics.
 
         Args:
             frames: of the mixture, complex ``[B, C, F, T]``.
 
         Returns:
-            Real ``[B, S, C, F, T - 2 * network.context]``, not negative.
+            Real, non-negative ``[B, S, C, F, T - 2 * network.context]``.
         """
         batch, _, bins, count = frames.shape
         features = torch.log1p(frames.abs()).flatten(0, 1).unsqueeze(1)  # [B * C, 1, F, T]
         above = self.network.input_size(bins + 2 * self.network.context) - bins
-        # Silence above and below the spectrum, an odd row above, as the paper's code has it. In
-        # time only what the pooling cannot divide is filled up.
+        # Pad the spectrum on both sides, an odd row above, as the paper's code does. Pad time only
+        # to a length that the pooling divides.
         below = above // 2
         after = self.network.input_size(count) - count
         estimates = self.network(F.pad(features, (0, after, below, above - below)))
@@ -146,8 +146,8 @@ class _Network(nn.Module):
         heads = [nn.Conv2d(width + 1, 1, 1) for _ in range(stems)]
         self.heads = nn.ModuleList(heads)
         _initialise(self)
-        # What comes in is not negative, and what goes out is rectified: a head whose weights leave
-        # it silent at the start would have no gradient, and stay silent.
+        # Inputs are non-negative and outputs rectified: a head that starts out silent would have no
+        # gradient and stay silent.
         for head in heads:
             head.weight.data.abs_()
         self._step: int = 2**depth
@@ -159,8 +159,8 @@ class _Network(nn.Module):
 
     def input_size(self, least: int) -> int:
         """Return the smallest valid number of rows or columns that is not below ``least``."""
-        # In reverse: n bins of the lowest level were n + 2 before its convolution, those were twice
-        # as many before the pooling, and so on: step * (n + 4) - 2 at the top, for n of 2 or more.
+        # Backwards: n bins at the lowest level are n + 2 before its convolution, twice as many
+        # before the pooling, and so on, up to step * (n + 4) - 2 at the top, with n >= 2.
         return self._step * max(math.ceil((least + 2) / self._step), 6) - 2
 
     def forward(self, features: Tensor) -> Tensor:
@@ -182,12 +182,12 @@ class _Network(nn.Module):
 class Critic(nn.Module):
     """Judges how much log magnitudes look like those of recordings of one stem.
 
-    A critic in the sense of Wasserstein distances: more is more real, without bounds, and without
-    normalisation, which its gradient penalty would not stand. Strided convolutions in the manner of
-    DCGAN (Radford et al. 2016), until at most four bins and four frames are left.
+    A Wasserstein critic: higher is more real, and the output is unbounded. Strided convolutions as
+    in DCGAN (Radford et al. 2016), until at most four bins and four frames are left; no
+    normalisation, which does not go with a gradient penalty.
 
     Args:
-        bins: number of frequency bins F; the paper's is one less than the transform has.
+        bins: number of frequency bins F; in the paper, one less than the transform has.
         frames: number of frames T.
         width: feature maps of the first layer.
     """
@@ -219,7 +219,7 @@ class Critic(nn.Module):
 
 
 class _Halve(nn.Module):
-    """Halve frequency, and time where asked for, rounding up; leak."""
+    """Halve frequency, and time if ``time``, rounding up; leaky rectifier."""
 
     def __init__(self, width_in: int, width_out: int, *, time: bool) -> None:
         super().__init__()
@@ -232,12 +232,15 @@ class _Halve(nn.Module):
         for axis in (1, 0):  # F.pad begins with the last axis
             size, kernel, stride = features.shape[2 + axis], kernels[axis], strides[axis]
             total = (math.ceil(size / stride) - 1) * stride + kernel - size
-            padding += [total // 2, total - total // 2]  # an odd one goes after, as in TensorFlow
+            padding += [
+                total // 2,
+                total - total // 2,
+            ]  # an odd one goes after, as in TensorFlow
         return F.leaky_relu(self.convolution(F.pad(features, padding)), _LEAK)
 
 
 def _initialise(network: nn.Module) -> None:
-    """Start from Glorot's uniform weights and no biases, like the paper's code."""
+    """Initialise with Glorot's uniform weights and zero biases, as the paper's code does."""
     for name, parameter in network.named_parameters():
         if name.endswith("weight"):
             nn.init.xavier_uniform_(parameter)

@@ -1,11 +1,8 @@
 """Hybrid Demucs of Défossez et al., "Hybrid Spectrogram and Waveform Source Separation".
 
 MDX workshop at ISMIR 2021, arXiv 2111.03600. Two U-Nets, one over samples and one over frames
-(complex as channels), that share their innermost layers; the estimates of both are summed. The
-network is torchaudio's, imported where it is built; this file makes it a model like every other.
-
-The network levels its input on its own (mean and standard deviation of the chunk), so that nothing
-need be done to the recording as a whole.
+(complex as channels), share their innermost layers, and their estimates are summed. The network is
+torchaudio's, imported when it is built. It normalises every chunk by mean and standard deviation.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from ..errors import ModelError, missing_extra
 from ._base import Model, ModelConfig
 from ._registry import register
 
-#: Levels that bring a spectrogram of so many bins down to one, by n_fft.
+#: Levels that reduce a spectrogram to one bin, by n_fft.
 _DEPTHS = {1024: 5, 2048: 6, 4096: 6}
 
 
@@ -29,11 +26,11 @@ class HybridDemucsConfig(ModelConfig):
 
     stems: tuple[str, ...] = ("drums", "bass", "other", "vocals")
     n_fft: Literal[1024, 2048, 4096] = 4096
-    """Window in samples: 4096 for 44.1 kHz, the shorter ones for 16 and 8 kHz."""
+    """Window in samples: 4096 for 44.1 kHz, 2048 and 1024 for 16 and 8 kHz."""
     width: int = Field(default=48, ge=4, multiple_of=4)
-    """Feature maps after the first layer; doubles with every level."""
+    """Feature maps after the first layer; doubled with every level."""
     output_samples: int = Field(default=441000, ge=1)
-    """Samples of the chunk that the network was trained on: ten seconds."""
+    """Samples of a chunk in training: ten seconds."""
 
 
 @register("hybrid-demucs", HybridDemucsConfig)
@@ -55,7 +52,7 @@ class HybridDemucs(Model):
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N]`` of a mixture ``[B, C, N]``."""
         length = mixture.shape[-1]
-        # Its levels are standard deviations: they need a few samples.
+        # The network cannot normalise a few samples: pad them.
         padded = F.pad(mixture, (0, max(0, self.config.n_fft // 4 - length)))
         estimates: Tensor = self.network(padded)
         return estimates[..., :length]

@@ -1,9 +1,9 @@
-"""The small sub-band network published with Kong et al.'s ResUNet: its U-Net, of separable layers.
+"""The small sub-band network published with Kong et al.'s ResUNet: a U-Net of separable layers.
 
-ByteDance's music_source_separation, 2021: a third of a million weights where the ResUNet has a
+ByteDance's music_source_separation, 2021. It has a third of a million weights, the ResUNet has a
 hundred million. Every 3x3 convolution is split into one within each map and one across maps, as in
-Howard et al., "MobileNets" (2017); a level has two such blocks, and each adds what came in. Vocals
-7.2 dB, accompaniment 14.6 dB by the authors' measure.
+Howard et al., "MobileNets" (2017); a level has two such blocks with shortcuts. The authors report
+7.2 dB for vocals and 14.6 dB for the accompaniment.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class MobileNetSubbandConfig(DecoupledConfig):
     """Settings of the small network."""
 
     widths: tuple[int, ...] = Field(default=(32, 64, 64, 64, 64, 64), min_length=1)
-    """Feature maps of every level. Each halves the bins, and all but the last halve the frames."""
+    """Feature maps of every level. Each level halves the bins, and all but the last the frames."""
 
 
 @register("mobilenet-subband", MobileNetSubbandConfig)
 class MobileNetSubband(DecoupledModel):
-    """Separable residual blocks; the decoder doubles by repeating."""
+    """Separable residual blocks; the decoder doubles by repeating values."""
 
     config: MobileNetSubbandConfig
 
@@ -37,7 +37,7 @@ class MobileNetSubband(DecoupledModel):
         return self.stack(width, width)
 
     def doubling(self, width_in: int, width_out: int, factors: tuple[int, int]) -> nn.Sequential:
-        """Return normalisation, activation, a convolution across maps, and the repeating."""
+        """Return normalisation, activation, a convolution across maps, and the repetition."""
         return nn.Sequential(
             nn.BatchNorm2d(width_in, momentum=MOMENTUM),
             nn.LeakyReLU(LEAK, inplace=True),
@@ -47,7 +47,7 @@ class MobileNetSubband(DecoupledModel):
 
 
 class _Separable(nn.Module):
-    """Across maps, within maps, across maps, each after its normalisation; add what came in."""
+    """Convolutions across, within and across maps, each normalised first, beside a shortcut."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()

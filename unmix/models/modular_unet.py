@@ -1,8 +1,8 @@
-"""The U-Net of Ronneberger et al. (MICCAI 2015) on spectrograms, with any block, skip and bottom.
+"""The U-Net of Ronneberger et al. (MICCAI 2015) on spectrograms, with a choice of parts.
 
-The blocks of the segmentation literature, and those of music separation that descend from them, are
-choices of the configuration; each names its paper where it is defined, in ``unmix.models.blocks``.
-The recipes ``modular-*`` are the combinations that have names, and some that have none.
+Blocks, skips and bottlenecks from the literature on segmentation and music separation are settings;
+each names its paper where it is defined, in ``unmix.models.blocks``. The recipes ``modular-*``
+combine them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _BLOCKS = {
 }
 # Blocks whose papers put norm and activation before the convolution.
 _PREACTIVATED = ("residual", "tfc-tdf")
-# Below it a mask is as good as zero, and its phase no number to divide by.
+# Smaller masks count as zero, because their phase is noise.
 _LEAST_MASK = 1e-6
 
 
@@ -53,49 +53,51 @@ def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, int) else value
 
 
-#: Of each level, from the first on.
+#: Layers of each level, from the first on.
 Layers = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1), BeforeValidator(_as_tuple)
 ]
 
 
 class BlockSettings(Settings):
-    """What every level is made of."""
+    """The block of every level."""
 
     kind: Literal["plain", "residual", "dense", "multires", "recurrent", "tfc-tdf"] = "plain"
     """Plain (Ronneberger et al.), residual (Zhang et al.), dense (Guan et al.), MultiRes (Ibtehaz
     et al.), recurrent residual (Alom et al.) or TFC-TDF (Kim et al.)."""
     layers: Layers = (2,)
     """Layers of a block, as its paper counts them: one number, or one for each level from the first
-    on, of which the last is that of all deeper levels too."""
+    on; the last number holds for all deeper levels."""
     norm: Norm = "batch"
+    """Normalisation of every layer; see ``Style``."""
     activation: Activation = "relu"
+    """Activation of every layer."""
     tdf_factor: int = Field(default=8, ge=1)
-    """How much narrower the layers over frequency are in between; of ``tfc-tdf`` only."""
+    """By how much the layers over frequency narrow in between; for ``tfc-tdf`` only."""
 
     def layers_at(self, level: int) -> int:
-        """Return the layers of a block of a level, counted from 0."""
+        """Return the number of layers in a block of a level, counted from 0."""
         return self.layers[min(level, len(self.layers) - 1)]
 
 
 class BottleneckSettings(Settings):
-    """What follows the deepest block."""
+    """The bottom of the network, after the deepest block."""
 
     kind: Literal["block", "axial"] = "block"
-    """Nothing but that block, or a transformer over frames and bins (Ho et al.)."""
+    """``block``: nothing more; ``axial``: a transformer over frames and bins (Ho et al.)."""
     layers: int = Field(default=2, ge=1)
     """Layers of the transformer."""
     heads: int = Field(default=4, ge=1)
-    """Attention maps of each, side by side."""
+    """Attention heads of each layer."""
 
 
 class ResamplingSettings(Settings):
     """How levels halve and double."""
 
     down: Literal["conv", "pool"] = "conv"
-    """A 2x2 convolution, which also widens, or the maximum of 2x2."""
+    """A strided 2x2 convolution, which also widens, or 2x2 max pooling."""
     up: Literal["transposed", "repeat"] = "transposed"
-    """A 2x2 transposed convolution, or repeated values and a 3x3 one."""
+    """A 2x2 transposed convolution, or repeated values and a 3x3 convolution."""
 
 
 class FeatureSettings(Settings):
@@ -104,9 +106,9 @@ class FeatureSettings(Settings):
     kind: Literal["magnitude", "complex"] = "magnitude"
     """Magnitudes, or real and imaginary parts as channels."""
     exponent: float = Field(default=0.5, gt=0, le=1)
-    """Compression of the magnitudes, once levelled; 1 for none."""
+    """Exponent that compresses the levelled magnitudes; 1 for none."""
     frequency_plane: bool = True
-    """Whether a plane with each bin's position joins them."""
+    """Whether the input has a plane with the position of each bin."""
     subbands: int = Field(default=1, ge=1)
     """Bands of bins folded into channels (Liu et al., Interspeech 2020)."""
 
@@ -117,21 +119,21 @@ class ModularUNetConfig(SpectrogramConfig):
     width: int = Field(default=16, ge=1)
     """Feature maps of the first level."""
     growth: Literal["double", "linear"] = "double"
-    """Whether a level has twice as many as the one above, or ``width`` more."""
+    """Whether a level has twice as many feature maps as the one above, or ``width`` more."""
     depth: int = Field(default=4, ge=1)
-    """Halvings of time and frequency."""
+    """How many times time and frequency are halved."""
     block: BlockSettings = BlockSettings()
     skip: Literal["concat", "add", "multiply", "attention", "respath", "nested"] = "concat"
-    """How the decoder meets the encoder's features: concatenation, sum, product, an attention gate
-    (Oktay et al.), residual units on the way (Ibtehaz et al.), or a triangle of nodes (Zhou et al.;
-    the licence and the patent claim of the authors' own implementation are the user's to check)."""
+    """How the encoder's features join the decoder's: concatenation, sum, product, an attention gate
+    (Oktay et al.), residual units on the way (Ibtehaz et al.), or nested nodes (Zhou et al.; check
+    the licence and the patent claim of the authors' own implementation before you use them)."""
     bottleneck: BottleneckSettings = BottleneckSettings()
     resampling: ResamplingSettings = ResamplingSettings()
     features: FeatureSettings = FeatureSettings()
     mask: Literal["ratio", "complex", "bounded-complex"] = "ratio"
-    """In [0, 1]; any complex number; or a complex one of magnitude below 1: tanh of what the
-    network says, its phase as it is (Choi et al., "Phase-aware Speech Enhancement with Deep Complex
-    U-Net", ICLR 2019)."""
+    """``ratio``: in [0, 1]; ``complex``: any complex number; ``bounded-complex``: a complex number
+    whose magnitude tanh keeps below 1 (Choi et al., "Phase-aware Speech Enhancement with Deep
+    Complex U-Net", ICLR 2019)."""
 
     @property
     def widths(self) -> list[int]:
@@ -143,7 +145,7 @@ class ModularUNetConfig(SpectrogramConfig):
 
     @property
     def bins(self) -> int:
-        """Bins of the first level: of a sub-band, without the one at 0 Hz, padded."""
+        """Bins at the first level: of a sub-band, without the bin at 0 Hz, padded."""
         step = 1 << self.depth
         return math.ceil(self.n_fft // 2 / (self.features.subbands * step)) * step
 
@@ -151,18 +153,18 @@ class ModularUNetConfig(SpectrogramConfig):
     def _fit(self) -> Self:
         if self.n_fft // 2 < self.features.subbands * 2 ** (self.depth + 1):
             raise ValueError(
-                f"{self.n_fft // 2} bins in {self.features.subbands} sub-bands are too few to be "
-                f"halved {self.depth} times: choose a smaller depth or a larger n_fft"
+                f"{self.n_fft // 2} bins in {self.features.subbands} sub-bands cannot be halved "
+                f"{self.depth} times; choose a smaller depth or a larger n_fft"
             )
         if self.mask != "ratio" and self.features.kind == "magnitude":
             raise ValueError(
-                f"a mask that is {self.mask} turns phases, and magnitudes do not tell them: choose "
-                'features.kind = "complex" or mask = "ratio"'
+                f'mask = "{self.mask}" needs features with a phase; '
+                'choose features.kind = "complex" or mask = "ratio"'
             )
         if len(self.block.layers) > self.depth + 1:
             raise ValueError(
-                f"block.layers has {len(self.block.layers)} numbers, and a depth of {self.depth} "
-                f"makes {self.depth + 1} levels: leave some out, or choose a larger depth"
+                f"block.layers has {len(self.block.layers)} numbers for {self.depth + 1} levels; "
+                "leave some out, or choose a larger depth"
             )
         for level, width in enumerate(self.widths):
             if self.block.kind == "dense":
@@ -172,15 +174,15 @@ class ModularUNetConfig(SpectrogramConfig):
         pair = 2 * self.bottleneck.heads
         if self.bottleneck.kind == "axial" and self.widths[-1] % pair:
             raise ValueError(
-                f"{self.bottleneck.heads} attention heads need a deepest width that is a multiple "
-                f"of {pair}, not {self.widths[-1]}"
+                f"the deepest width must be a multiple of {pair} for {self.bottleneck.heads} "
+                f"attention heads, got {self.widths[-1]}"
             )
         return self
 
 
 @register("modular-unet", ModularUNetConfig)
 class ModularUNet(MaskModel):
-    """A skeleton with the chosen parts, between levelled features and a mask per stem."""
+    """Levelled features, a skeleton with the chosen parts, and a mask per stem and channel."""
 
     config: ModularUNetConfig
     levelled = True
@@ -196,9 +198,9 @@ class ModularUNet(MaskModel):
         self.head = nn.Conv2d(config.width, features.subbands * masks, 1)
 
     def predict_mask(self, frames: Tensor) -> Tensor:
-        """Return the mask ``[B, S, C, F, T]`` of complex frames ``[B, C, F, T]``.
+        """Return the mask ``[B, S, C, F, T]`` for complex frames ``[B, C, F, T]``.
 
-        The bin at 0 Hz is not the network's: it has no voice in it, and its mask is zero.
+        The network does not see the bin at 0 Hz, which holds no voice: its mask is zero.
         """
         logits = self._run(self._features(frames[:, :, 1:])).float()
         logits = F.pad(logits, (0, 0, 1, 0), value=-torch.inf if self._is_ratio else 0.0)
@@ -228,18 +230,18 @@ class ModularUNet(MaskModel):
         """Return logits ``[B, masks, F, T]`` of features ``[B, planes, F, T]``."""
         bins, count = features.shape[-2:]
         subbands = self.config.features.subbands
-        lacking = (0, -count % 2**self.config.depth, 0, subbands * self.config.bins - bins)
-        if any(lacking):  # padding with nothing would copy all of it
-            features = F.pad(features, lacking)
+        padding = (0, -count % 2**self.config.depth, 0, subbands * self.config.bins - bins)
+        if any(padding):  # an empty padding would still copy the features
+            features = F.pad(features, padding)
         folded = fold_subbands(features, subbands)
-        # Convolutions on the CPU are a third faster on this layout.
+        # Convolutions on the CPU are a third faster in this layout.
         folded = folded.contiguous(memory_format=torch.channels_last)
         logits = self.head(self.skeleton(folded))
         return unfold_subbands(logits, subbands)[..., :bins, :count]
 
 
 def _bounded(mask: Tensor) -> Tensor:
-    """Return complex numbers of the same phase, magnitude m brought to tanh(m)."""
+    """Return complex numbers with the same phase, and tanh of the magnitude."""
     parts = torch.view_as_real(mask)
     magnitude = parts.square().sum(-1, keepdim=True).clamp(min=_LEAST_MASK**2).sqrt()
     return torch.view_as_complex(parts * (torch.tanh(magnitude) / magnitude))
@@ -250,7 +252,7 @@ def _parts(config: ModularUNetConfig) -> Parts:
     style = Style(settings.norm, settings.activation, settings.kind in _PREACTIVATED)
 
     def block(width_in: int, width_out: int, bins: int) -> nn.Module:
-        # Every level is wider than the one above: its width tells which it is.
+        # Every level has a width of its own, which identifies it.
         layers = settings.layers_at(config.widths.index(width_out))
         if settings.kind == "tfc-tdf":
             factor = settings.tdf_factor

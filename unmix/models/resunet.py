@@ -1,11 +1,11 @@
 """The residual U-Net of Kong et al., "Decoupling Magnitude and Phase Estimation with Deep ResUNet".
 
-Full title "... for Music Source Separation", ISMIR 2021; ResUNetDecouple+ with its 143 layers. Six
-levels of four residual blocks each, four stacks more in the middle, and four maps for each bin that
-correct its magnitude and its phase. One network for each stem, vocals or accompaniment.
+Full title "... for Music Source Separation" (ISMIR 2021): ResUNetDecouple+ with its 143 layers. Six
+levels of four residual blocks, four more stacks in the middle, and four maps for each bin, which
+correct its magnitude and phase. One network for each stem, vocals or accompaniment.
 
-Two forms were published: on frames of 2048 samples (recipe ``resunet``, vocals 8.9 dB by the
-authors' measure), and, faster, on four sub-bands of the waveform (``resunet-subband``, 8.7 dB).
+Two forms were published: on frames of 2048 samples (recipe ``resunet``; the authors report 8.9 dB
+for vocals) and, faster, on four sub-bands of the waveform (``resunet-subband``; 8.7 dB).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ._registry import register
 
 
 class ResUNetConfig(DecoupledConfig):
-    """Settings of the residual U-Net; the paper's are the defaults."""
+    """Settings of the residual U-Net; the defaults are the paper's."""
 
     blocks: int = Field(default=4, ge=1)
-    """Residual blocks in a stack: two convolutions each."""
+    """Residual blocks in a stack, of two convolutions each."""
     middle_stacks: int = Field(default=4, ge=1)
     """Stacks below the last level."""
 
 
 @register("resunet", ResUNetConfig)
 class ResUNet(DecoupledModel):
-    """Residual blocks that normalise first; transposed convolutions double."""
+    """Pre-activated residual blocks; the decoder doubles by transposed convolutions."""
 
     config: ResUNetConfig
 
@@ -42,7 +42,7 @@ class ResUNet(DecoupledModel):
         return nn.Sequential(*(self.stack(width, width) for _ in range(self.config.middle_stacks)))
 
     def doubling(self, width_in: int, width_out: int, factors: tuple[int, int]) -> nn.Sequential:
-        """Return normalisation, rectifier and the transposed convolution."""
+        """Return normalisation, rectifier and a transposed convolution."""
         return nn.Sequential(
             nn.BatchNorm2d(width_in, momentum=MOMENTUM),
             nn.ReLU(inplace=True),
@@ -51,7 +51,7 @@ class ResUNet(DecoupledModel):
 
 
 class _Residual(nn.Module):
-    """Twice normalise, leak, convolve; and add what came in."""
+    """Twice normalise, rectify, convolve; beside a shortcut."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()

@@ -2,9 +2,9 @@
 
 Journal of Open Source Software, 2020. One U-Net for every stem: six strided convolutions over the
 mixture's magnitudes, six transposed ones, skips by concatenation. It differs from the U-Net of
-Jansson et al. in what it hands across (convolutions before they are normalised and activated), in
-its decoder (activation first, then normalisation), and in its end: each network gives a magnitude,
-and the stems share the mixture by the ratio of their powers. Only bins below ``bins`` are seen.
+Jansson et al. in its skips (convolutions before normalisation and activation), its decoder
+(activation before normalisation) and its output: each network estimates magnitudes, and masks are
+ratios of their powers. The networks see the lowest ``bins`` bins only.
 
 The recipes ``spleeter-2stems``, ``-4stems`` and ``-5stems`` are the published forms.
 """
@@ -28,29 +28,32 @@ _DROPPED = 3
 
 
 class SpleeterConfig(RatioConfig):
-    """Settings of Spleeter; the defaults are those of its form for two stems."""
+    """Settings of Spleeter; the defaults are those of the model with two stems."""
 
     widths: tuple[int, ...] = Field(default=(16, 32, 64, 128, 256, 512), min_length=1)
     """Feature maps after each strided convolution; each halves time and frequency."""
     activation: Literal["leaky", "elu"] = "leaky"
-    """``leaky``: rectifiers, in the encoder with a slope of 0.2 below zero. ``elu``: all ELU."""
+    """``leaky``: rectifiers, with a slope of 0.2 below zero in the encoder; ``elu``: ELU."""
     output: Literal["sigmoid", "softmax"] = "sigmoid"
-    """How networks share the mixture's magnitude: each for itself, or so that the shares sum to
-    one."""
+    """How the stems' shares of the mixture's magnitude are computed: ``sigmoid``, for each network
+    on its own, or ``softmax``, so that they sum to one."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    """Share of features dropped in the three deepest decoder layers, in training."""
+    """Fraction of features dropped in the three deepest decoder layers in training."""
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
         step = 2 ** len(self.widths)
         if self.frames % step or self.bins % step:
-            raise ValueError(f"{len(self.widths)} widths need frames and bins divisible by {step}")
+            raise ValueError(
+                f"frames and bins must be multiples of {step} with {len(self.widths)} widths, "
+                f"got {self.frames} and {self.bins}"
+            )
         return self
 
 
 @register("spleeter", SpleeterConfig)
 class Spleeter(RatioModel):
-    """One U-Net for every stem, masks by the ratio of the powers that they estimate."""
+    """One U-Net for every stem; masks are ratios of the powers that the networks estimate."""
 
     config: SpleeterConfig
 
@@ -59,8 +62,8 @@ class Spleeter(RatioModel):
         self.networks = nn.ModuleList(_UNet(config) for _ in config.stems)
 
     def estimate_piece(self, magnitude: Tensor) -> Tensor:
-        """Return the stems' magnitudes ``[B, S, C, F', T]`` in the mixture's ``[B, C, F', T]``."""
-        # Convolutions on the CPU are a third faster on this layout.
+        """Return the stems' magnitudes ``[B, S, C, F', T]`` of the mixture's ``[B, C, F', T]``."""
+        # Convolutions on the CPU are a third faster in this layout.
         features = magnitude.contiguous(memory_format=torch.channels_last)
         logits = torch.stack([network(features) for network in self.networks], 1).float()
         share = logits.softmax(1) if self.config.output == "softmax" else logits.sigmoid()
@@ -77,10 +80,10 @@ class _UNet(nn.Module):
             _Down(width_in, width_out, config.activation)
             for width_in, width_out in zip([config.audio_channels, *widths], widths, strict=False)
         )
-        # Nothing follows the deepest normalisation. It is in the published files, and in the count
-        # of 9,823,749 parameters, but has nothing to learn from.
+        # The output of the deepest normalisation is not used. The layer is kept because published
+        # files and the count of 9,823,749 parameters include it.
         self.encoder[-1].norm.requires_grad_(False)
-        # The deepest decoder layer sees the bottleneck alone, the others [skip, decoder].
+        # The deepest decoder layer sees the bottleneck only, the others [skip, decoder].
         narrowing = widths[::-1]
         inputs = [narrowing[0], *(2 * width for width in narrowing[1:])]
         dropouts = [config.dropout if rank < _DROPPED else 0.0 for rank in range(len(widths))]
@@ -110,7 +113,7 @@ class _UNet(nn.Module):
 
 
 class _Down(nn.Module):
-    """Convolve and halve; normalise, activate. Gives both: the first is handed across."""
+    """Convolve and halve; normalise, activate. Returns both, the first as the skip."""
 
     def __init__(self, width_in: int, width_out: int, activation: str) -> None:
         super().__init__()
@@ -125,7 +128,7 @@ class _Down(nn.Module):
 
 
 class _Up(nn.Module):
-    """Double and convolve, activate, normalise, drop."""
+    """Convolve and double, activate, normalise, drop out."""
 
     def __init__(self, width_in: int, width_out: int, activation: str, dropout: float) -> None:
         super().__init__()
@@ -135,7 +138,7 @@ class _Up(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        # The same padding turned round: one row off before (the layer's own), two off after.
+        # The reverse of that padding: cut one row before (the layer does), two after.
         convolved = self.conv(features)[..., :-1, :-1]
         activated: Tensor = self.dropout(self.norm(self.activation(convolved)))
         return activated

@@ -1,10 +1,10 @@
 """The BLSTM of Uhlich et al., "Improving music source separation based on deep neural networks".
 
-Its full title goes on "through data augmentation and network blending" (ICASSP 2017); this is its
-network UHL1 in the form that Spleeter (Hennequin et al., JOSS 2020) offers beside its U-Nets: for
-every stem, layers of bidirectional LSTM over the frames, each frame all magnitudes of all channels,
-and one layer that gives the stem's magnitudes. The paper joins the networks by the multichannel
-Wiener filter (``wiener = 1``), Spleeter by the ratio of their powers.
+Full title "... through data augmentation and network blending" (ICASSP 2017). This is its network
+UHL1 in the form that Spleeter (Hennequin et al., JOSS 2020) offers beside its U-Nets: for every
+stem, bidirectional LSTM layers over frames, each with all magnitudes of all channels, and a linear
+layer to the stem's magnitudes. The paper combines the networks with the multichannel Wiener filter
+(``wiener = 1``), Spleeter with ratios of their powers.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class SpleeterBLSTMConfig(RatioConfig):
     """Settings of the BLSTM; the defaults are Spleeter's."""
 
     units: int = Field(default=250, ge=1)
-    """LSTM cells in each layer and direction."""
+    """LSTM cells per layer and direction."""
     layers: int = Field(default=3, ge=1)
     """Bidirectional layers."""
 
 
 @register("spleeter-blstm", SpleeterBLSTMConfig)
 class SpleeterBLSTM(RatioModel):
-    """Recurrent layers for every stem, masks by the ratio of the powers that they estimate."""
+    """Recurrent layers for every stem; masks are ratios of the powers that they estimate."""
 
     config: SpleeterBLSTMConfig
 
@@ -37,7 +37,7 @@ class SpleeterBLSTM(RatioModel):
         self.networks = nn.ModuleList(_BLSTM(config) for _ in config.stems)
 
     def estimate_piece(self, magnitude: Tensor) -> Tensor:
-        """Return the stems' magnitudes ``[B, S, C, F', T]`` in the mixture's ``[B, C, F', T]``."""
+        """Return the stems' magnitudes ``[B, S, C, F', T]`` of the mixture's ``[B, C, F', T]``."""
         return torch.stack([network(magnitude) for network in self.networks], 1)
 
 
@@ -61,7 +61,7 @@ class _BLSTM(nn.Module):
         return estimate.transpose(1, 3)
 
     def _initialise(self) -> None:
-        """Fill the weights as Keras does: cells begin by remembering. All but the last bias."""
+        """Initialise as Keras does, with forget gates open, except for the last bias."""
         for name, weight in self.lstm.named_parameters():
             if name.startswith("weight_ih"):
                 nn.init.kaiming_uniform_(weight, nonlinearity="relu")
@@ -73,6 +73,6 @@ class _BLSTM(nn.Module):
                     _, forget, _, _ = weight.chunk(4)  # input, forget, cell, output
                     nn.init.ones_(forget)
         nn.init.kaiming_uniform_(self.last.weight, nonlinearity="relu")
-        # A rectifier that starts shut for a steady sound never opens: with Keras' zero half of them
-        # do. One is the median magnitude of a bin in the song that the tests separate.
+        # A rectifier that starts closed never opens, as half of them would with Keras' zero. One is
+        # the median magnitude of a bin in the shipped song.
         nn.init.ones_(self.last.bias)

@@ -1,12 +1,11 @@
 """The U-Net of Jansson et al., "Singing Voice Separation with Deep U-Net Convolutional Networks".
 
 ISMIR 2017. An image-to-image network on the mixture's magnitudes: strided convolutions halve time
-and frequency while the width doubles, transposed ones undo it, and every level hands its output
-across by concatenation. The last layer is a mask in [0, 1]; the estimate keeps the mixture's phase.
+and frequency while the width doubles, transposed ones undo it, and skips are concatenated. The
+output is a mask in [0, 1]; estimates have the mixture's phase.
 
-The paper's form is the recipe ``unet-jansson``: one network per stem, 8192 Hz mono. The form whose
-public Chainer weights can be imported is ``unet-16khz``: 4x4 kernels. Depth, widths, kernel, rate,
-channels and stems are free here; ``unet`` is a full-band stereo form.
+The recipe ``unet-jansson`` is the paper's: one network per stem, 8192 Hz mono. ``unet-16khz``, with
+4x4 kernels, fits the public Chainer weights. ``unet`` is full-band and stereo.
 """
 
 from __future__ import annotations
@@ -24,30 +23,30 @@ from ._registry import register
 
 
 class UNetConfig(SpectrogramConfig):
-    """Settings of the U-Net; the defaults are a full-band stereo form of the paper's."""
+    """Settings of the U-Net; the defaults make a full-band stereo version of the paper's."""
 
     width: int = Field(default=16, ge=1)
-    """Feature maps after the first layer; doubles with every level."""
+    """Feature maps after the first layer; doubled with every level."""
     depth: int = Field(default=6, ge=1)
-    """Levels: each halves time and frequency."""
+    """Levels, each of which halves time and frequency."""
     widths: tuple[int, ...] = ()
-    """Feature maps after each layer, where they are not ``width`` doubled ``depth`` times."""
+    """Feature maps after each layer; overrides ``width`` and ``depth``."""
     kernel: Literal[3, 4, 5, 7] = 5
     """Kernel size on both axes."""
     norm_epsilon: float = Field(default=1e-5, gt=0)
-    """Added to the variances in batch normalisation."""
+    """Added to variances in batch normalisation."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    """Share of features dropped in the first three decoder layers, in training."""
+    """Fraction of features dropped in the first three decoder layers in training."""
     input_exponent: float = Field(default=0.5, gt=0, le=1)
     """Compression of the input's magnitudes; 1 in the paper."""
     level: Literal["mean", "max"] = "mean"
-    """What the chunk's magnitudes are divided by; the paper's is the maximum."""
+    """What the chunk's magnitudes are divided by; in the paper, the maximum."""
     frequency_plane: bool = True
-    """Whether a plane with each bin's position joins the input: strided convolutions cannot tell a
-    bass from a flute by position otherwise. The paper has none."""
+    """Whether the input has a plane with the position of each bin, without which convolutions do
+    not know their frequency. The paper has none."""
     ceiling: float = Field(default=1.0, gt=0, le=1)
-    """Largest value of a mask. A network trained on L1 is a little too sure of itself where the
-    phase is wrong; a value just below 1, found after training, costs less error than it makes."""
+    """Largest value of a mask. Networks trained on L1 let a little too much through where the phase
+    is wrong; a value just below 1, found after training, lowers the error."""
 
 
 @register("unet", UNetConfig)
@@ -66,7 +65,7 @@ class UNet(MaskModel):
             _Down(narrow, wide, config.kernel, config.norm_epsilon)
             for narrow, wide in zip([planes, *widths], widths, strict=False)
         )
-        # The deepest decoder layer sees the bottleneck alone, the others [decoder, skip].
+        # The deepest decoder layer sees the bottleneck only, the others [decoder, skip].
         narrowing = widths[::-1]
         inputs = [narrowing[0], *(2 * width for width in narrowing[1:])]
         dropouts = [config.dropout if rank < 3 else 0.0 for rank in range(len(widths) - 1)]
@@ -77,9 +76,9 @@ class UNet(MaskModel):
         self.decoder.append(nn.Sequential(_double(inputs[-1], masks, config.kernel)))
 
     def predict_mask(self, frames: Tensor) -> Tensor:
-        """Return the mask ``[B, S, C, F, T]`` in [0, ceiling] of complex frames ``[B, C, F, T]``.
+        """Return the mask ``[B, S, C, F, T]`` in [0, ceiling] for complex frames ``[B, C, F, T]``.
 
-        The bin at 0 Hz is not the network's: it has no voice in it, and its mask is zero.
+        The network does not see the bin at 0 Hz, which holds no voice: its mask is zero.
         """
         logits = self._run(self._features(frames[:, :, 1:].abs()))
         mask = self.config.ceiling * torch.sigmoid(logits.float())
@@ -100,7 +99,7 @@ class UNet(MaskModel):
         return features[..., :bins, :count]
 
     def _features(self, magnitude: Tensor) -> Tensor:
-        """Return levelled, compressed magnitudes, with the frequency plane where there is one."""
+        """Return levelled, compressed magnitudes, with the frequency plane if configured."""
         if self.config.level == "max":
             level = magnitude.amax((1, 2, 3), keepdim=True)
         else:
@@ -111,11 +110,11 @@ class UNet(MaskModel):
         return features
 
     def _pad(self, features: Tensor) -> Tensor:
-        """Zero-pad bins and frames to what ``depth`` halvings divide."""
+        """Zero-pad bins and frames to multiples of ``2 ** depth``."""
         step = 2 ** len(self.encoder)
         bins, count = features.shape[-2:]
         padded = F.pad(features, (0, -count % step, 0, -bins % step))
-        # Convolutions on the CPU are a third faster on this layout.
+        # Convolutions on the CPU are a third faster in this layout.
         return padded.contiguous(memory_format=torch.channels_last)
 
 
@@ -124,7 +123,7 @@ def _widths(config: UNetConfig) -> list[int]:
 
 
 class _Down(nn.Sequential):
-    """Convolve and halve, normalise, leak."""
+    """Convolve and halve, normalise, leaky rectifier."""
 
     def __init__(self, width_in: int, width_out: int, kernel: int, epsilon: float) -> None:
         super().__init__(
@@ -135,7 +134,7 @@ class _Down(nn.Sequential):
 
 
 class _Up(nn.Sequential):
-    """Double and convolve, normalise, rectify, drop."""
+    """Convolve and double, normalise, rectify, drop out."""
 
     def __init__(
         self, width_in: int, width_out: int, kernel: int, epsilon: float, dropout: float
@@ -149,7 +148,7 @@ class _Up(nn.Sequential):
 
 
 def _double(width_in: int, width_out: int, kernel: int) -> nn.ConvTranspose2d:
-    """Return the convolution that doubles both axes; an odd kernel lacks a row and a column."""
+    """Return the convolution that doubles both axes; odd kernels need a row and a column more."""
     return nn.ConvTranspose2d(
         width_in,
         width_out,

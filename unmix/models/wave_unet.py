@@ -1,12 +1,12 @@
 """The Wave-U-Net of Stoller et al., "Wave-U-Net: A Multi-Scale Neural Network" (ISMIR 2018).
 
-"... for End-to-End Audio Source Separation": a U-Net of one dimension, from samples to samples.
-Each level convolves and keeps every second sample; on the way up, samples are interpolated between
-each two, and the features of the same level join across. No spectrogram, no borrowed phase. Where
-``valid`` is set nothing is padded: the network sees ``context`` samples more on either side than it
-answers for, and two chunks meet without a seam.
+Full title "... for End-to-End Audio Source Separation". A one-dimensional U-Net from samples to
+samples. Each level of the encoder convolves and keeps every second sample; each level of the
+decoder interpolates between samples and concatenates the skip. With ``valid``, convolutions are not
+padded: the network sees ``context`` more samples on either side than it returns, and chunks meet
+seamlessly.
 
-The recipes ``wave-unet-m1`` to ``-m7`` are the forms of the paper, by its names.
+The recipes ``wave-unet-m1`` to ``-m7`` are the models of the paper, by its names.
 """
 
 from __future__ import annotations
@@ -31,42 +31,42 @@ class WaveUNetConfig(ModelConfig):
     """Settings of the Wave-U-Net; the defaults are M4's at 44.1 kHz."""
 
     stems: tuple[str, ...] = (ACCOMPANIMENT, VOCALS)
-    """Names of the estimates, in the order of axis S; the last may be a difference, see below."""
+    """Names of the estimates, in the order of axis S; see ``difference_output`` for the last."""
     width: int = Field(default=24, ge=1)
-    """Feature maps after the first layer; every level has as many more."""
+    """Feature maps after the first layer; every level adds as many."""
     depth: int = Field(default=12, ge=1)
-    """Levels: each halves the sampling of the features."""
+    """Levels, each of which keeps every second sample."""
     filter_size: int = Field(default=15, ge=1)
-    """Taps of the convolutions on the way down; odd."""
+    """Taps of the encoder's convolutions; odd."""
     merge_filter_size: int = Field(default=5, ge=1)
-    """Taps of the convolutions on the way up; odd."""
+    """Taps of the decoder's convolutions; odd."""
     valid: bool = True
-    """Whether convolutions take real samples only, at the price of context; else zeros around."""
+    """Whether convolutions consume context instead of padding with zeros."""
     upsampling: Literal["linear", "learned"] = "linear"
-    """How samples are set between two: half way, or at a weight that each feature map learns."""
+    """How to interpolate between samples: half way, or with a weight learned per feature map."""
     difference_output: bool = True
-    """Whether the last stem is what the others leave of the mixture; else it has a layer too."""
+    """Whether the last stem is the mixture minus the others, without an output layer of its own."""
     output_samples: int = Field(default=16384, ge=1)
-    """Samples of the estimates of an excerpt in training, at least; the chunk is the first length
-    that the levels divide."""
+    """Least number of samples in a chunk of estimates, in training and by default in separation;
+    rounded up to a length that the levels divide."""
 
     @field_validator("filter_size", "merge_filter_size")
     @classmethod
     def _odd(cls, size: int) -> int:
         if size % 2 == 0:
-            raise ValueError("needs an odd number of taps, so that a sample stays in its place")
+            raise ValueError("must be odd, so that samples stay in place")
         return size
 
     @model_validator(mode="after")
     def _leaves_something(self) -> Self:
         if self.difference_output and len(self.stems) < 2:
-            raise ValueError("difference_output needs two stems: one to subtract, one that is left")
+            raise ValueError("difference_output needs at least two stems")
         return self
 
 
 @register("wave-unet", WaveUNetConfig)
 class WaveUNet(Model):
-    """Convolve and decimate, interpolate and convolve; the mixture itself joins the last layer."""
+    """Convolve and decimate, interpolate and convolve; the last layer also sees the mixture."""
 
     config: WaveUNetConfig
 
@@ -97,17 +97,17 @@ class WaveUNet(Model):
 
     @property
     def chunk(self) -> int:
-        """The shortest estimates, of at least ``output_samples``, that all levels divide."""
+        """The shortest length of at least ``output_samples`` that all levels divide."""
         return self._possible(self.config.output_samples)
 
     @property
     def context(self) -> int:
-        """Samples that the valid convolutions consume on each side: 65527 in the paper's form."""
+        """Samples that the valid convolutions consume on each side: 65527 in the paper."""
         if not self.config.valid:
             return 0
-        # The bottleneck takes T + filter_size - 1 frames to make T of them. Where the layers above
-        # make N samples of n, those of the decoder lose merge_filter_size in 2n, and those of the
-        # encoder need filter_size - 2 more than 2n. Followed through all levels:
+        # The bottleneck makes T samples of T + filter_size - 1. One level up, n samples become
+        # 2n - merge_filter_size in the decoder, and come from 2n + filter_size - 2 in the encoder.
+        # Through all levels:
         #   estimates = (T - merge) * 2^depth + merge
         #   mixture = (T + 2 * filter - 3) * 2^depth - filter + 2
         size, merge = self.config.filter_size, self.config.merge_filter_size
@@ -115,19 +115,21 @@ class WaveUNet(Model):
 
     @property
     def step(self) -> int:
-        """Samples for one of the deepest frames."""
+        """Samples of the mixture for each of the deepest features."""
         return 1 << self.config.depth
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``.
 
-        A difference is kept within [-1, 1] when separating, not in training.
+        In evaluation mode, a difference is clamped to [-1, 1].
         """
         length = mixture.shape[-1] - 2 * self.context
         if length < 1:
-            raise ValueError(f"needs more than {2 * self.context} samples, got {mixture.shape[-1]}")
-        # The levels make some lengths only. For others the last few samples, fewer than 2^depth,
-        # see these zeros at the far end of their context.
+            raise ValueError(
+                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
+            )
+        # The levels do not make every length. For others, the last samples, fewer than 2^depth, see
+        # these zeros at the far end of their context.
         padded = F.pad(mixture, (0, self._possible(length) - length))
         features = self._decode(*self._encode(padded))
         inner = centre(padded, features.shape[-1:])
@@ -139,7 +141,7 @@ class WaveUNet(Model):
         return torch.stack(estimates, 1)[..., :length]
 
     def _encode(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the deepest features, and those that each level hands across."""
+        """Return the deepest features and the skips."""
         skips = []
         for convolve in self.encoder:
             features = F.leaky_relu(convolve(features), _LEAK)
@@ -155,7 +157,7 @@ class WaveUNet(Model):
         return features
 
     def _possible(self, length: int) -> int:
-        """Return the shortest estimates, of ``length`` samples or more, that the levels make."""
+        """Return the shortest length of at least ``length`` samples that the levels make."""
         lost = self.config.merge_filter_size if self.config.valid else 0
         return lost + -(-(length - lost) // self.step) * self.step
 
@@ -169,18 +171,18 @@ class WaveUNet(Model):
 
 
 class _Upsampling(nn.Module):
-    """A new sample between each two, and where zeros surround them, one after the last."""
+    """Insert a sample between each two and, unless ``valid``, one after the last."""
 
     def __init__(self, width: int, valid: bool, learned: bool) -> None:
         super().__init__()
         self._valid = valid
         self.weight: nn.Parameter | None = None
         if learned:
-            bound = (3 / width) ** 0.5  # Glorot's, for as many inputs as outputs
+            bound = (3 / width) ** 0.5  # Glorot's, for equally many inputs and outputs
             self.weight = nn.Parameter(torch.empty(width, 1).uniform_(-bound, bound))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return twice as many samples, or one less where no zeros surround them."""
+        """Return twice as many samples, or one less with ``valid``."""
         last = features[..., -1:]
         if self.weight is None:
             following = torch.cat([features[..., 1:], last], -1)

@@ -1,16 +1,14 @@
 """The strided Wave-U-Net of Stoller et al., successor of "Wave-U-Net" (ISMIR 2018) by its authors.
 
-A U-Net on samples, one network per stem. Where the first Wave-U-Net halves time twelve times, this
-one divides it by ``stride`` five times, through low-pass filters that are computed, not learned.
-Convolutions are valid and normalised by groups; the output is linear, and the stems need not sum to
-the mixture. The form of the public weights is the recipe ``wave-unet-strided``.
+A U-Net on samples, one network per stem. The first Wave-U-Net halves time twelve times; this one
+divides it by ``stride`` five times, with fixed low-pass filters. Convolutions are valid and group
+normalised, the output is linear, and the stems need not sum to the mixture. The recipe
+``wave-unet-strided`` fits the public weights.
 
-How far an estimate sees: ``context`` is what the valid convolutions consume on each side, and makes
-lengths and positions exact. It is not all that an estimate depends on. Group normalisation takes
-mean and variance over the whole chunk, and the resampling filters mirror each level at its ends
-instead of consuming it. So an estimate depends on the whole chunk that it lies in, and on the
-silence that fills up a length which the strides do not divide. The public code is matched
-at its own length, 97961 samples in and 88409 out, which needs no filling: separate at that one.
+``context`` is what the valid convolutions consume on each side. An estimate depends on more: group
+normalisation takes mean and variance over the whole chunk, the resampling filters mirror each level
+at its ends, and a length that the strides do not divide is padded with zeros. The public code has
+97961 samples in and 88409 out, which need no padding; at that length estimates are identical.
 """
 
 from __future__ import annotations
@@ -27,9 +25,9 @@ from ._base import Model, ModelConfig
 from ._registry import register
 from .blocks.crop import centre
 
-# Feature maps that are normalised together.
+# Feature maps in a group of the normalisation.
 _GROUP = 8
-# Length of the resampling filters, at any stride.
+# Length of the resampling filters, whatever the stride.
 _TAPS = 15
 _HALF = _TAPS // 2
 
@@ -40,16 +38,16 @@ class StridedWaveUNetConfig(ModelConfig):
     stems: tuple[str, ...] = ("bass", "drums", "other", "vocals")
     """Names of the estimates, in the order of axis S."""
     width: int = Field(default=32, ge=_GROUP, multiple_of=_GROUP)
-    """Feature maps of the first level; doubles with every level."""
+    """Feature maps of the first level; doubled with every level."""
     depth: int = Field(default=6, ge=2)
-    """Levels, the lowest one included: time is divided ``depth - 1`` times."""
+    """Levels including the lowest one: time is divided ``depth - 1`` times."""
     kernel: int = Field(default=5, ge=3)
-    """Length of every convolution but the last; odd."""
+    """Taps of every convolution but the last; odd."""
     stride: int = Field(default=4, ge=2)
-    """By how much time is divided from one level to the next."""
+    """Factor by which time is divided from one level to the next."""
     output_samples: int = Field(default=88200, ge=1)
-    """Samples that the estimates of a chunk have at least: the next length that the strides divide
-    is taken."""
+    """Least number of samples in a chunk of estimates; rounded up to a length that the strides
+    divide."""
 
     @field_validator("kernel")
     @classmethod
@@ -71,7 +69,7 @@ class StridedWaveUNet(Model):
 
     @property
     def chunk(self) -> int:
-        """The smallest length without padding that ``output_samples`` fit into."""
+        """The shortest length of at least ``output_samples`` that needs no padding."""
         return self._input_length(self.config.output_samples) - 2 * self.context
 
     @property
@@ -79,24 +77,26 @@ class StridedWaveUNet(Model):
         """What the valid convolutions consume on each side."""
         reach = self.config.kernel // 2
         context = reach
-        # Two convolutions on the way down, two on the way up.
+        # Two convolutions per level in the encoder, two in the decoder.
         for _ in range(self.config.depth - 1):
             context = self.config.stride * context + 4 * reach
         return context
 
     @property
     def step(self) -> int:
-        """Samples for one of the deepest frames."""
+        """Samples of the mixture for each of the deepest features."""
         return int(self.config.stride ** (self.config.depth - 1))
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``.
 
-        In evaluation they are clamped to [-1, 1]; in training not, so that gradients live.
+        In evaluation mode they are clamped to [-1, 1].
         """
         length = mixture.shape[-1] - 2 * self.context
         if length < 1:
-            raise ValueError(f"needs more than {2 * self.context} samples, got {mixture.shape[-1]}")
+            raise ValueError(
+                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
+            )
         padded = F.pad(mixture, (0, self._input_length(length) - mixture.shape[-1]))
         estimates = torch.stack([network(padded)[..., :length] for network in self.networks], 1)
         return estimates if self.training else estimates.clamp(-1, 1)
@@ -104,10 +104,11 @@ class StridedWaveUNet(Model):
     def _input_length(self, length: int) -> int:
         """Return the smallest valid length of a mixture whose estimates have ``length`` samples."""
         kernel, stride = self.config.kernel, self.config.stride
-        # Up to the lowest level, in reverse: n becomes stride * (n - 1) + 1 - 2 * (kernel - 1).
+        # Backwards through the decoder, whose levels make stride * (n - 1) + 1 - 2 * (kernel - 1)
+        # samples of n, then through the bottleneck and the encoder.
         for _ in range(self.config.depth - 1):
             length = math.ceil((length + 2 * (kernel - 1) - 1) / stride) + 1
-            length = max(length, _mirrored(stride) + 1)  # no less can be mirrored
+            length = max(length, _mirrored(stride) + 1)  # shorter features cannot be mirrored
         length += kernel - 1
         for _ in range(self.config.depth - 1):
             length = stride * (length - 1) + 1 + 2 * (kernel - 1)
@@ -115,7 +116,7 @@ class StridedWaveUNet(Model):
 
 
 class _Network(nn.Module):
-    """One stem's: ``[B, C, N]`` to ``[B, C, N - 2 * context]``, for a valid N."""
+    """The network of one stem: ``[B, C, N]`` to ``[B, C, N - 2 * context]``, for a valid N."""
 
     def __init__(self, config: StridedWaveUNetConfig) -> None:
         super().__init__()
@@ -156,7 +157,7 @@ class _Convolution(nn.Sequential):
 
 
 class _Down(nn.Module):
-    """Convolve to the skip, convolve on, and keep one sample of ``stride``."""
+    """Convolve to the skip, convolve again, and decimate by ``stride``."""
 
     def __init__(self, width_in: int, width: int, width_out: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -170,7 +171,7 @@ class _Down(nn.Module):
 
 
 class _Up(nn.Module):
-    """Make ``stride`` samples of one, convolve, and merge with the skip."""
+    """Interpolate by ``stride``, convolve, and merge with the skip."""
 
     def __init__(self, width_in: int, width_out: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -186,7 +187,7 @@ class _Up(nn.Module):
 
 
 class _Decimate(nn.Module):
-    """``[B, W, stride * (n - 1) + 1]`` to ``[B, W, n]``: both ends are kept."""
+    """``[B, W, stride * (n - 1) + 1]`` to ``[B, W, n]``, both ends included."""
 
     taps: Tensor
 
@@ -202,10 +203,9 @@ class _Decimate(nn.Module):
 
 
 class _Interpolate(nn.Module):
-    """``[B, W, n]`` to ``[B, W, stride * (n - 1) + 1]``: zeros between, and the same filter.
+    """``[B, W, n]`` to ``[B, W, stride * (n - 1) + 1]``: insert zeros, apply the same filter.
 
-    The filter's gain is one, so the zeros make the result softer by ``stride``; the normalisation
-    that follows undoes it.
+    The result is softer by ``stride``, which the following normalisation undoes.
     """
 
     taps: Tensor
@@ -221,22 +221,21 @@ class _Interpolate(nn.Module):
         padded = F.pad(features, (mirrored, mirrored), mode="reflect")
         taps = self.taps.expand(width, 1, -1)
         samples = F.conv_transpose1d(padded, taps, stride=self.stride, groups=width)
-        # The first sample lies under the middle of the filter that stands on it.
+        # The first sample is at the middle of its filter.
         first = mirrored * self.stride + _HALF
         return samples[..., first : first + (count - 1) * self.stride + 1]
 
 
 def _mirrored(stride: int) -> int:
-    """Return how many samples beyond each end a filter reaches when it interpolates."""
+    """Return how many samples the interpolation filter reaches past each end."""
     return math.ceil(_HALF / stride)
 
 
 def low_pass(stride: int) -> Tensor:
-    """Return the taps ``[15]`` that precede a division of time by ``stride``; they sum to one.
+    """Return the taps ``[15]`` of the low-pass filter for ``stride``; they sum to one.
 
-    A sinc that cuts off at the new half sample rate, under a Hann window. (The public code means a
-    Blackman window; by a slip in its last term it computes a Hann window, and its weights know no
-    other.)
+    A sinc under a Hann window, with its cutoff at half the new sample rate. The public code intends
+    a Blackman window, but by a slip in its last term computes a Hann window.
     """
     position = torch.arange(-_HALF, _HALF + 1, dtype=torch.float64)
     window = 0.5 + 0.5 * torch.cos(torch.pi * position / _HALF)

@@ -64,5 +64,5 @@ def test_any_size_with_the_same_weights(size: tuple[int, int]) -> None:
 
 
 def test_refuses_heads_that_do_not_divide_the_width() -> None:
-    with pytest.raises(ValueError, match="multiple of 8, not 12"):
+    with pytest.raises(ValueError, match="multiple of 8 for 4 attention heads, got 12"):
         AxialTransformer(12, 1, 4)

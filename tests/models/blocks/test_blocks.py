@@ -107,7 +107,7 @@ def test_a_dense_block_doubles_its_width_layer_by_layer() -> None:
 
 
 def test_a_dense_block_refuses_a_width_that_does_not_divide() -> None:
-    with pytest.raises(ValueError, match="12 feature maps are no multiple of 8"):
+    with pytest.raises(ValueError, match="a multiple of 8 feature maps, got 12"):
         DenseBlock(6, 12, 4, STYLE)
 
 
@@ -132,7 +132,7 @@ def test_multires_convolutions_see_three_five_seven() -> None:
             nn.init.ones_(step[0].weight)
         seen.append(int((steps(struck) != steps(base)).any(1).any(1).sum()))
     assert seen == [3, 5, 7]
-    with pytest.raises(ValueError, match="needs 6 feature maps, not 5"):
+    with pytest.raises(ValueError, match="needs at least 6 feature maps, got 5"):
         MultiResBlock(4, 5, 3, STYLE)
 
 

@@ -1,1 +1,1 @@
-"""Parts that at least two architectures share: features in, features out, nothing of audio."""
+"""Blocks that architectures are built from: features in, features out."""

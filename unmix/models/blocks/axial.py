@@ -2,8 +2,8 @@
 
 A transformer at the bottom of a U-Net, as in Chen et al., "TransUNet" (arXiv 2102.04306), but along
 one axis at a time: first over the frames of every bin, then over the bins of every frame. Positions
-are rotations of queries and keys (Su et al., "RoFormer", 2021): only distances count, and any
-number of bins and frames will do, where TransUNet's learned table ties it to one size.
+are encoded by rotating queries and keys (Su et al., "RoFormer", 2021). Unlike TransUNet's learned
+table, they fit any number of bins and frames.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Of the slowest rotation, in positions; far above any number of bins or frames at the bottom.
+# Wavelength scale of the slowest rotation, in positions; far above the number of bins or frames.
 _LONGEST_WAVE = 10000.0
 _MLP_FACTOR = 4
 
 
 def rotate_by_position(features: Tensor) -> Tensor:
-    """Return features ``[..., L, D]``, D even, each pair turned by an angle that grows with L."""
+    """Rotate the pairs of features ``[..., L, D]``, D even, by angles that grow with position."""
     length, width = features.shape[-2:]
     pairs = torch.arange(width // 2, device=features.device)
     angle = torch.arange(length, device=features.device).unsqueeze(1) * _LONGEST_WAVE ** (
@@ -34,22 +34,21 @@ class SelfAttention(nn.Module):
 
     Args:
         width: feature maps; a multiple of ``2 * heads``.
-        heads: attention maps side by side.
+        heads: attention heads.
     """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         if width % (2 * heads):
             raise ValueError(
-                f"attention with {heads} heads needs a width that is a multiple of {2 * heads}, "
-                f"not {width}"
+                f"width must be a multiple of {2 * heads} for {heads} attention heads, got {width}"
             )
         self.heads = heads
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
         self.leave = nn.Linear(width, width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, M, L, W]`` of features of the same shape: M sequences of length L."""
+        """Return features ``[B, M, L, W]`` of the same shape: M sequences of length L."""
         split = self.queries_keys_values(features).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = split.flatten(0, 1).permute(2, 0, 3, 1, 4)  # [B * M, heads, L, D]
         mixed = F.scaled_dot_product_attention(
@@ -60,7 +59,7 @@ class SelfAttention(nn.Module):
 
 
 class AxialLayer(nn.Module):
-    """Attention over frames, attention over bins, and two linear layers; each beside a shortcut."""
+    """Attention over frames, attention over bins, two linear layers; each beside a shortcut."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -74,7 +73,7 @@ class AxialLayer(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, F, T, W]`` of features of the same shape."""
+        """Return features ``[B, F, T, W]`` of the same shape."""
         features = features + self.time(features)
         features = features + self.frequency(features.transpose(1, 2)).transpose(1, 2)
         result: Tensor = features + self.mlp(features)
@@ -87,7 +86,7 @@ class AxialTransformer(nn.Module):
     Args:
         width: feature maps; a multiple of ``2 * heads``.
         layers: axial layers.
-        heads: attention maps side by side.
+        heads: attention heads.
     """
 
     def __init__(self, width: int, layers: int, heads: int) -> None:
@@ -95,6 +94,6 @@ class AxialTransformer(nn.Module):
         self.layers = nn.Sequential(*(AxialLayer(width, heads) for _ in range(layers)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, W, F, T]`` of features of the same shape."""
+        """Return features ``[B, W, F, T]`` of the same shape."""
         mixed: Tensor = self.layers(features.permute(0, 2, 3, 1))
         return mixed.permute(0, 3, 1, 2)

@@ -27,22 +27,19 @@ _GROUPS = 8
 
 @dataclass(frozen=True)
 class Style:
-    """The norm and the activation that all layers of a network share, and their place.
-
-    Attributes:
-        norm: ``batch``; ``instance``, over every feature map of every example on its own; or
-            ``group``, over up to eight groups of maps.
-        activation: what follows the norm.
-        preactivated: norm and activation come before the convolution (He et al., "Identity
-            Mappings in Deep Residual Networks", ECCV 2016) instead of after it.
-    """
+    """The norm and activation that all layers of a network share, and their order."""
 
     norm: Norm = "batch"
+    """``batch``; ``instance``, over every feature map of every example; or ``group``, over up to
+    eight groups of maps."""
     activation: Activation = "relu"
+    """Activation that follows the norm."""
     preactivated: bool = False
+    """Whether norm and activation come before the convolution (He et al., "Identity Mappings in
+    Deep Residual Networks", ECCV 2016)."""
 
     def normalise(self, width: int) -> nn.Module:
-        """Return the norm of ``width`` feature maps."""
+        """Return the norm for ``width`` feature maps."""
         if self.norm == "batch":
             return nn.BatchNorm2d(width)
         return GroupNorm(width if self.norm == "instance" else math.gcd(width, _GROUPS), width)
@@ -52,7 +49,7 @@ class Style:
         return _ACTIVATIONS[self.activation]()
 
     def around(self, layer: nn.Module, width_in: int, width_out: int) -> nn.Sequential:
-        """Return a layer with its norm and activation, in this style's order."""
+        """Return a layer with norm and activation, in the order of the style."""
         if self.preactivated:
             return nn.Sequential(self.normalise(width_in), self.activate(), layer)
         return nn.Sequential(layer, self.normalise(width_out), self.activate())
@@ -63,20 +60,20 @@ class Style:
 
 
 def convolution(width_in: int, width_out: int, kernel: int = 3) -> nn.Conv2d:
-    """Return a convolution that keeps the size; without a bias, which the norm would take away."""
+    """Return a convolution that keeps the size, without a bias, which the norm would cancel."""
     return nn.Conv2d(width_in, width_out, kernel, padding=kernel // 2, bias=False)
 
 
 def change_width(width_in: int, width_out: int) -> nn.Module:
-    """Return a 1x1 convolution where the widths differ, nothing where they agree."""
+    """Return a 1x1 convolution if the widths differ, else the identity."""
     return nn.Identity() if width_in == width_out else convolution(width_in, width_out, 1)
 
 
 class PlainBlock(nn.Sequential):
-    """3x3 convolutions one after another.
+    """A sequence of 3x3 convolutions.
 
     Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation" (MICCAI
-    2015), with the norms of later practice, and zero padding in place of shrinking maps.
+    2015), with norms, as is now usual, and zero padding instead of shrinking maps.
 
     Args:
         width_in: feature maps in.

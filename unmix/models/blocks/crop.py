@@ -1,4 +1,4 @@
-"""The middle of features: what is left of a skip where convolutions have consumed its edges."""
+"""Cropping: skips are cut to the size that valid convolutions leave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def centre(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the middle of features ``[..., *sizes]`` that has ``size`` along the last axes."""
+    """Crop features to the middle ``size`` along the last axes."""
     first = features.ndim - len(size)
     for axis, wanted in enumerate(size, first):
         features = features.narrow(axis, (features.shape[axis] - wanted) // 2, wanted)

@@ -13,21 +13,25 @@ from .conv import Style, change_width
 
 
 def dense_growth(width_out: int, layers: int) -> int:
-    """Return the feature maps that each layer adds; ``ValueError`` where no whole number fits."""
+    """Return the number of feature maps that each layer adds.
+
+    Raises:
+        ValueError: the layers cannot share the width equally.
+    """
     if width_out % (2 * layers):
         raise ValueError(
-            f"a dense block of {layers} layers doubles its width: {width_out} feature maps are no "
-            f"multiple of {2 * layers}"
+            f"a dense block of {layers} layers needs a multiple of {2 * layers} feature maps, "
+            f"got {width_out}"
         )
     return width_out // (2 * layers)
 
 
 class DenseBlock(nn.Module):
-    """Every layer sees the outputs of all before it; together they double the width.
+    """Every layer sees the outputs of all layers before it; together they double the width.
 
-    A 1x1 convolution brings the input to half of ``width_out`` where it is not: in the paper, only
-    in the decoder, to a quarter of the concatenated skip. Each layer is a 1x1 convolution to that
-    half and a 3x3 one to the ``width_out / 2 / layers`` maps it adds.
+    A 1x1 convolution brings the input to half of ``width_out`` if needed. (In the paper, it is
+    needed only in the decoder.) Each layer is a 1x1 convolution to that half and a 3x3 convolution
+    to the ``width_out / 2 / layers`` maps that it adds.
 
     Args:
         width_in: feature maps in.
@@ -48,7 +52,7 @@ class DenseBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, width_out, F, T]`` of features ``[B, width_in, F, T]``."""
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
         known: Tensor = self.squeeze(features)
         for layer in self.layers:
             known = torch.cat([known, layer(known)], 1)

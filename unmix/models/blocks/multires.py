@@ -14,28 +14,29 @@ from .conv import Style, convolution
 
 
 def multires_widths(width_out: int, layers: int) -> list[int]:
-    """Return the width of every convolution: 1 : 2 : 3 ..., and together ``width_out``."""
+    """Return the width of every convolution: in proportion 1 : 2 : 3 ..., ``width_out`` in all."""
     parts = layers * (layers + 1) // 2
     if width_out < parts:
         raise ValueError(
-            f"a MultiRes block of {layers} layers needs {parts} feature maps, not {width_out}"
+            f"a MultiRes block of {layers} layers needs at least {parts} feature maps, "
+            f"got {width_out}"
         )
     widths = [width_out * rank // parts for rank in range(1, layers)]
     return [*widths, width_out - sum(widths)]
 
 
 class MultiResBlock(nn.Module):
-    """A chain of 3x3 convolutions, which see 3x3, 5x5 and 7x7, side by side in the output.
+    """A chain of 3x3 convolutions whose outputs, which see 3x3, 5x5 and 7x7, are concatenated.
 
-    A sixth, a third and a half of the maps: narrow first, which keeps the chain cheap. Beside them
-    is a 1x1 shortcut. The paper counts maps otherwise, 1.67 times those of the U-Net it is to be
-    compared with: here ``width_out`` is what comes out, and its reference network has 51, 105, ...
+    They have a sixth, a third and a half of the maps, which keeps the chain cheap. Beside it is a
+    1x1 shortcut. The paper counts maps relative to a U-Net, times 1.67; here ``width_out`` is the
+    actual width, which is 51, 105, ... in the paper's network.
 
     Args:
         width_in: feature maps in.
         width_out: feature maps out.
         layers: convolutions in the chain; 3 in the paper.
-        style: norm and activation; norm and activation come after the convolutions.
+        style: norm and activation, which come after the convolutions.
     """
 
     def __init__(self, width_in: int, width_out: int, layers: int, style: Style) -> None:
@@ -51,7 +52,7 @@ class MultiResBlock(nn.Module):
         self.after = nn.Sequential(style.normalise(width_out), style.activate())
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, width_out, F, T]`` of features ``[B, width_in, F, T]``."""
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
         outputs = []
         step = features
         for layer in self.chain:

@@ -15,10 +15,10 @@ _PASSES = 3
 
 
 class RecurrentConvolution(nn.Module):
-    """One convolution, passed over several times: each time over the input plus its last output.
+    """One convolution, applied several times to the input plus its own last output.
 
-    Every pass has a norm of its own: statistics differ from pass to pass, and a shared norm, as in
-    public implementations, learns an average that fits none of them.
+    Every pass has its own norm, because statistics differ between passes. Public implementations
+    share one norm, whose statistics fit none of them.
     """
 
     def __init__(self, width: int, style: Style) -> None:
@@ -29,7 +29,7 @@ class RecurrentConvolution(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, width, F, T]`` of features of the same shape."""
+        """Return features ``[B, width, F, T]`` of the same shape."""
         state: Tensor = self.norms[0](self.convolution(features))
         for norm in self.norms[1:]:
             state = norm(self.convolution(features + state))
@@ -37,23 +37,23 @@ class RecurrentConvolution(nn.Module):
 
 
 class RecurrentBlock(nn.Module):
-    """Recurrent convolutions one after another beside a shortcut, after a 1x1 change of width.
+    """A 1x1 change of width, then recurrent convolutions beside a shortcut.
 
     Args:
         width_in: feature maps in.
         width_out: feature maps out.
         layers: recurrent convolutions; 2 in the paper.
-        style: norm and activation; they come after the convolutions.
+        style: norm and activation, which come after the convolutions.
     """
 
     def __init__(self, width_in: int, width_out: int, layers: int, style: Style) -> None:
         super().__init__()
-        # With a bias, unlike other convolutions here: no norm follows.
+        # This convolution has a bias, because no norm follows.
         self.enter = nn.Conv2d(width_in, width_out, 1)
         self.body = nn.Sequential(*(RecurrentConvolution(width_out, style) for _ in range(layers)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, width_out, F, T]`` of features ``[B, width_in, F, T]``."""
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
         features = self.enter(features)
         body: Tensor = self.body(features)
         return features + body

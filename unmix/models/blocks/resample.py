@@ -1,4 +1,4 @@
-"""Halving and doubling of feature maps, and the folding of sub-bands into feature maps."""
+"""Layers that halve and double feature maps, and sub-bands folded into feature maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .conv import Style
 
 
 class Pool(nn.MaxPool2d):
-    """Halve by the maximum, as in Ronneberger et al. (2015): the width stays.
+    """Halve by 2x2 max pooling, as in Ronneberger et al. (2015); the width does not change.
 
     Args:
         width_in: feature maps in.
@@ -20,7 +20,7 @@ class Pool(nn.MaxPool2d):
 
 
 class Halve(nn.Sequential):
-    """Halve by a 2x2 convolution, as in Kim et al., "KUIELab-MDX-Net" (2021).
+    """Halve by a strided 2x2 convolution, as in Kim et al., "KUIELab-MDX-Net" (2021).
 
     Args:
         width_in: feature maps in.
@@ -49,7 +49,7 @@ class Double(nn.Sequential):
 
 
 class Repeat(nn.Sequential):
-    """Double by repeating every value, then convolve: no checkerboard patterns.
+    """Double by repeating every value, then convolve, which avoids checkerboard patterns.
 
     Odena et al., "Deconvolution and Checkerboard Artifacts" (Distill 2016).
 
@@ -64,10 +64,10 @@ class Repeat(nn.Sequential):
 
 
 def fold_subbands(features: Tensor, count: int) -> Tensor:
-    """Return ``[B, W * count, F / count, T]`` of features ``[B, W, F, T]``: bands side by side.
+    """Return features ``[B, W * count, F / count, T]`` of ``[B, W, F, T]``: bands as channels.
 
     Liu et al., "Channel-wise Subband Input for Better Voice and Accompaniment Separation on High
-    Resolution Music" (Interspeech 2020): what is far apart in frequency has little in common, and
+    Resolution Music" (Interspeech 2020): distant frequencies have little in common, and
     convolutions over a quarter of the bins cost a quarter.
     """
     folded: Tensor = features.unflatten(2, (count, -1)).flatten(1, 2)
@@ -75,6 +75,6 @@ def fold_subbands(features: Tensor, count: int) -> Tensor:
 
 
 def unfold_subbands(features: Tensor, count: int) -> Tensor:
-    """Return ``[B, W / count, F * count, T]``: the inverse of ``fold_subbands``."""
+    """Return features ``[B, W / count, F * count, T]``: the inverse of ``fold_subbands``."""
     unfolded: Tensor = features.unflatten(1, (-1, count)).flatten(2, 3)
     return unfolded

@@ -8,10 +8,9 @@ from .conv import PlainBlock, Style, change_width
 
 
 class ResidualBlock(nn.Module):
-    """Convolutions beside a shortcut, which is 1x1 where the width changes.
+    """Convolutions beside a shortcut, which is a 1x1 convolution where the width changes.
 
-    Meant for a preactivated style, as in the paper: nothing then stands in the way between input
-    and output.
+    Meant for a preactivated style, as in the paper, which leaves the shortcut free of activations.
 
     Args:
         width_in: feature maps in.
@@ -26,7 +25,7 @@ class ResidualBlock(nn.Module):
         self.body = PlainBlock(width_in, width_out, layers, style)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, width_out, F, T]`` of features ``[B, width_in, F, T]``."""
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
         body: Tensor = self.body(features)
         shortcut: Tensor = self.shortcut(features)
         return body + shortcut

@@ -1,8 +1,8 @@
-"""The skeleton that U-Nets have in common, after Ronneberger et al. (MICCAI 2015), with free slots.
+"""The skeleton that U-Nets share, after Ronneberger et al. (MICCAI 2015), with exchangeable parts.
 
-An encoder of blocks, each level half the size of the one above; a bottleneck; a decoder of nodes,
-each of which brings up what is below, meets what comes across and passes a block. With one node a
-level it is the U-Net; nested, it is a triangle of them.
+An encoder of blocks, in which each level has half the size of the one above; a bottleneck; and a
+decoder of nodes, each of which doubles the features below, joins the skips and applies a block. The
+U-Net has one node per level, the nested U-Net a triangle of them.
 """
 
 from __future__ import annotations
@@ -19,40 +19,39 @@ from .skips import Skip
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What goes into the slots: each makes one part, of the widths and sizes it is told."""
+    """Functions that make the parts of a skeleton."""
 
     style: Style
-    """Norm and activation of what the skeleton itself adds."""
+    """Norm and activation of the skeleton's own layers."""
     block: Callable[[int, int, int], nn.Module]
-    """Of the width in, the width out, and the bins of the features."""
+    """Makes a block from the width in, the width out and the bins of the features."""
     down: Callable[[int, int], Halve | Pool]
-    """Of the width in and, where it changes it, the width out."""
+    """Makes the layer that halves, from the width in and the width out if it widens."""
     up: Callable[[int, int], nn.Module]
-    """Of the width in and the width out."""
+    """Makes the layer that doubles, from the width in and the width out."""
     skip: Callable[[int, int, int], Skip]
-    """Of the width, the levels below, and how many features come across."""
+    """Makes a skip from the width, the number of levels below and that of skipped features."""
     bottleneck: Callable[[int], nn.Module]
-    """Of the width: what follows the deepest block."""
+    """Makes the layer after the deepest block, from the width."""
     nested: bool = False
     """Whether every level is decoded from every depth, as in Zhou et al., "UNet++: A Nested U-Net
     Architecture for Medical Image Segmentation" (DLMIA 2018).
 
-    Written from the paper's idea alone. The authors' own implementation has a non-commercial
-    licence and names a patent claim: whether that concerns a use of this form is the user's to
-    check."""
+    Written from the paper alone. The authors' own implementation has a non-commercial licence and
+    mentions a patent claim: check whether it concerns your use."""
 
 
 class Skeleton(nn.Module):
     """A U-Net from ``planes`` to ``widths[0]`` feature maps of the same size.
 
-    Where the style is preactivated, a convolution comes first and a norm and an activation last:
-    norms and activations of the first block would otherwise meet the bare input.
+    With a preactivated style, a convolution comes first, so that the first norm and activation do
+    not act on the input itself, and a norm and an activation come last.
 
     Args:
         planes: feature maps in.
         widths: feature maps of every level, the deepest last.
-        bins: bins F of the input; F and T must be divisible by 2 to the levels below the first.
-        parts: what goes into the slots.
+        bins: bins F of the input; F and T must be multiples of ``2 ** (len(widths) - 1)``.
+        parts: functions that make the parts.
     """
 
     def __init__(self, planes: int, widths: Sequence[int], bins: int, parts: Parts) -> None:
@@ -79,7 +78,7 @@ class Skeleton(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, widths[0], F, T]`` of features ``[B, planes, F, T]``."""
+        """Return features ``[B, widths[0], F, T]`` of ``[B, planes, F, T]``."""
         known = self._encode(self.stem(features))
         for (level, _), node in zip(self._order, self.nodes, strict=True):
             known[level].append(node(known[level + 1][-1], known[level]))
@@ -87,7 +86,7 @@ class Skeleton(nn.Module):
         return result
 
     def _encode(self, features: Tensor) -> list[list[Tensor]]:
-        """Return, of every level, the features known there so far: the encoder's."""
+        """Return the encoder's features of every level, each in a list that nodes append to."""
         features = self.blocks[0](features)
         known = [[features]]
         for down, block in zip(self.downs, self.blocks[1:], strict=True):
@@ -98,9 +97,9 @@ class Skeleton(nn.Module):
 
 
 def _decoding_order(depth: int, nested: bool) -> Iterator[tuple[int, int]]:
-    """Yield, of every node in turn, its level and how many features come across to it."""
-    # plain: 2, 1, 0           nested: 0 1 2, then 0 1, then 0: the last node of the level below
-    # 0 ------------> 0        0 -> 0 -> 0 -> 0     has always one feature less behind it
+    """Yield the level of every node in turn, and how many features are skipped to it."""
+    # plain: 2, 1, 0           nested: 0 1 2, then 0 1, then 0: a node takes the latest features
+    # 0 ------------> 0        0 -> 0 -> 0 -> 0     of the level below
     #   1 --------> 1           `1 -> 1 -> 1'
     #     2 ----> 2              `2 -> 2'
     #       3 --'                 `3'
@@ -112,7 +111,7 @@ def _decoding_order(depth: int, nested: bool) -> Iterator[tuple[int, int]]:
 
 
 class _Node(nn.Module):
-    """Bring up, meet, pass a block."""
+    """Double the features below, join the skips, apply a block."""
 
     def __init__(
         self, widths: Sequence[int], level: int, across: int, bins: int, parts: Parts

@@ -1,7 +1,7 @@
-"""What the decoder does with the encoder's features: concatenate, add, multiply, gate, convolve.
+"""Skips: how the encoder's features join the decoder's.
 
-A skip takes the decoder's features ``up``, ``[B, W, F, T]``, and those that come ``across`` at the
-same level, and returns ``[B, parts * W, F, T]``. Concatenation is Ronneberger et al.'s (2015).
+A skip takes the decoder's features ``up``, ``[B, W, F, T]``, and the encoder's features ``across``
+of the same level, and returns ``[B, parts * W, F, T]``. Ronneberger et al. (2015) concatenate.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .conv import Style, convolution
 
 
 class Skip(nn.Module, ABC):
-    """The meeting of what comes up and what comes across."""
+    """Joins the decoder's features and the encoder's."""
 
     parts: int = 1
-    """How many times the width it returns."""
+    """How many times as wide the result is."""
 
     @abstractmethod
     def forward(self, up: Tensor, across: list[Tensor]) -> Tensor:
-        """Return ``[B, parts * W, F, T]`` of features ``[B, W, F, T]`` each."""
+        """Return features ``[B, parts * W, F, T]`` of ``[B, W, F, T]`` each."""
 
 
 class Concatenate(Skip):
-    """Side by side: what came across first, and last what comes up.
+    """Concatenates the encoder's features and, last, the decoder's.
 
     Args:
-        across: how many come across; one, but in nested networks.
+        across: number of features from the encoder's side; one, except in nested networks.
     """
 
     def __init__(self, across: int = 1) -> None:
@@ -37,7 +37,7 @@ class Concatenate(Skip):
         self.parts = across + 1
 
     def forward(self, up: Tensor, across: list[Tensor]) -> Tensor:
-        """Return ``[B, parts * W, F, T]``."""
+        """Return features ``[B, parts * W, F, T]``."""
         return torch.cat([*across, up], 1)
 
 
@@ -45,7 +45,7 @@ class Add(Skip):
     """The sum, as in Chaurasia and Culurciello, "LinkNet" (VCIP 2017)."""
 
     def forward(self, up: Tensor, across: list[Tensor]) -> Tensor:
-        """Return ``[B, W, F, T]``."""
+        """Return features ``[B, W, F, T]``."""
         return up + across[0]
 
 
@@ -53,15 +53,15 @@ class Multiply(Skip):
     """The product, as in Kim et al., "KUIELab-MDX-Net" (MDX Workshop at ISMIR 2021)."""
 
     def forward(self, up: Tensor, across: list[Tensor]) -> Tensor:
-        """Return ``[B, W, F, T]``."""
+        """Return features ``[B, W, F, T]``."""
         return up * across[0]
 
 
 class AttentionGate(nn.Module):
-    """A map in [0, 1] of where the features that come across matter to those that come up.
+    """A map in [0, 1] of where the encoder's features matter to the decoder's.
 
-    Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas" (MIDL 2018). The gating
-    features are those after the upsampling, so that both have the same size.
+    Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas" (MIDL 2018). Here the
+    decoder's features are upsampled first, so that both have the same size.
 
     Args:
         width: feature maps on both sides.
@@ -84,19 +84,19 @@ class AttentionGate(nn.Module):
 
 
 class Gated(Concatenate):
-    """What comes across passes an attention gate first."""
+    """Concatenates after an attention gate on the encoder's features."""
 
     def __init__(self, width: int, style: Style) -> None:
         super().__init__()
         self.attention = AttentionGate(width, style)
 
     def forward(self, up: Tensor, across: list[Tensor]) -> Tensor:
-        """Return ``[B, 2 * W, F, T]``."""
+        """Return features ``[B, 2 * W, F, T]``."""
         return super().forward(up, [across[0] * self.attention(up, across[0])])
 
 
 class _ResUnit(nn.Module):
-    """A 3x3 convolution beside a 1x1 one."""
+    """A 3x3 convolution beside a 1x1 convolution."""
 
     def __init__(self, width: int, style: Style) -> None:
         super().__init__()
@@ -112,15 +112,15 @@ class _ResUnit(nn.Module):
 
 
 class ResPath(nn.Sequential):
-    """Residual units on the way across: the shallower the level, the more of them.
+    """Residual units on a skip: more at shallower levels.
 
-    Ibtehaz and Rahman, "MultiResUNet" (Neural Networks 2020): features that skip the whole network
-    are made more like those they meet. Here the number of units and of maps is free; the paper has
-    4, 3, 2, 1 units and narrows the maps on the way.
+    Ibtehaz and Rahman, "MultiResUNet" (Neural Networks 2020): the units make the encoder's features
+    more like the decoder's. The paper has 4, 3, 2 and 1 units and narrows the maps on the way; here
+    both numbers are free.
 
     Args:
         width: feature maps.
-        units: residual units, one for every level below.
+        units: residual units; one for every level below.
         style: norm and activation.
     """
 
@@ -129,12 +129,12 @@ class ResPath(nn.Sequential):
 
 
 class Convolved(Concatenate):
-    """What comes across passes a ``ResPath`` first."""
+    """Concatenates after a ``ResPath`` on the encoder's features."""
 
     def __init__(self, width: int, units: int, style: Style) -> None:
         super().__init__()
         self.path = ResPath(width, units, style)
 
     def forward(self, up: Tensor, across: list[Tensor]) -> Tensor:
-        """Return ``[B, 2 * W, F, T]``."""
+        """Return features ``[B, 2 * W, F, T]``."""
         return super().forward(up, [self.path(across[0])])

@@ -2,8 +2,8 @@
 
 arXiv 2306.09382. The idea is that of Choi et al., "Investigating U-Nets with Various Intermediate
 Blocks for Spectrogram-based Singing Voice Separation" (ISMIR 2020): convolutions (time-frequency
-convolution, TFC) see a neighbourhood, and a layer over all bins at once, the same for every frame
-and map (time-distributed fully connected, TDF), sees harmonics wherever they are.
+convolution, TFC) see a neighbourhood, and linear layers over all bins, the same for every frame and
+map (time-distributed fully connected, TDF), see harmonics at any distance.
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ class FrequencyLinear(nn.Linear):
         super().__init__(bins_in, bins_out, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, W, bins_out, T]`` of features ``[B, W, bins_in, T]``."""
+        """Return features ``[B, W, bins_out, T]`` of ``[B, W, bins_in, T]``."""
         batch, width, bins, count = features.shape
-        # With channels last in memory this is a view, and the product has the same layout.
+        # In the channels-last layout this is a view, and the product has the same layout.
         flat = features.permute(0, 2, 3, 1).reshape(batch, bins, count * width)
-        # Not `@`: where gradients are asked for, that transposes and copies, and what follows is
-        # slow on a layout that is neither one nor the other.
+        # With gradients, `@` transposes and copies into a layout that slows down later layers.
         mixed = torch.bmm(self.weight.expand(batch, -1, -1), flat)
         return mixed.view(batch, self.out_features, count, width).permute(0, 3, 1, 2)
 
 
 class TDF(nn.Sequential):
-    """Two linear layers over frequency, narrower in between by ``factor``."""
+    """Two linear layers over frequency with a bottleneck narrower by ``factor``."""
 
     def __init__(self, width: int, bins: int, factor: int, style: Style) -> None:
-        hidden = max(2, bins // factor)  # instance norms of one value are zero
+        hidden = max(2, bins // factor)  # the instance norm of a single value is zero
         super().__init__(
             style.around(FrequencyLinear(bins, hidden), width, width),
             style.around(FrequencyLinear(hidden, bins), width, width),
@@ -55,7 +54,7 @@ class TfcTdfLayer(nn.Module):
         self.after = style.convolution(width_out, width_out)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return ``[B, width_out, F, T]`` of features ``[B, width_in, F, T]``."""
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
         inner: Tensor = self.before(features)
         inner = self.after(inner + self.tdf(inner))
         shortcut: Tensor = self.shortcut(features)
@@ -63,17 +62,17 @@ class TfcTdfLayer(nn.Module):
 
 
 class TfcTdfBlock(nn.Sequential):
-    """Residual pairs of convolutions with a TDF between them.
+    """Pairs of convolutions with a TDF between them, each pair beside a shortcut.
 
-    Differs from version 3 in that the shortcut is a 1x1 convolution only where the width changes.
+    Unlike in version 3, the shortcut is a 1x1 convolution only where the width changes.
 
     Args:
         width_in: feature maps in.
         width_out: feature maps out.
-        layers: such pairs; 2 in version 3.
+        layers: pairs of convolutions; 2 in version 3.
         style: norm and activation; preactivated, instance and gelu in version 3.
-        bins: bins F of the features: the TDF fits no other number.
-        factor: how much narrower the TDF is in between.
+        bins: bins F of the features; the TDF fits no other number.
+        factor: by how much the TDF narrows.
     """
 
     def __init__(
