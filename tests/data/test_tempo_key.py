@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from accompaniment import players
-from accompaniment.songs import read_song
-from accompaniment.sound import find_soundfont, play
+from tools.accompaniment import players
+from tools.accompaniment.songs import read_song
+from tools.accompaniment.sound import find_soundfont, play
 from unmix.audio import read_audio, resample
 from unmix.data.tempo_key import Key, TempoKey, estimate_key, estimate_tempo, key_of
 from unmix.data.tempo_key_cache import estimate_tempo_key

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from scores import Split, scores_of
+from tools.release.splits import Split, scores_of
 from unmix.cli._scores import score_table
 from unmix.errors import UnmixError
 from unmix.evaluation import Report, TrackScore, load_report

@@ -1,9 +1,9 @@
-"""What tools/goals.py measures, on sounds for which it is known."""
+"""What ``tools.release.goals`` measures, on sounds with known answers."""
 
 import numpy as np
 import pytest
 
-from goals import bands_of, leak, level_errors
+from tools.release.goals import bands_of, leak, level_errors
 from unmix import Separator
 from unmix.stems import ACCOMPANIMENT, VOCALS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import retrain
+from tools.release import retrain
 from unmix import cli
 from unmix.errors import UnmixError
 from unmix.models import build

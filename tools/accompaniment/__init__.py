@@ -1,1 +1,1 @@
-"""What ``render_accompaniment.py`` is made of: songs, MIDI, players, and what they sound like."""
+"""Accompaniments for training, rendered from MIDI files with FluidSynth."""

@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Note(NamedTuple):
-    """A note: seconds, MIDI pitch, MIDI velocity."""
+    """A note: start and end in seconds, MIDI pitch, MIDI velocity."""
 
     start: float
     end: float
@@ -19,21 +19,21 @@ class Note(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one player plays."""
+    """The notes of one player."""
 
     stem: str
     program: int
     place: float
-    """From left, -1, to right, 1."""
+    """Stereo position from -1, left, to 1, right."""
     notes: list[Note]
     drums: bool = False
 
 
 def read_midi(data: bytes) -> dict[str, list[Note]]:
-    """Return the notes of every named track of a MIDI file; the pedal holds them."""
+    """Return the notes of a MIDI file by track name, lengthened by the sustain pedal."""
     header, size, _, tracks, division = struct.unpack(">4sIHHH", data[:14])
     if header != b"MThd" or division & 0x8000:
-        raise ValueError("no MIDI file with a division of beats")
+        raise ValueError("no header that divides beats into ticks")
     events, place = [], 8 + size
     for _ in range(tracks):
         size = struct.unpack(">I", data[place + 4 : place + 8])[0]
@@ -56,7 +56,7 @@ def read_midi(data: bytes) -> dict[str, list[Note]]:
 
 
 def _events(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the events of a track: ticks from its start, and status with what belongs to it."""
+    """Yield the events of a track: ticks from its start, status and data."""
     place, tick, status = 0, 0, 0
     while place < len(data):
         delta, place = _number(data, place)
@@ -74,7 +74,7 @@ def _events(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
-    """Return a number of variable length, and where it ends."""
+    """Return a variable-length number, and the position after it."""
     value = 0
     while True:
         value = value << 7 | data[place] & 0x7F
@@ -84,7 +84,7 @@ def _number(data: bytes, place: int) -> tuple[int, int]:
 
 
 def _notes(events: list[tuple[float, bytes]]) -> Iterator[Note]:
-    """Yield the notes of timed events."""
+    """Yield the notes of events, timed in seconds."""
     sounding: dict[int, tuple[float, int]] = {}
     let_go: set[int] = set()
     pedal = False
@@ -111,7 +111,7 @@ def _notes(events: list[tuple[float, bytes]]) -> Iterator[Note]:
 
 
 def write_midi(parts: Sequence[Part]) -> bytes:
-    """Return a MIDI file in which each part has a track, and a channel where there are enough."""
+    """Return a MIDI file with a track and a channel for each part."""
     chunks = []
     melodic = (channel for channel in range(16) if channel != 9)
     for part in parts:
@@ -124,7 +124,7 @@ def write_midi(parts: Sequence[Part]) -> bytes:
             pitch = note.pitch & 0x7F
             events.append((_tick(note.start), bytes([0x90 | channel, pitch, note.velocity])))
             events.append((_tick(note.end), bytes([0x80 | channel, pitch, 0])))
-        # What ends goes before what begins at the same time, or it would be cut short.
+        # A note that ends comes before one that begins at the same time, or it would end that one.
         events.sort(key=lambda event: (event[0], event[1][0] >> 4 == 9))
         body, before = b"", 0
         for tick, what in [*events, (max(t for t, _ in events) + _tick(2), b"\xff\x2f\x00")]:
@@ -135,17 +135,17 @@ def write_midi(parts: Sequence[Part]) -> bytes:
 
 
 def pan(place: float) -> int:
-    """Return MIDI's value for a place between left, -1, and right, 1; 64 is the middle."""
+    """Return the MIDI pan of a position from -1, left, to 1, right; 64 is the middle."""
     return round(64 + 63 * place)
 
 
 def _tick(seconds: float) -> int:
-    """Return a time in ticks: a beat has 1000 of them and takes half a second."""
+    """Return a time in ticks: a beat is 1000 ticks and half a second."""
     return round(2000 * seconds)
 
 
 def _written(number: int) -> bytes:
-    """Return a number of variable length."""
+    """Return a number in MIDI's variable-length encoding."""
     parts = [number & 0x7F]
     while number := number >> 7:
         parts.append(number & 0x7F | 0x80)

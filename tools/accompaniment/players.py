@@ -1,4 +1,4 @@
-"""Players: who plays a song, what they make up to its beats and chords, and how evenly."""
+"""Players: who plays a song, what they improvise over its beats and chords, and how evenly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from .midi import Note, Part
 from .songs import Chord, Song
@@ -14,8 +15,8 @@ from .songs import Chord, Song
 KICK, STICK, SNARE, CLAP, CLOSED, OPEN, CRASH, RIDE = 36, 37, 38, 39, 42, 46, 49, 51
 TOMS = (50, 47, 45, 43)
 EIGHTHS, SIXTEENTHS = np.arange(0, 4, 0.5), np.arange(0, 4, 0.25)
-#: Beats of a bar on which a drum is struck.
-GROOVES = {
+#: Beats of a bar on which each drum is struck.
+GROOVES: dict[str, dict[int, Sequence[float] | NDArray[np.float64]]] = {
     "straight": {KICK: (0, 2), SNARE: (1, 3), CLOSED: EIGHTHS},
     "pushed": {KICK: (0, 1.5, 2), SNARE: (1, 3), CLOSED: EIGHTHS},
     "ride": {KICK: (0, 0.5, 2.5), SNARE: (1, 3), RIDE: EIGHTHS},
@@ -24,21 +25,21 @@ GROOVES = {
     "ballad": {KICK: (0, 2.5), STICK: (1, 3), CLOSED: EIGHTHS},
     "busy": {KICK: (0, 0.75, 2.5), SNARE: (1, 3, 3.75), CLOSED: SIXTEENTHS},
 }
-#: Beat of a bar, length in beats, and semitones above the chord's bass.
-LINES = {
+#: Bass lines: beat of a bar, length in beats, semitones above the chord's bass.
+LINES: dict[str, list[tuple[float, float, int]]] = {
     "eighths": [(float(beat), 0.45, 0) for beat in EIGHTHS],
-    "octaves": [(float(beat), 0.4, 12 * (beat % 1 > 0)) for beat in EIGHTHS],
+    "octaves": [(float(beat), 0.4, 12 if beat % 1 else 0) for beat in EIGHTHS],
     "fifths": [(0.0, 1.4, 0), (1.5, 0.4, 0), (2.0, 1.4, 7), (3.5, 0.4, 7)],
     "pushed": [(0.0, 1.4, 0), (1.5, 1.0, 0), (2.5, 1.4, 0)],
     "long": [(0.0, 1.95, 0), (2.0, 1.95, 0)],
 }
-#: General MIDI programs, from 0, that may play a part.
+#: General MIDI programs, counted from 0.
 PIANOS, GUITARS, BASSES = (0, 1, 2, 4, 5), (24, 25, 26, 27), (32, 33, 34, 35, 36, 38)
 PADS, LEADS = (48, 49, 50, 51, 52, 89, 90), (22, 40, 56, 64, 65, 73, 74, 80, 81)
 
 
 def arrange(song: Song, random: Generator) -> list[Part]:
-    """Return what everybody plays: who that is, where they stand, and how evenly they play."""
+    """Return the parts of a song: instruments, positions and notes, played a little unevenly."""
 
     def player(programs: Sequence[int]) -> int:
         return int(random.choice(programs))
@@ -62,9 +63,9 @@ def arrange(song: Song, random: Generator) -> list[Part]:
 
 
 def drums(song: Song, random: Generator) -> list[Note]:
-    """Return what a drummer plays, who sets in with the chords or some bars later.
+    """Return a drum part: a groove for some bars, a fill, a cymbal, sometimes another groove.
 
-    A groove for some bars, a fill, a cymbal, and sometimes another groove.
+    It starts with the chords or some bars later.
     """
     name = str(random.choice(list(GROOVES)))
     phrase = int(random.choice((4, 8)))
@@ -115,7 +116,7 @@ def bass(song: Song, random: Generator) -> list[Note]:
 
 
 def pad(song: Song) -> list[Note]:
-    """Return every chord, held in the middle."""
+    """Return every chord, held, in the middle register."""
     return [
         Note(chord.start, chord.end, 55 + (tone - 55) % 12, 70)
         for chord in song.chords
@@ -124,7 +125,7 @@ def pad(song: Song) -> list[Note]:
 
 
 def strummed(song: Song, random: Generator) -> list[Note]:
-    """Return chords as a guitar strums them: in eighths, some left out, up and down."""
+    """Return chords strummed on a guitar: in eighths, some left out, string by string."""
     kept = [beat for beat in EIGHTHS if beat % 4 == 0 or random.random() < 0.6]
     notes = []
     for first, last in _bars(song):
@@ -141,14 +142,14 @@ def strummed(song: Song, random: Generator) -> list[Note]:
 
 
 def chord_at(song: Song, time: float) -> Chord | None:
-    """Return the chord at a time, or that which is about to begin."""
+    """Return the chord at a time, or one that begins within 20 ms."""
     return next((c for c in song.chords if c.start - 0.02 <= time < c.end - 0.02), None)
 
 
 def _bars(song: Song) -> list[tuple[int, int]]:
-    """Return the beats, first and following, of the bars in which there are chords.
+    """Return the first beat of each bar with chords, and the first after it.
 
-    A long bar is taken for several: one of six beats for two of three.
+    A long bar counts as several: one of six beats as two of three.
     """
     if not song.chords:
         return []
@@ -163,14 +164,14 @@ def _bars(song: Song) -> list[tuple[int, int]]:
 
 
 def _seconds(song: Song, beats: Sequence[float]) -> list[float]:
-    """Return the times of beats and of what is between them, and after the last."""
+    """Return the times of beats, fractions of beats, and beats after the last."""
     after = song.beats[-1] + np.median(np.diff(song.beats)) * np.arange(1, 9)
     times = np.concatenate([song.beats, after])
     return [float(time) for time in np.interp(beats, np.arange(len(times)), times)]
 
 
 def humanised(notes: Sequence[Note], random: Generator) -> list[Note]:
-    """Return notes as somebody plays them: a little off, a little louder or softer."""
+    """Return notes a little early or late, and a little louder or softer."""
     habit = float(random.normal(0, 0.005))
     played = []
     for note in notes:
@@ -182,5 +183,5 @@ def humanised(notes: Sequence[Note], random: Generator) -> list[Note]:
 
 
 def cut(notes: Sequence[Note], seconds: float) -> list[Note]:
-    """Return what is played before a time."""
+    """Return the notes that start before a time, cut off there."""
     return [note._replace(end=min(note.end, seconds)) for note in notes if note.start < seconds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from unmix.errors import UnmixError
 
 from .midi import Note, read_midi
 
-#: Semitones of the tones of a chord above its root, and of the tones that may be its bass.
+#: Semitones above the root: of a chord's tones, and of a degree that may be its bass.
 CHORDS = {
     "maj": (0, 4, 7), "min": (0, 3, 7), "dim": (0, 3, 6), "aug": (0, 4, 8),
     "sus2": (0, 2, 7), "sus4": (0, 5, 7), "maj6": (0, 4, 7, 9), "min6": (0, 3, 7, 9),
@@ -25,7 +26,7 @@ NOTES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11, "#": 1, "b": -
 
 
 class Chord(NamedTuple):
-    """A chord: seconds, and pitch classes, 0 for C."""
+    """A chord: start and end in seconds, bass and tones as pitch classes (0 is C)."""
 
     start: float
     end: float
@@ -34,29 +35,33 @@ class Chord(NamedTuple):
 
 
 class Song(NamedTuple):
-    """What is known of a song."""
+    """A song: notes, beats, chords."""
 
     name: str
     tracks: dict[str, list[Note]]
     beats: np.ndarray
     """Seconds."""
     bars: list[int]
-    """Which beats begin a bar."""
+    """Indices of the beats that begin a bar."""
     chords: list[Chord]
 
 
 def read_song(folder: Path) -> Song:
-    """Read a song of POP909."""
+    """Read a song's folder.
+
+    Raises:
+        UnmixError: if a file is missing or invalid.
+    """
     midi = folder / f"{folder.name}.mid"
     try:
         tracks = read_midi(midi.read_bytes())
     except FileNotFoundError as error:
-        raise UnmixError(f"{error.filename} is not there") from None
+        raise UnmixError(f"{error.filename}: no such file") from None
     except (struct.error, LookupError, ValueError) as error:
-        raise UnmixError(f"{midi} is damaged: {error}") from None
+        raise UnmixError(f"{midi}: not a valid MIDI file: {error}") from None
     try:
         beats = _lines(folder / "beat_midi.txt")
-        chords = [read_chord(*words[:3], folder) for words in _lines(folder / "chord_midi.txt")]
+        chords = [read_chord(words, folder) for words in _lines(folder / "chord_midi.txt")]
         return Song(
             name=folder.name,
             tracks=tracks,
@@ -65,31 +70,32 @@ def read_song(folder: Path) -> Song:
             chords=[chord for chord in chords if chord is not None],
         )
     except FileNotFoundError as error:
-        raise UnmixError(f"{error.filename} is not there") from None
-    except (LookupError, TypeError, ValueError) as error:
-        raise UnmixError(f"{folder}: its beats or chords are damaged: {error}") from None
+        raise UnmixError(f"{error.filename}: no such file") from None
+    except (LookupError, ValueError) as error:
+        raise UnmixError(f"{folder}: invalid beat_midi.txt or chord_midi.txt: {error}") from None
 
 
 def _lines(path: Path) -> list[list[str]]:
-    """Return the words of every line that has some."""
+    """Return the words of every line that is not empty."""
     return [words for line in path.read_text().splitlines() if (words := line.split())]
 
 
-def read_chord(start: str, end: str, name: str, folder: Path) -> Chord | None:
-    """Return a chord such as ``F#:min7/b3``; None for ``N``, none."""
+def read_chord(words: Sequence[str], folder: Path) -> Chord | None:
+    """Return the chord of a line such as ``0.5 2.1 F#:min7/b3``; None for ``N``, no chord."""
+    start, end, name = words[:3]
     if name == "N":
         return None
     root, _, kind = name.partition(":")
     kind, _, degree = kind.partition("/")
     if kind not in CHORDS or (degree and degree not in DEGREES) or not NOTES.keys() >= set(root):
-        raise UnmixError(f"{folder}/chord_midi.txt has an unknown chord {name}")
+        raise UnmixError(f"{folder}/chord_midi.txt: unknown chord {name}")
     pitch = sum(NOTES[sign] for sign in root)
     tones = tuple((pitch + step) % 12 for step in CHORDS[kind])
     return Chord(float(start), float(end), (pitch + DEGREES.get(degree, 0)) % 12, tones)
 
 
 def varied(song: Song, random: Generator) -> Song:
-    """Return a song in another key and at another tempo."""
+    """Return a song in another key and tempo."""
     up, slower = int(random.integers(-4, 5)), float(random.uniform(0.9, 1.12))
     return Song(
         song.name,

@@ -1,4 +1,4 @@
-"""What parts sound like: played by FluidSynth, in balance, in one room."""
+"""Sound: parts rendered by FluidSynth, balanced, in one room."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
+from unmix._types import Samples
 from unmix.audio import open_audio
 from unmix.errors import UnmixError
 from unmix.training.augment.chance import Chance
@@ -21,24 +22,28 @@ from .midi import Part, write_midi
 
 SOUNDFONTS = ("/usr/share/sounds/sf2/default-GM.sf2", "/usr/share/sounds/sf2/FluidR3_GM.sf2")
 REMEDY = "on Debian: apt-get install fluidsynth fluid-soundfont-gm"
-#: Range of the levels of stems against each other, and level of their sum, in dB.
+#: Range of the level of each stem, and level of the mixture, in dB.
 BALANCE = {"drums": (-5.0, 1.0), "bass": (-6.0, 0.0), "other": (-3.0, 3.0)}
 LOUDNESS = -16.0
 
 
 def find_soundfont(wanted: Path | None) -> Path:
-    """Return the SoundFont to render with, once there is a FluidSynth to read it."""
+    """Return the SoundFont to render with.
+
+    Raises:
+        UnmixError: if FluidSynth or the SoundFont is missing.
+    """
     if shutil.which("fluidsynth") is None:
-        raise UnmixError(f"rendering needs the program fluidsynth, which is not there; {REMEDY}")
+        raise UnmixError(f"rendering needs the program fluidsynth; {REMEDY}")
     places = [wanted] if wanted else [Path(place) for place in SOUNDFONTS]
     for place in places:
         if place.is_file():
             return place
-    raise UnmixError(f"there is no SoundFont {' or '.join(map(str, places))}; {REMEDY}")
+    raise UnmixError(f"no SoundFont at {' or '.join(map(str, places))}; {REMEDY}")
 
 
-def play(parts: Sequence[Part], soundfont: Path, scratch: Path, sample_rate: int) -> np.ndarray:
-    """Return what parts sound like, ``[2, N]``, without any room."""
+def play(parts: Sequence[Part], soundfont: Path, scratch: Path, sample_rate: int) -> Samples:
+    """Return the dry sound of parts ``[2, N]``."""
     if not any(part.notes for part in parts):
         return np.zeros((2, 0), np.float32)
     midi, sound = scratch / "part.mid", scratch / "part.wav"
@@ -54,8 +59,8 @@ def play(parts: Sequence[Part], soundfont: Path, scratch: Path, sample_rate: int
     return samples
 
 
-def mix(stems: dict[str, np.ndarray], sample_rate: int, random: Generator) -> dict[str, np.ndarray]:
-    """Return stems of one length, balanced, in one room, and together as loud as songs are."""
+def mix(stems: dict[str, Samples], sample_rate: int, random: Generator) -> dict[str, Samples]:
+    """Return stems of one length, balanced, in one room, their sum as loud as a song."""
     length = max(samples.shape[1] for samples in stems.values())
     decay, wet = float(random.uniform(0.2, 0.6)), float(random.uniform(-26, -14))
     room = ReverbConfig(decay=(decay, decay), decibels=(wet, wet))
@@ -71,8 +76,8 @@ def mix(stems: dict[str, np.ndarray], sample_rate: int, random: Generator) -> di
     return {stem: samples * gain for stem, samples in mixed.items()}
 
 
-def in_room(samples: np.ndarray, room: ReverbConfig, sample_rate: int, seed: int) -> np.ndarray:
-    """Return samples ``[2, N]`` with their reverberation; a seed and its settings are a room."""
+def in_room(samples: Samples, room: ReverbConfig, sample_rate: int, seed: int) -> Samples:
+    """Return samples ``[2, N]`` with reverberation; settings and seed define the room."""
     block, tail = 30 * sample_rate, sample_rate
     heard = np.zeros((2, samples.shape[1] + tail), np.float32)
     for start in range(0, samples.shape[1], block):
@@ -83,7 +88,7 @@ def in_room(samples: np.ndarray, room: ReverbConfig, sample_rate: int, seed: int
     return heard[:, : samples.shape[1]]
 
 
-def _level(samples: np.ndarray) -> float:
+def _level(samples: Samples) -> float:
     return float(np.sqrt(np.mean(np.square(samples)))) if samples.size else 0.0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path, PurePosixPath
 
@@ -12,12 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-import readme_tables
-import registering
-import rescore
-import scores
-from card import card, with_scores
-from scores import SPLITS, Split, measure, scores_of
+from tools.release import manifest, scores
+from tools.release.card import card, with_scores
+from tools.release.splits import SPLITS, Split, measure, scores_of
 from unmix import Separator
 from unmix.audio import read_audio, resample
 from unmix.config import read_toml
@@ -34,7 +31,7 @@ RATE = 22050
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two songs of two seconds, a real one's parts as stems."""
     folder = tmp_path_factory.mktemp("data") / "songs"
-    song = next((Path(__file__).parent / "songs").glob("*_excerpt.ogg"))
+    song = next((Path(__file__).parents[1] / "songs").glob("*_excerpt.ogg"))
     samples, rate = read_audio(song)
     samples = resample(samples, rate, RATE)
     for number, name in enumerate(("ann_1", "bob_1")):
@@ -112,16 +109,21 @@ def test_no_recipe_trains_on_what_is_scored(name: str) -> None:
             assert left_out <= set(corpus.exclude)
 
 
-def test_a_card_holds_every_score_picture_and_note(report: Report, tmp_path: Path) -> None:
+def test_a_card_holds_every_score_picture_and_note(report: Report) -> None:
     split = Split("Songs", "dev", "songs")
     entry: ModelEntry = list_models()[0].model_copy(
         update={"stages": ("first", "second"), "scores": tuple(scores_of({split: report}))}
     )
-    notes = tmp_path / "notes.md"
-    notes.write_text("# data\n\nof our own\n\n# failures\n\nwhispers\n", encoding="utf-8")
     held = {"step": 12, "seconds": 120.0, "recipe": {"train": {"seed": 3, "batch_size": 2}}}
-    options = argparse.Namespace(notes=notes, calibrate=[("ceiling", 0.9)])
-    text = card(entry, held, "It changed.", options, {split: report}, ["a.png", "b.png"])
+    text = card(
+        entry,
+        held,
+        {split: report},
+        differences="It changed.",
+        calibrated={"ceiling": 0.9},
+        notes="# data\n\nof our own\n\n# failures\n\nwhispers\n",
+        pictures=["a.png", "b.png"],
+    )
     for score in entry.scores:
         row = f"| {score.dataset} | {score.split} | {score.stem} | {score.metric} | "
         assert f"{row}{score.aggregation} | {score.value:.2f} |" in text
@@ -142,7 +144,7 @@ def test_a_card_holds_every_score_picture_and_note(report: Report, tmp_path: Pat
     other = with_scores(text, again, {split: report})
     assert with_scores(other, entry, {split: report}) == text
     assert other.count("| Songs |") == 1
-    with pytest.raises(UnmixError, match="no scores between"):
+    with pytest.raises(UnmixError, match="no comments <!-- scores"):
         with_scores("# unet", entry, {})
 
 
@@ -152,18 +154,17 @@ def test_measured_anew_a_model_keeps_its_weights_and_notes(
     entry = next(model for model in list_models() if model.name == "unet")
     folder = tmp_path / "pretrained"
     shutil.copytree(entry.weights.parent, folder / "unet")
-    readme = tmp_path / "README.md"
-    shutil.copy(Path(__file__).parents[1] / "README.md", readme)
-    for module in (registering, rescore):
-        monkeypatch.setattr(module, "PRETRAINED", folder)
+    readme = folder / "README.md"
+    readme.write_text("<!-- models: a table -->\n<!-- /models -->\n", encoding="utf-8")
+    monkeypatch.setattr(manifest, "PRETRAINED", folder)
+    monkeypatch.setattr(manifest, "TABLE", replace(manifest.TABLE, path=readme))
     shutil.copy(entry.weights.parents[1] / "manifest.toml", folder)
-    monkeypatch.setattr(readme_tables, "README", readme)
     for name in [*SPLITS]:
         monkeypatch.delitem(SPLITS, name)
     monkeypatch.setitem(SPLITS, "songs", Split("Songs", "dev", "songs"))
     kept = entry.scores[0].model_copy(update={"metric": "another", "dataset": "Kept"})
     before = (folder / "unet" / "card.md").read_text(encoding="utf-8")
-    rescore.rescore(entry.model_copy(update={"scores": (*entry.scores, kept)}), data)
+    scores.rescore(entry.model_copy(update={"scores": (*entry.scores, kept)}), data)
     written = Manifest.model_validate(read_toml(folder / "manifest.toml"))
     found = {model.name: model for model in written.models}
     assert {score.dataset for score in found["unet"].scores} == {"Songs", "Kept"}
@@ -174,6 +175,6 @@ def test_measured_anew_a_model_keeps_its_weights_and_notes(
     assert after.split("## Scores")[0] == before.split("## Scores")[0]
     assert after.split("## Pictures")[1] == before.split("## Pictures")[1]
     assert "| Songs | dev | vocals |" in after
-    rows = {tuple(row[0:1] + row[4:5]) for row in registering.models_rows()}
+    rows = {tuple(row[0:1] + row[4:5]) for row in manifest.models_rows()}
     assert ("`unet`", "Songs, dev") in rows
-    assert registering.TABLE.markdown(registering.models_rows()) in readme.read_text("utf-8")
+    assert manifest.TABLE.markdown(manifest.models_rows()) in readme.read_text("utf-8")

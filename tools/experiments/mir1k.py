@@ -1,9 +1,9 @@
-"""python tools/mir1k.py DATA --recipe mir1k-unet --out runs/mir1k-unet: train on MIR-1K, and print
-our row beside the published ones.
+"""python -m tools.experiments.mir1k DATA --out runs/mir1k-unet: train on MIR-1K, score, compare.
 
-DATA holds ``mir1k/SINGER/CLIP/{vocals,accompaniment}.*``. A run that was cut goes on; one that is
-complete is only scored. The protocol, and whose it is, stands in ``unmix/evaluation/singing.py``.
-With ``--write`` the row takes its place in the README.
+Trains a recipe (``--recipe``) and prints its row beside the published ones. DATA holds
+``mir1k/SINGER/CLIP/{vocals,accompaniment}.*``. An interrupted run resumes; a complete one is only
+scored. ``unmix/evaluation/singing.py`` describes the protocol. With ``--write`` the row goes into
+``unmix/recipes/README.md``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from readme_tables import ReadmeTable
-from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import MeanSingingScores, score_singing
@@ -25,14 +23,17 @@ from unmix.recipes.reading import find_recipe
 from unmix.separation.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.checkpoint import load_checkpoint
-from unmix.training.config import read_recipe, training_of
+from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.logs import CsvLog, Listeners
-from unmix.training.run import Run
+from unmix.training.loop import train
+from unmix.training.run import Listener, Run
+
+from ..tables import ROOT, MarkdownTable
 
 FIGURES = ("GNSDR", "GSIR", "GSAR")
-TABLE = ReadmeTable(
+TABLE = MarkdownTable(
     "mir1k",
-    "mir1k.py",
+    ROOT / "unmix" / "recipes" / "README.md",
     (
         "system",
         *(f"{stem} {figure}" for stem in ("voice", "accomp.") for figure in FIGURES),
@@ -41,7 +42,7 @@ TABLE = ReadmeTable(
     ),
     text=("system", "trained in"),
 )
-#: The same figures, those that were given, in the table of Park et al. (ISMIR 2018).
+#: The figures given in the table of Park et al. (ISMIR 2018).
 PUBLISHED = {
     "MLRR (2013)": (3.85,),
     "DRNN (2014)": (7.45,),
@@ -52,7 +53,7 @@ PUBLISHED = {
 
 
 def main() -> int:
-    """Read the arguments, train what is not trained, score, print."""
+    """Train unless trained, score, print."""
     options = _parser().parse_args()
     try:
         report(options, Console())
@@ -62,8 +63,11 @@ def main() -> int:
 
 
 def report(options: argparse.Namespace, console: Console) -> None:
-    """Train what is not trained, score, print."""
-    checkpoint = trained(options, console)
+    """Train unless trained, score, print."""
+    recipe = read_recipe(find_recipe(options.recipe))
+    listener = Listeners([CsvLog(options.out), _Lines(console)])
+    config = training_of(recipe, options.recipe)
+    checkpoint = trained(recipe, config, options.out, options, listener)
     separator = Separator(checkpoint, device=options.device, quality=options.quality)
     with Progress(console=console) as progress:
         task = progress.add_task("Scoring", total=1.0)
@@ -78,44 +82,52 @@ def report(options: argparse.Namespace, console: Console) -> None:
     rows = [*published(), *known.values()]
     console.print(f"MIR-1K, {scores.clips} clips, {scores.seconds / 60:.0f} minutes; in dB")
     if scores.undefined:
-        console.print(f"{scores.undefined} clips lack figures: their estimates are silent")
+        console.print(f"{scores.undefined} clips have no figures: their estimates are silent")
     console.print(Markdown(TABLE.markdown(rows)))
     if options.write:
         TABLE.write(rows)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder that recipes' paths are relative to")
     parser.add_argument("--recipe", default="mir1k-unet")
     parser.add_argument("--out", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--every", type=int, default=1, help="score every so manieth clip only")
+    parser.add_argument("--every", type=int, default=1, help="score only every Nth clip")
     parser.add_argument("--quality", choices=QUALITIES, default="balanced")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--machine", default="", help="what it was trained on, for the table")
-    parser.add_argument("--write", action="store_true", help="put the row into the README")
+    parser.add_argument("--machine", default="", help="machine it was trained on, for the table")
+    parser.add_argument("--write", action="store_true", help="write the row into the table")
     return parser
 
 
-def trained(options: argparse.Namespace, console: Console) -> Path:
-    """Return the last checkpoint of a complete run; go on with one that is not."""
-    recipe = read_recipe(find_recipe(options.recipe))
-    config = training_of(recipe, options.recipe)
+def trained(
+    recipe: Recipe,
+    config: TrainConfig,
+    out: Path,
+    options: argparse.Namespace,
+    listener: Listener,
+) -> Path:
+    """Train a recipe with some settings, or resume its run; return the last checkpoint."""
     run = Run(
-        recipe=recipe,
+        recipe=recipe.model_copy(update={"train": config}),
         train=config,
         data=options.data,
-        out=options.out,
+        out=out,
         workers=options.workers,
         device=options.device,
-        resume=(options.out / "last.ckpt").exists(),
+        resume=(out / "last.ckpt").exists(),
     )
-    return complete(run, Listeners([CsvLog(run.out), _Lines(console)]))
+    if run.resume and load_checkpoint(run.last)["step"] >= run.train.steps:
+        return run.last
+    return train(run, listener)
 
 
 class _Lines:
-    """Prints a line now and then."""
+    """Prints the loss every 100 steps."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -132,7 +144,7 @@ class _Lines:
 
 
 def row(options: argparse.Namespace, held: dict[str, Any], scores: MeanSingingScores) -> list[str]:
-    """Return the cells of our row."""
+    """Return the row of our recipe."""
     config = held["recipe"]["train"]
     how = f"{held['step']} steps of {config['batch_size']}, {held['seconds'] / 60:.0f} min"
     means = (scores.gnsdr, scores.gsir, scores.gsar)
@@ -145,7 +157,7 @@ def row(options: argparse.Namespace, held: dict[str, Any], scores: MeanSingingSc
 
 
 def published() -> list[list[str]]:
-    """Return the cells of the others' rows."""
+    """Return the published rows."""
     width = len(TABLE.headings) - 1
     cells = {
         name: [f"{value:.2f}" for value in figures] + [""] * (width - len(figures))

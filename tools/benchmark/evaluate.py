@@ -1,51 +1,40 @@
-"""python tools/benchmark.py report: peak memory and time of ``unmix evaluate --estimates``.
-
-Of one track by its length, and of sets of tracks by their number. The references are a song's
-vocals and accompaniment, over and over; the estimates are those, and some noise.
-"""
+"""Peak memory and time of ``unmix evaluate --estimates``, by length and number of tracks."""
 
 from __future__ import annotations
 
 import argparse
-import platform
 import shutil
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from measuring import peak_of, write_looped
+from unmix._types import Samples
 from unmix.audio import open_audio
 from unmix.data import STEMS, find_tracks
 from unmix.evaluation.signals import sum_blocks
 from unmix.stems import ACCOMPANIMENT, VOCALS
 
+from .measuring import machine, peak_of, write_looped
+
 RATE = 44100
 CHANNELS = 2
 METRICS = "bss,sdr,si_sdr,log_l1"
-#: Of the noise in estimates.
+#: Standard deviation of the noise in estimates.
 LEVEL = 0.01
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's arguments."""
-    parser.add_argument(
-        "--data", type=Path, help="folder of tracks; the first is played, noise where not given"
-    )
-    parser.add_argument("--minutes", type=float, nargs="*", default=[2, 10, 60], help="of one")
-    parser.add_argument("--tracks", type=int, nargs="*", default=[2, 20], help="of a minute each")
-    parser.add_argument("--folder", type=Path, help="for temporary files: 10 GB for an hour")
+def evaluate(options: argparse.Namespace, folder: Path) -> None:
+    """Score single tracks of several lengths, then sets of several sizes.
 
-
-def report(options: argparse.Namespace, folder: Path) -> None:
-    """Measure single tracks of several lengths, then sets of several sizes."""
-    where = f"on {platform.machine()} CPU, threads: {torch.get_num_threads()}"
+    The references are a song's vocals and accompaniment, looped; the estimates are the same with
+    some noise. An hour of audio takes 10 GB in the folder of temporary files.
+    """
+    where = f"on {machine('cpu')}"
     table = _table(f"unmix evaluate --estimates, one track of stereo, {where}", "minutes")
     first = 0.0
     for minutes in options.minutes:
@@ -75,16 +64,16 @@ def _measure(
     data: Path | None,
     folder: Path,
 ) -> float:
-    """Add a row; return the peak of the first one."""
+    """Add a row; return the peak of the first row."""
     place = folder / "set"
     references, estimates = place / "references", place / "estimates"
     _write_track(data, 60 * minutes, references / "0", estimates / "0")
     for root in (references, estimates):
-        for number in range(1, tracks):  # by other names, so that no disk is filled
+        for number in range(1, tracks):  # hard links, which take no room
             (root / str(number)).mkdir()
             for file in (root / "0").iterdir():
                 (root / str(number) / file.name).hardlink_to(file)
-    command = [sys.executable, "-m", "unmix", "evaluate", "--estimates", str(estimates)]
+    command = ["evaluate", "--estimates", str(estimates)]
     command += ["--references", str(references), "--out", str(place / "report")]
     began = time.perf_counter()
     peak = peak_of([*command, "--metrics", METRICS, "--baselines", "none", "--device", "cpu"])
@@ -97,7 +86,7 @@ def _measure(
 
 
 def _write_track(data: Path | None, seconds: float, references: Path, estimates: Path) -> None:
-    """Write both stems as they are and with noise, streamed: a track may be of any length."""
+    """Write both stems, as they are and with noise, block by block."""
     for seed, stem in enumerate((VOCALS, ACCOMPANIMENT)):
         song = partial(_noise, seed) if data is None else partial(_stem, data, stem)
         for folder in (references, estimates):
@@ -107,17 +96,17 @@ def _write_track(data: Path | None, seconds: float, references: Path, estimates:
         write_looped(noisy, RATE, CHANNELS, seconds, estimates / f"{stem}.wav")
 
 
-def _noise(seed: int) -> Iterator[np.ndarray]:
+def _noise(seed: int) -> Iterator[Samples]:
     random = np.random.default_rng(seed)
     for _ in range(60):
         yield random.normal(0, 0.1, (CHANNELS, RATE)).astype(np.float32)
 
 
-def _stem(data: Path, stem: str) -> Iterator[np.ndarray]:
+def _stem(data: Path, stem: str) -> Iterator[Samples]:
     return sum_blocks(find_tracks(data, STEMS)[0].terms(stem), RATE, CHANNELS)
 
 
-def _with_noise(path: Path) -> Iterable[np.ndarray]:
+def _with_noise(path: Path) -> Iterable[Samples]:
     random = np.random.default_rng(2)
     with open_audio(path) as reader:
         for block in reader.blocks():

@@ -1,5 +1,4 @@
-"""The tool that renders accompaniments from MIDI: what is played, and where there is FluidSynth,
-what is heard."""
+"""Accompaniments rendered from MIDI: the notes, and the sound if FluidSynth is there."""
 
 from __future__ import annotations
 
@@ -11,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accompaniment import players
-from accompaniment.midi import Note, Part, pan, read_midi, write_midi
-from accompaniment.songs import read_song, varied
-from accompaniment.sound import find_soundfont, in_room, mix
+from tools.accompaniment import players
+from tools.accompaniment.midi import Note, Part, pan, read_midi, write_midi
+from tools.accompaniment.songs import read_song, varied
+from tools.accompaniment.sound import find_soundfont, in_room, mix
 from unmix.data import find_tracks
 from unmix.errors import UnmixError
 from unmix.stems import INSTRUMENTS
 from unmix.training.augment.config import ReverbConfig
 
-TOOL = Path(__file__).parents[1] / "tools" / "render_accompaniment.py"
+ROOT = Path(__file__).parents[2]
 #: A song of four bars at 120 beats a minute: C, then A minor over C, then none, then G.
 CHORDS = "0.0\t2.0\tC:maj\n2.0\t4.0\tA:min/b3\n4.0\t6.0\tN\n6.0\t8.0\tG:sus4(b7)\n"
 
@@ -71,7 +70,7 @@ def test_midi_with_tempi_running_status_and_pedal_is_read() -> None:
 @pytest.mark.parametrize("data", [b"", b"RIFF" + bytes(20), b"MThd" + bytes(10), b"MThd\0\0\0\6"])
 def test_what_is_no_midi_is_refused(folder: Path, data: bytes) -> None:
     (folder / "007.mid").write_bytes(data)
-    with pytest.raises(UnmixError, match=r"007\.mid is damaged"):
+    with pytest.raises(UnmixError, match=r"007\.mid: not a valid MIDI file"):
         read_song(folder)
 
 
@@ -170,10 +169,10 @@ def test_what_is_missing_is_said_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(UnmixError, match="needs the program fluidsynth, which is not there; on"):
+    with pytest.raises(UnmixError, match="needs the program fluidsynth; on Debian"):
         find_soundfont(None)
     monkeypatch.setattr(shutil, "which", lambda name: name)
-    with pytest.raises(UnmixError, match=r"there is no SoundFont .*none\.sf2; on Debian: apt-get"):
+    with pytest.raises(UnmixError, match=r"no SoundFont at .*none\.sf2; on Debian: apt-get"):
         find_soundfont(tmp_path / "none.sf2")
 
 
@@ -212,12 +211,13 @@ def test_a_song_is_rendered_for_the_trainer_to_read(folder: Path, tmp_path: Path
     (folder.parent / "broken").mkdir()
 
     def render(out: str, *more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, TOOL, folder.parent, tmp_path / out, "--workers", "1", *more]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "tools.accompaniment", folder.parent, tmp_path / out]
+        command += ["--workers", "1", *more]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     done = render("out", "--versions", "2", "--sample-rate", "16000")
     assert done.returncode == 1
-    assert "broken.mid is not there" in done.stdout
+    assert "broken.mid: no such file" in done.stdout
     assert "2 of 4 songs are ready" in done.stdout
     tracks = find_tracks(tmp_path / "out", INSTRUMENTS)
     assert [track.name for track in tracks] == ["007", "007-1"]

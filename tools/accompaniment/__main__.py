@@ -1,15 +1,14 @@
-"""python tools/render_accompaniment.py ../shared/data/midi/pop909 OUT: render accompaniments from
-MIDI, for training.
+"""python -m tools.accompaniment POP909 OUT: render accompaniments from MIDI, for training.
 
-Reads songs as POP909 has them (Wang et al., ISMIR 2020): a folder each, with a MIDI file whose
-tracks are MELODY, BRIDGE and PIANO, and beats and chords as text. Drums and bass, and now and then
-a guitar and a pad, are made up from beats and chords; piano and bridge are played as they were
-written; the melody, which is the singer's, only sometimes and by an instrument. Everybody plays a
-little unevenly, stands somewhere between left and right, and in one small room with the others.
+Reads songs in the layout of POP909 (Wang et al., ISMIR 2020): a folder each, with a MIDI file whose
+tracks are MELODY, BRIDGE and PIANO, and beats and chords as text. Drums and bass, and sometimes a
+guitar and a pad, are improvised from beats and chords; piano and bridge are played as written; the
+melody, which belongs to the singer, is only sometimes played, by an instrument. Each player is a
+little uneven and has a place between left and right; all share one small room.
 
-Writes OUT/SONG/{drums,bass,other}.flac: a corpus of a recipe, with a weight ``accompaniment`` and
-none for the voice. Needs FluidSynth and a General MIDI SoundFont: on Debian the packages fluidsynth
-and fluid-soundfont-gm. Songs that are there already are left alone, so an interrupted run goes on.
+Writes OUT/SONG/{drums,bass,other}.flac: a corpus for recipes, with a weight ``accompaniment`` and
+none for vocals. Songs that exist already are skipped, so an interrupted run can be repeated. Needs
+FluidSynth and a General MIDI SoundFont: on Debian, the packages fluidsynth and fluid-soundfont-gm.
 """
 
 from __future__ import annotations
@@ -24,32 +23,35 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from accompaniment.players import arrange, cut
-from accompaniment.songs import read_song, varied
-from accompaniment.sound import find_soundfont, mix, play
 from unmix.audio import AudioWriter, OutputFormat
 from unmix.errors import UnmixError
 from unmix.stems import INSTRUMENTS
 
+from .players import arrange, cut
+from .songs import read_song, varied
+from .sound import find_soundfont, mix, play
+
 
 def main() -> int:
-    """Read the arguments and render; songs that cannot be rendered are named and counted."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--soundfont", type=Path, help="a General MIDI SoundFont, .sf2 or .sf3")
+    """Render all songs; name those that failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="folder of songs")
+    parser.add_argument("out", type=Path, help="folder for the corpus")
+    parser.add_argument("--soundfont", type=Path, help="General MIDI SoundFont (.sf2 or .sf3)")
     parser.add_argument("--sample-rate", type=int, default=44100, help="Hz")
-    parser.add_argument("--versions", type=int, default=1, help="of a song, each played otherwise")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="of a song, at most")
-    parser.add_argument("--seed", type=int, default=0, help="another one: other players")
+    parser.add_argument("--versions", type=int, default=1, help="different renderings of each song")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="maximum length")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other players")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     try:
         soundfont = find_soundfont(options.soundfont)
     except UnmixError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"error: {error}") from None
     if not options.source.is_dir():
-        raise SystemExit(f"{options.source}: no such folder")
+        raise SystemExit(f"error: {options.source}: no such folder")
     folders = sorted(path for path in options.source.iterdir() if path.is_dir())
     jobs = [(folder, version) for folder in folders for version in range(options.versions)]
     work = partial(_render_song, options, soundfont)
@@ -60,7 +62,7 @@ def main() -> int:
 
 
 def _render_song(options: argparse.Namespace, soundfont: Path, job: tuple[Path, int]) -> str:
-    """Render one version of a song into its folder; return what was wrong with it, or nothing."""
+    """Render one version of a song into its folder; return the error, or an empty string."""
     folder, version = job
     destination = options.out / (f"{folder.name}-{version}" if version else folder.name)
     if destination.exists():

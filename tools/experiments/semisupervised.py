@@ -1,10 +1,10 @@
-"""python tools/semisupervised.py DATA --out runs/semisupervised: what is it worth to learn from
-recordings that have no stems?
+"""python -m tools.experiments.semisupervised DATA --out runs/semisupervised: unpaired recordings.
 
-Trains the recipe ``mir1k-semisupervised`` in three ways, from every seed: on the clips of the one
-singer that are paired; with critics on unpaired recordings of others too (Stoller et al. 2018); and
-on mixtures made of those unpaired recordings, which are ordinary supervised training. Scores each
-on singers that no way has heard, by the protocol of MIR-1K's tables, and prints what was gained.
+Measures what recordings without stems are worth. Trains the recipe ``mir1k-semisupervised`` in
+three ways from every seed: on one singer's paired clips; on these and, with critics, on unpaired
+recordings of others (Stoller et al. 2018); and on mixtures of the same unpaired recordings, which
+is ordinary supervised training. Scores each on two unheard singers, by the protocol of MIR-1K's
+tables.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from statistics import mean
 from rich.console import Console
 from rich.table import Table
 
-from resumable import complete
 from unmix import Separator
 from unmix.errors import UnmixError
 from unmix.evaluation.singing import score_singing
@@ -24,29 +23,31 @@ from unmix.recipes.reading import find_recipe
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.logs import CsvLog
-from unmix.training.run import Run
+
+from .mir1k import trained
 
 RECIPE = "mir1k-semisupervised"
-#: Singers of the split ``test`` of our data.
+#: Singers of our ``test`` split.
 SINGERS = ("leon", "geniusturtle")
 
 
 def main() -> int:
-    """Read the arguments, train what is not trained, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("data", type=Path, help="folder of mir1k")
+    """Train what is not trained, score, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder that holds mir1k")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, help="instead of the recipe's")
-    parser.add_argument(
-        "--ways", nargs="+", choices=list(ways(_config())), default=list(ways(_config()))
-    )
+    parser.add_argument("--steps", type=int, help="default: the recipe's")
+    names = list(ways(_config()))
+    parser.add_argument("--ways", nargs="+", choices=names, default=names)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     try:
         gained = {
-            (way, seed): score(trained(way, seed, options), options)
+            (way, seed): score(checkpoint(way, seed, options), options)
             for seed in options.seeds
             for way in options.ways
         }
@@ -57,7 +58,7 @@ def main() -> int:
 
 
 def ways(config: TrainConfig) -> dict[str, TrainConfig]:
-    """Return how to train, by name."""
+    """Return the training settings of each way."""
     semi = config.semi_supervised
     assert semi is not None
     supervised = {"semi_supervised": semi.model_copy(update={"alpha": 0.0, "beta": 0.0})}
@@ -73,26 +74,17 @@ def ways(config: TrainConfig) -> dict[str, TrainConfig]:
     }
 
 
-def trained(way: str, seed: int, options: argparse.Namespace) -> Path:
-    """Return the last checkpoint of a way and a seed; go on with a run that is not complete."""
+def checkpoint(way: str, seed: int, options: argparse.Namespace) -> Path:
+    """Train one way from one seed, or resume its run; return the last checkpoint."""
     changes = {"seed": seed} | ({"steps": options.steps} if options.steps else {})
     config = ways(_config())[way].model_copy(update=changes)
     out = options.out / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}"
-    run = Run(
-        recipe=_recipe().model_copy(update={"train": config}),
-        train=config,
-        data=options.data,
-        out=out,
-        workers=options.workers,
-        device=options.device,
-        resume=(out / "last.ckpt").exists(),
-    )
-    return complete(run, CsvLog(out))
+    return trained(_recipe(), config, out, options, CsvLog(out))
 
 
-def score(checkpoint: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Return GNSDR in dB of voice and accompaniment, over the clips of all ``SINGERS``."""
-    separator = Separator(checkpoint, device=options.device)
+def score(path: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Return the GNSDR in dB of vocals and accompaniment over the clips of all ``SINGERS``."""
+    separator = Separator(path, device=options.device)
     scores = [
         score_singing(separator.separate, options.data / "mir1k" / singer, exclude=())
         for singer in SINGERS
@@ -105,7 +97,7 @@ def score(checkpoint: Path, options: argparse.Namespace) -> dict[str, float]:
 
 
 def table(gained: dict[tuple[str, int], dict[str, float]]) -> Table:
-    """Return GNSDR by way and seed, and the means over seeds."""
+    """Return the GNSDR by way and seed, and the mean over seeds."""
     seeds = list(dict.fromkeys(seed for _, seed in gained))
     made = Table(title=f"GNSDR in dB on {' and '.join(SINGERS)}, voice / accompaniment")
     made.add_column("way")

@@ -1,19 +1,19 @@
-"""The manifest, and the README's table of it: what ``release.py`` and ``rescore.py`` write."""
+"""Write the manifest of released models, and the table of models in ``pretrained/README.md``."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from readme_tables import ReadmeTable
 from unmix.config import read_toml, validate
 from unmix.weights.manifest import Manifest, ModelEntry, Score
 
-PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
-TABLE = ReadmeTable(
+from ..tables import ROOT, MarkdownTable
+
+PRETRAINED = ROOT / "pretrained"
+TABLE = MarkdownTable(
     "models",
-    "release.py and rescore.py",
+    PRETRAINED / "README.md",
     (
         "model",
         "stems",
@@ -27,7 +27,7 @@ TABLE = ReadmeTable(
     ),
     text=("model", "stems", "dataset, split", "figure", "licence"),
 )
-#: Figures that the table of all models shows, and what it calls them.
+#: Metrics that the table shows, and their short names.
 FIGURES = {
     "SDR (museval, 1 s frames)": "SDR",
     "NSDR (bss_eval_sources, whole clip)": "GNSDR",
@@ -35,18 +35,19 @@ FIGURES = {
 
 
 def write_manifest(entry: ModelEntry, *, default: bool = False) -> None:
-    """Write the manifest with an entry that is new or changed, the first of all if ``default``."""
+    """Add or replace a model's entry; put it first if ``default``. Then rewrite the table."""
     changed = {entry.name: entry}
     models = {known.name: known for known in _registered()} | changed
     if default:
         models = changed | models
-    text = "# Written by tools/release.py and rescore.py: one table per model, the default first.\n"
+    text = "# Written by python -m tools.release: one table per model, the default first.\n"
     text += "".join(_toml(model) for model in Manifest(models=tuple(models.values())).models)
     (PRETRAINED / "manifest.toml").write_text(text, encoding="utf-8")
+    TABLE.write(models_rows())
 
 
 def models_rows() -> list[list[str]]:
-    """Return the models of the manifest as cells of a table."""
+    """Return the rows of the table of models."""
     rows = []
     for entry in _registered():
         shown = [score for score in entry.scores if score.metric in FIGURES]
@@ -72,7 +73,6 @@ def models_rows() -> list[list[str]]:
 
 
 def _registered() -> tuple[ModelEntry, ...]:
-    """Return what the clone's manifest says, which need not be the installed package's."""
     path = PRETRAINED / "manifest.toml"
     return validate(Manifest, read_toml(path), str(path)).models
 
@@ -82,7 +82,7 @@ def _subject(score: Score) -> tuple[str, str, str]:
 
 
 def _toml(entry: ModelEntry) -> str:
-    """Return one model as TOML; JSON's strings, numbers and arrays are TOML's too."""
+    """Return one model as TOML; strings, numbers and arrays are written as in JSON."""
     fields = entry.model_dump(mode="json")
     scores = fields.pop("scores")
     lines = ["", "[[models]]", *(_line(item) for item in fields.items())]

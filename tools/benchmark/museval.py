@@ -1,15 +1,11 @@
-"""python tools/benchmark.py evaluate DATA: BSS Eval of ours against museval, on the same tracks.
-
-The estimates are what soft masks of the true magnitudes give. Every track is scored by one after
-the other, in one process, with as many threads each. Then come edge cases, or they alone with
-``--cases``.
-"""
+"""Our BSS Eval against museval's: speed, and the largest differences in dB."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,34 +15,25 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from agreement import FIGURES, compared, score, table_of_cases
+from unmix._types import Samples
 from unmix.data import STEMS, Track, find_tracks
 from unmix.evaluation.museval_backend import museval_scores
 from unmix.metrics import SINGULAR, BSSOptions
 from unmix.stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 
+from .agreement import FIGURES, compared, score, table_of_cases
+
 Result = TypeVar("Result")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's arguments."""
-    parser.add_argument("data", type=Path, nargs="?", help="folder of tracks, a file per stem")
-    parser.add_argument("--cases", action="store_true", help="only the synthetic edge cases")
-    parser.add_argument("--tracks", type=int, default=5, help="how many")
-    parser.add_argument("--stems", type=int, choices=(2, 4), default=2)
-    parser.add_argument("--bits", type=int, choices=(16, 32), default=16, help="32: as decoded")
-    parser.add_argument("--join", action="store_true", help="all of them end to end, as one song")
-    parser.add_argument("--threads", type=int, default=1, help="of each")
-    parser.add_argument("--framewise", action="store_true", help="as in BSS Eval v3")
+def museval(options: argparse.Namespace, _: Path) -> None:
+    """Score the same estimates with our BSS Eval and with museval, one track after the other.
 
-
-def evaluate(options: argparse.Namespace, _: Path) -> None:
-    """Measure both on every track; print times, and the largest difference per figure.
-
-    Then the differences on edge cases.
+    The estimates are those of soft masks from the true magnitudes. Both run in one process, with
+    the same number of threads. Synthetic edge cases follow.
     """
     if options.data is None and not options.cases:
-        raise SystemExit("benchmark.py evaluate: needs DATA, or --cases")
+        raise SystemExit("error: name a folder of tracks, or use --cases")
     torch.set_num_threads(options.threads)
     with threadpool_limits(options.threads):
         if not options.cases:
@@ -69,17 +56,20 @@ def _measure(options: argparse.Namespace) -> None:
         settings = BSSOptions(framewise=options.framewise, window=rate)
         estimates = _masked(references)
         official, theirs = _timed(
-            lambda e=estimates, r=references, s=settings: museval_scores(
-                estimates=list(e), references=list(r), options=s
+            partial(
+                museval_scores,
+                estimates=list(estimates),
+                references=list(references),
+                options=settings,
             )
         )
-        ours_time, ours = _timed(lambda e=estimates, r=references, s=settings: score(e, r, s))
+        ours_time, ours = _timed(partial(score, estimates, references, settings))
         cuda = np.nan
         if torch.cuda.is_available():
-            score(estimates, references, settings, "cuda")  # the first run also loads libraries
-            cuda, _ = _timed(
-                lambda e=estimates, r=references, s=settings: score(e, r, s, "cuda").sdr.cpu()
-            )
+            score(estimates, references, settings, "cuda")  # loads libraries
+            began = time.perf_counter()
+            score(estimates, references, settings, "cuda").sdr.cpu()
+            cuda = time.perf_counter() - began
         found = compared(ours, theirs)
         same &= found.same
         apart = {figure: np.fmax(apart[figure], found.apart[figure]) for figure in FIGURES}
@@ -94,10 +84,10 @@ def _measure(options: argparse.Namespace) -> None:
     table.add_row("all", "", "", *_times(*totals))
     console = Console()
     console.print(table)
-    console.print(f"!: singular from {SINGULAR:.0e} on, where museval's own roundings are made")
+    console.print(f"!: singular (condition above {SINGULAR:.0e}), computed in museval's own steps")
     for figure, difference in apart.items():
         console.print(f"{figure.upper()}: at most {difference:.1e} dB from museval's")
-    console.print(f"The same frames are not defined: {'yes' if same else 'NO'}")
+    console.print(f"Same frames undefined: {'yes' if same else 'NO'}")
 
 
 def _times(official: float, ours: float, cuda: float) -> tuple[str, ...]:
@@ -106,7 +96,7 @@ def _times(official: float, ours: float, cuda: float) -> tuple[str, ...]:
     return f"{official:.2f}", f"{ours:.2f}", f"{official / ours:.1f}", on_cuda, gain
 
 
-def _tracks(options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, int]]:
+def _tracks(options: argparse.Namespace) -> Iterator[tuple[str, Samples, int]]:
     found = find_tracks(options.data, STEMS)[: options.tracks]
     rate = next(iter(found[0].stems.values())).sample_rate
     stems = (VOCALS, ACCOMPANIMENT) if options.stems == 2 else (VOCALS, *INSTRUMENTS)
@@ -117,7 +107,7 @@ def _tracks(options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, int]
         yield name, references, rate
 
 
-def _read(track: Track, stems: tuple[str, ...], rate: int, bits: int) -> np.ndarray:
+def _read(track: Track, stems: tuple[str, ...], rate: int, bits: int) -> Samples:
     length = min(stem.length_at(rate) for stem in track.stems.values())
     references = np.stack([track.read(stem, 0, length, rate, 2) for stem in stems])
     if bits == 16:
@@ -125,8 +115,8 @@ def _read(track: Track, stems: tuple[str, ...], rate: int, bits: int) -> np.ndar
     return references
 
 
-def _masked(references: np.ndarray) -> np.ndarray:
-    """Return what soft masks of the true magnitudes give."""
+def _masked(references: Samples) -> Samples:
+    """Return the estimates of soft masks from the true magnitudes."""
     window = torch.hann_window(2048)
     signals = torch.from_numpy(references).flatten(0, 1)
     frames = torch.stft(signals, 2048, 512, window=window, return_complex=True)

@@ -1,7 +1,7 @@
-"""How far BSS Eval of ours is from museval's, figure by figure, and the cases that are easy to get
-wrong: silence, perfect and filtered estimates, other orders, frames that do not fit.
+"""How far our BSS Eval is from museval's, and synthetic cases that are easy to get wrong: silence,
+perfect and filtered estimates, permuted stems, odd windows.
 
-The signals are noise with leakage and more noise, 8 kHz, of a few seconds, made here.
+The signals are a few seconds of noise at 8 kHz; estimates add leakage and more noise.
 """
 
 from __future__ import annotations
@@ -9,50 +9,53 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.table import Table
 
 from unmix.evaluation import museval_backend
 from unmix.metrics import SINGULAR, BSSOptions, BSSScores, bss_eval
 
 FIGURES = ("sdr", "isr", "sir", "sar")
-#: Higher figures are ratios of a signal to rounding errors.
+#: dB. Higher figures are ratios of a signal to rounding errors.
 PERFECT = 150.0
+#: ``[S, C, N]``.
+Signals = NDArray[Any]
 _RATE = 8000
 _SECOND = slice(_RATE, 2 * _RATE)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Ours against museval's, on the same signals."""
+    """Our figures against museval's, for the same signals."""
 
     apart: dict[str, float]
-    """Largest difference in dB by figure; NaN where no frame of it is defined. Of figures beyond
-    150 dB only that they are is compared, infinite ones included."""
+    """Largest difference in dB by figure; NaN if no frame is defined. Figures beyond 150 dB,
+    infinite ones included, count as equal."""
     same: bool
-    """Whether the same frames are NaN, and the order of the estimates is the same."""
+    """Whether the same frames are NaN and the estimates are in the same order."""
     undefined: int
     """Frames that are NaN in museval's SDR."""
     frames: int
     perfect: tuple[str, ...]
-    """Figures of which museval has some beyond 150 dB."""
+    """Figures that museval puts beyond 150 dB in some frame."""
 
 
 class Case(NamedTuple):
-    """Signals ``[S, C, N]``, and how they are scored."""
+    """Signals ``[S, C, N]`` and how to score them."""
 
     name: str
-    estimates: np.ndarray
-    references: np.ndarray
+    estimates: Signals
+    references: Signals
     options: BSSOptions
 
 
 def compared(ours: BSSScores, theirs: museval_backend.MusevalScores) -> Agreement:
-    """Return how far apart two scores are."""
+    """Compare two scores of the same signals."""
     apart, perfect = {}, []
     same = np.array_equal(ours.permutation.cpu().numpy(), theirs.permutation)
     for figure in FIGURES:
@@ -74,9 +77,9 @@ def compared(ours: BSSScores, theirs: museval_backend.MusevalScores) -> Agreemen
 
 
 def score(
-    estimates: np.ndarray, references: np.ndarray, options: BSSOptions, device: str = "cpu"
+    estimates: Signals, references: Signals, options: BSSOptions, device: str = "cpu"
 ) -> BSSScores:
-    """Return our figures of signals ``[S, C, N]``."""
+    """Return our figures for signals ``[S, C, N]``."""
     return bss_eval(
         estimates=torch.from_numpy(estimates).to(device),
         references=torch.from_numpy(references).to(device),
@@ -85,7 +88,7 @@ def score(
 
 
 def table_of_cases() -> Table:
-    """Return a row for each case, and one for the largest differences of all."""
+    """Return a table of the largest differences, case by case and over all cases."""
     table = Table(title="BSS Eval on edge cases, 8 kHz: largest difference from museval's in dB")
     table.add_column("case")
     for heading in (*(figure.upper() for figure in FIGURES), "NaN", "same"):
@@ -116,7 +119,7 @@ def table_of_cases() -> Table:
 
 
 def cases() -> Iterator[Case]:
-    """Yield the cases: estimates and references, some of them changed."""
+    """Yield the cases."""
     usual = BSSOptions(window=_RATE)
     framewise = BSSOptions(window=_RATE, framewise=True)
     ordered = BSSOptions(window=_RATE, permute=True)
@@ -167,7 +170,7 @@ def cases() -> Iterator[Case]:
 
 
 #: Changes estimates and references.
-_Change = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+_Change = Callable[[Signals, Signals], tuple[Signals, Signals]]
 
 
 def _case(
@@ -184,11 +187,12 @@ def _case(
     references += 0.8 * np.roll(references, 1, -1)
     estimates = references + 0.3 * references[::-1] + 0.1 * random.standard_normal(references.shape)
     estimates[:, 0] += 0.3 * np.roll(references[:, 0], 5, -1)
-    return Case(name, *map(np.ascontiguousarray, change(estimates, references)), options)
+    estimates, references = change(estimates, references)
+    return Case(name, np.ascontiguousarray(estimates), np.ascontiguousarray(references), options)
 
 
-def _silenced(estimates: object = None, references: object = None) -> _Change:
-    def change(heard: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _silenced(estimates: Any = None, references: Any = None) -> _Change:
+    def change(heard: Signals, true: Signals) -> tuple[Signals, Signals]:
         for signals, where in ((heard, estimates), (true, references)):
             if where is not None:
                 signals[where] = 0
@@ -197,66 +201,64 @@ def _silenced(estimates: object = None, references: object = None) -> _Change:
     return change
 
 
-def _of_references(make: Callable[[np.ndarray], np.ndarray]) -> _Change:
+def _of_references(make: Callable[[Signals], Signals]) -> _Change:
     return lambda _, references: (make(references.copy()), references)
 
 
-def _delayed(signals: np.ndarray, samples: int) -> np.ndarray:
+def _delayed(signals: Signals, samples: int) -> Signals:
     return np.pad(signals, ((0, 0), (0, 0), (samples, 0)))[..., :-samples]
 
 
-def _late(signals: np.ndarray) -> np.ndarray:
+def _late(signals: Signals) -> Signals:
     return _delayed(signals, 600)
 
 
-def _filtered(signals: np.ndarray) -> np.ndarray:
+def _filtered(signals: Signals) -> Signals:
     return signals + 0.5 * _delayed(signals, 3) - 0.2 * _delayed(signals[:, ::-1], 20)
 
 
-def _mixed(signals: np.ndarray) -> np.ndarray:
+def _mixed(signals: Signals) -> Signals:
     return np.broadcast_to(signals.sum(0, keepdims=True), signals.shape)
 
 
-def _cancelling(estimates: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cancelling(estimates: Signals, references: Signals) -> tuple[Signals, Signals]:
     references[0, 1, _SECOND] = -references[0, 0, _SECOND]
     return estimates, references
 
 
-def _centred(estimates: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _centred(estimates: Signals, references: Signals) -> tuple[Signals, Signals]:
     references[0, 1] = references[0, 0]
     return estimates, references
 
 
-def _doubled(estimates: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _doubled(estimates: Signals, references: Signals) -> tuple[Signals, Signals]:
     references[1] = references[0]
     return estimates, references
 
 
-def _clicks(estimates: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _clicks(estimates: Signals, references: Signals) -> tuple[Signals, Signals]:
     references[...] = 0
     references[..., 0] = 1e9
     return 1e7 * estimates, references
 
 
-def _muffled(estimates: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _muffled(estimates: Signals, references: Signals) -> tuple[Signals, Signals]:
     spectra = np.fft.rfft(references)
     spectra[..., spectra.shape[-1] * 3 // 4 :] = 0
     return estimates, np.fft.irfft(spectra, references.shape[-1])
 
 
-def _permuted(estimates: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _permuted(estimates: Signals, references: Signals) -> tuple[Signals, Signals]:
     return estimates[[2, 0, 1]], references
 
 
-def _permuted_in_a_frame(
-    estimates: np.ndarray, references: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _permuted_in_a_frame(estimates: Signals, references: Signals) -> tuple[Signals, Signals]:
     estimates[..., _SECOND] = estimates[::-1, ..., _SECOND]
     return estimates, references
 
 
 def _museval(case: Case) -> tuple[museval_backend.MusevalScores, list[str]]:
-    """Return museval's figures, and what it does where ``museval_scores`` helps it out."""
+    """Return museval's figures, and remarks on where it fails without our help."""
     module, remarks = museval_backend._metrics(), []
     signals = {"estimates": list(case.estimates), "references": list(case.references)}
     with warnings.catch_warnings(record=True) as caught:
@@ -267,7 +269,7 @@ def _museval(case: Case) -> tuple[museval_backend.MusevalScores, list[str]]:
         except ValueError:
             remarks.append("museval refuses the track")
         try:
-            with patch.dict(vars(module), np=np):  # as it is, with the NumPy that is here
+            with patch.dict(vars(module), np=np):  # unpatched
                 found = museval_backend.museval_scores(**signals, options=case.options)
         except AttributeError as error:
             remarks.append(f"museval fails: {error}")

@@ -1,8 +1,8 @@
-"""python tools/release.py runs/unet/last.ckpt --name unet --data DATA --notes notes.md: release
-weights.
+"""python -m tools.release runs/unet/last.ckpt --name unet --data DATA ...: release weights.
 
-Turns a training checkpoint into ``pretrained/NAME/`` (weights at 16 bits, the recipe, a card) and
-an entry of the manifest. Scores are measured, never typed in; ``rescore.py`` measures them again.
+Writes ``pretrained/NAME/`` from a training checkpoint (weights at 16 bits, recipe, card, pictures)
+and the model's entry of the manifest. Scores are measured, never typed in;
+``python -m tools.release.scores --write`` measures them again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,13 +18,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from card import card
-from registering import PRETRAINED, TABLE, models_rows, write_manifest
-from scores import SPLITS, Split, measure, scores_of
 from unmix import Separator, __version__
 from unmix.config import validate
 from unmix.errors import UnmixError
-from unmix.evaluation import Report
 from unmix.evaluation.singing import STEMS as SINGING_STEMS
 from unmix.evaluation.singing import MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe, resolved_text
@@ -33,11 +30,14 @@ from unmix.training.config import Recipe, read_recipe
 from unmix.weights.load import load_model, save_weights
 from unmix.weights.manifest import ModelEntry, Score
 
-ROOT = Path(__file__).resolve().parents[1]
+from ..tables import ROOT
+from .card import card
+from .manifest import PRETRAINED, write_manifest
+from .splits import SPLITS, measure, scores_of
 
 
 def main() -> int:
-    """Read the arguments, release, and say what was written."""
+    """Release, and print where."""
     options = _parser().parse_args()
     try:
         folder = release(options)
@@ -49,69 +49,59 @@ def main() -> int:
 
 
 def release(options: argparse.Namespace) -> Path:
-    """Write the model's folder and its manifest entry; return the folder.
+    """Write a model's folder and its manifest entry; return the folder.
 
-    Until all is measured and drawn, what was released before stays as it is.
+    An earlier release of the same name stays in place until everything is measured and drawn.
     """
     stages = tuple(options.stages or [options.recipe.stem])
     for stage in stages:
-        find_recipe(stage)  # or the card would promise a command that fails
+        find_recipe(stage)  # or the card would name a command that fails
     for file in [options.notes, *options.song]:
         if file and not file.is_file():
             raise UnmixError(f"{file}: no such file; nothing was written")
-    held = load_checkpoint(options.checkpoint)
-    # Through today's recipe, so that keys that came since have the values that they stand for.
-    held["recipe"] = validate(Recipe, held["recipe"], str(options.checkpoint)).model_dump(
-        mode="json"
-    )
-    changed = differences(held["recipe"], read_recipe(options.recipe).model_dump(mode="json"))
-    held["recipe"]["model"] |= dict(options.calibrate)
-    released = PRETRAINED / options.name
+    checkpoint = load_checkpoint(options.checkpoint)
+    # Validation adds the defaults of keys that are newer than the checkpoint.
+    recipe = validate(Recipe, checkpoint["recipe"], str(options.checkpoint)).model_dump(mode="json")
+    changes = differences(recipe, read_recipe(options.recipe).model_dump(mode="json"))
+    recipe["model"] |= dict(options.calibrate)
+    released: Path = PRETRAINED / options.name
     with TemporaryDirectory(prefix=f".{options.name}-", dir=PRETRAINED) as scratch:
         folder = Path(scratch) / options.name
-        entry = _make(folder, held, changed, stages, options)
+        entry = _write(folder, checkpoint | {"recipe": recipe}, changes, stages, options)
         if released.exists():
             shutil.rmtree(released)
         folder.rename(released)
     write_manifest(entry, default=options.default)
-    TABLE.write(models_rows())
     return released
 
 
-def _make(
+def _write(
     folder: Path,
-    held: dict[str, Any],
-    changed: str,
+    checkpoint: Mapping[str, Any],
+    changes: str,
     stages: tuple[str, ...],
     options: argparse.Namespace,
 ) -> ModelEntry:
-    """Write everything of a model into a folder; return its entry of the manifest.
-
-    Args:
-        folder: to make.
-        held: the checkpoint.
-        changed: what the run had at its end and its recipe has not, as a sentence.
-        stages: recipes that made it.
-        options: of the command line.
-    """
-    recipe, weights = held["recipe"], folder / "weights.safetensors"
-    state = {name: _narrow(value) for name, value in held["average"].items()}
+    """Write all files of a model into a new folder; return its manifest entry."""
+    recipe, weights = checkpoint["recipe"], folder / "weights.safetensors"
+    state = {name: _narrow(value) for name, value in checkpoint["average"].items()}
     digest = save_weights(
         weights, recipe["architecture"], recipe["model"], state, licence=options.licence
     )
     reports = measure(folder, options.data, [SPLITS[name] for name in options.score])
-    singing = {
-        (dataset, split): score_singing(Separator(folder).separate, options.data / path)
+    singing = [
+        (dataset, split, score_singing(Separator(folder).separate, options.data / path))
         for dataset, split, path in options.singing
-    }
+    ]
     model = load_model(folder)
+    stems = SINGING_STEMS if singing else next((r.stems for r in reports.values()), model.stems)
     unpaired = recipe["train"]["semi_supervised"] or {"corpora": []}
     corpora = [*recipe["train"]["corpora"], *unpaired["corpora"]]
     entry = ModelEntry(
         name=options.name,
         summary=options.summary,
         architecture=recipe["architecture"],
-        stems=_stems(reports, model.stems) if not singing else SINGING_STEMS,
+        stems=stems,
         sample_rate=model.sample_rate,
         audio_channels=model.audio_channels,
         parameters=sum(p.numel() for p in model.parameters()),
@@ -121,30 +111,35 @@ def _make(
         training_data=tuple(corpus["path"] for corpus in corpora),
         stages=stages,
         since=options.since or __version__,
-        scores=(
-            *scores_of(reports),
-            *(score for key, means in singing.items() for score in _singing_scores(*key, means)),
-        ),
+        scores=(*scores_of(reports), *(s for row in singing for s in _singing_scores(*row))),
     )
     (folder / "config.toml").write_text(resolved_text(options.recipe), encoding="utf-8")
     songs = [next((ROOT / "tests" / "songs").glob("*_excerpt.ogg")), *options.song]
-    names = ["spectrograms.png", *(f"spectrograms-{n}.png" for n in range(2, len(songs) + 1))]
-    text = card(entry, held, changed, options, reports, names)
+    pictures = ["spectrograms.png", *(f"spectrograms-{n}.png" for n in range(2, len(songs) + 1))]
+    text = card(
+        entry,
+        checkpoint,
+        reports,
+        differences=changes,
+        calibrated=dict(options.calibrate),
+        notes=options.notes.read_text(encoding="utf-8") if options.notes else "",
+        pictures=pictures,
+    )
     (folder / "card.md").write_text(text, encoding="utf-8")
     separator = Separator(folder)
-    for name, song in zip(names, songs, strict=True):
-        draw(song, folder / name, separator)
+    for picture, song in zip(pictures, songs, strict=True):
+        draw(song, folder / picture, separator)
     return entry
 
 
 def differences(trained: dict[str, Any], recipe: dict[str, Any]) -> str:
-    """Return, as a sentence, the settings that a run had at its end and its recipe has not.
+    """Describe in a sentence how a run's settings differ from the recipe.
 
     Raises:
-        UnmixError: where the recipe would not even build the model.
+        UnmixError: if the recipe builds another model.
     """
     if any(trained[key] != recipe[key] for key in ("architecture", "model")):
-        raise UnmixError("the checkpoint is of another model than the recipe's")
+        raise UnmixError("the checkpoint is of another model than the recipe builds")
     found = [
         f"`{key}` = {trained['train'][key]} (recipe: {value})"
         for key, value in recipe["train"].items()
@@ -154,7 +149,7 @@ def differences(trained: dict[str, Any], recipe: dict[str, Any]) -> str:
 
 
 def draw(song: Path, picture: Path, separator: Separator) -> None:
-    """Draw a song and its stems, in 256 colours to keep the clone small."""
+    """Draw a song and its stems in 256 colours, which keeps the repository small."""
     plot_file(separator, song, picture, existing="overwrite")
     with Image.open(picture) as drawn:
         drawn.convert("RGB").quantize(256).save(picture, optimize=True)
@@ -188,12 +183,8 @@ def _singing_scores(dataset: str, split: str, scores: MeanSingingScores) -> list
     ]
 
 
-def _stems(reports: dict[Split, Report], own: tuple[str, ...]) -> tuple[str, ...]:
-    return next((report.stems for report in reports.values()), own)
-
-
 def _narrow(value: torch.Tensor) -> torch.Tensor:
-    """Return 16-bit floats, but for numbers out of their range, which stay as they are."""
+    """Return floats at 16 bits; tensors with values out of range stay as they are."""
     if not value.is_floating_point():
         return value
     half = value.half()
@@ -201,58 +192,49 @@ def _narrow(value: torch.Tensor) -> torch.Tensor:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "checkpoint", type=Path, help="of a training run; the averaged weights are released"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--recipe", type=Path, required=True, help="TOML file it was trained from")
-    parser.add_argument(
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="of a training run; its averaged weights are released")
+    add("--name", required=True, help="of the model")
+    add("--recipe", type=Path, required=True, help="TOML file it was trained with")
+    add(
         "--stages",
         nargs="+",
         metavar="RECIPE",
-        help="recipes that made it, where the last started from the weights of others",
+        help="recipes it was trained with, in order (default: RECIPE alone)",
     )
-    parser.add_argument("--summary", required=True, help="one sentence")
-    parser.add_argument("--licence", required=True, help="of the weights")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder that recipes are relative to"
-    )
-    parser.add_argument(
-        "--score",
-        nargs="+",
-        choices=SPLITS,
-        default=[],
-        help="splits to measure",
-    )
-    parser.add_argument(
+    add("--summary", required=True, help="one sentence")
+    add("--licence", required=True, help="of the weights")
+    add("--data", type=Path, required=True, help="folder that recipes' paths are relative to")
+    add("--score", nargs="+", choices=SPLITS, default=[], help="splits to measure")
+    add(
         "--singing",
         action="append",
         type=_three,
         default=[],
         metavar="DATASET:SPLIT:PATH",
-        help="to measure by the protocol of MIR-1K's tables; repeat",
+        help="measure by the protocol of MIR-1K's tables; repeatable",
     )
-    parser.add_argument(
+    add(
         "--calibrate",
         action="append",
         type=_setting,
         default=[],
         metavar="KEY=NUMBER",
-        help="a setting of the model found after training; repeat",
+        help="setting of the model found after training; repeatable",
     )
-    parser.add_argument(
-        "--notes", type=Path, help="Markdown with sections # data, # training, # failures ..."
-    )
-    parser.add_argument(
+    add("--notes", type=Path, help="Markdown with sections # data, # training, # failures ...")
+    add(
         "--song",
         action="append",
         type=Path,
         default=[],
-        help="to draw beside the one that ships with the project; repeat",
+        help="song to draw besides the project's own; repeatable",
     )
-    parser.add_argument("--since", help="first version that has it; this version where not given")
-    parser.add_argument("--default", action="store_true", help="make it the default model")
+    add("--since", help="first version with this model (default: this version)")
+    add("--default", action="store_true", help="make it the default model")
     return parser
 
 

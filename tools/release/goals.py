@@ -1,9 +1,9 @@
-"""python tools/goals.py DATA --model NAME: what a table of SDR does not tell of a model of vocals.
+"""python -m tools.release.goals DATA --model NAME: measure what SDR does not tell.
 
-On tracks whose stems are known: how far below the mixture the vocals stem lies where nobody sings,
-and the accompaniment where nothing else sounds; how far the stems' levels are from what they should
-be, moment by moment; and band by band, how much of the vocals comes back
-(their energy against the reference's) and how well (the SDR within the band), up to the top.
+For a model of vocals, on tracks whose stems are known: how far below the mixture the vocals are
+where nobody sings, and the accompaniment where only the voice sounds; how far off the stems' levels
+are from moment to moment; and, band by band, the energy of the vocals against the reference's and
+their SDR.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unmix import Separator
+from unmix._types import Samples
 from unmix.data import Track
 from unmix.errors import UnmixError
 from unmix.evaluation import open_dataset
@@ -26,22 +27,22 @@ from unmix.frontends import STFT
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.weights.manifest import DEFAULT
 
-Samples = NDArray[np.float32]
-
-#: Hz. Peers leave a hole above 11 or 16 kHz.
+#: Edges of the bands in Hz. Many published models return nothing above 11 or 16 kHz.
 EDGES = (0, 1000, 4000, 8000, 11000, 16000, 22050)
 _N_FFT = 2048
-# Levels are compared over so many seconds, where the reference is less than so many dB below its
-# loudest.
+# Length in s of moments whose levels are compared, and how far in dB the reference may be below
+# its loudest moment for one to count.
 _MOMENT, _HEARD = 0.1, 40.0
-# Of energies, so that silence has a level: 120 dB below full scale.
+# Added to energies so that silence has a level: 120 dB below full scale.
 _FLOOR = 1e-12
 
 
 def main() -> None:
     """Measure, and print three tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", help="a data set, as of unmix evaluate --data")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", help="data set, as for unmix evaluate --data")
     parser.add_argument("--split")
     parser.add_argument("--model", default=DEFAULT)
     parser.add_argument("--quality", default="balanced")
@@ -76,9 +77,9 @@ def _read(track: Track) -> tuple[dict[str, Samples], int]:
 
 
 def leak(separator: Separator, references: dict[str, Samples], rate: int, sounding: str) -> float:
-    """Return the level in dB of the stem that is silent, against a mixture of the other alone.
+    """Return the level of the silent stem in dB, relative to a mixture of only the other stem.
 
-    NaN where that other one is silent too.
+    NaN if that stem is silent too.
     """
     mixture = references[sounding]
     (silent,) = set(references) - {sounding}
@@ -90,9 +91,9 @@ def leak(separator: Separator, references: dict[str, Samples], rate: int, soundi
 
 
 def level_errors(reference: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
-    """Return by how many dB the level is off ``[2]``: the median moment, and the 95th percentile.
+    """Return the error of the level in dB ``[2]``: median and 95th percentile over moments.
 
-    NaN where the reference is silent.
+    NaN if the reference is silent.
     """
     size = round(_MOMENT * rate)
     whole = reference.shape[-1] // size * size
@@ -104,11 +105,11 @@ def level_errors(reference: Samples, estimate: Samples, rate: int) -> NDArray[np
     if not heard.any():
         return np.full(2, np.nan)
     apart = np.abs(10 * np.log10(found[heard] / wanted[heard]))
-    return np.percentile(apart, [50, 95])
+    return np.asarray(np.percentile(apart, [50, 95]), np.float64)
 
 
 def bands_of(vocals: Samples, estimate: Samples, rate: int) -> NDArray[np.float64]:
-    """Return energies ``[band, 3]`` of the reference vocals, their estimate, and the error."""
+    """Return the energies of reference, estimate and error of the vocals ``[band, 3]``."""
     stft = STFT(_N_FFT, _N_FFT // 4)
     frequencies = stft.frequencies(rate).numpy()
     energies = [
@@ -123,7 +124,7 @@ def bands_of(vocals: Samples, estimate: Samples, rate: int) -> NDArray[np.float6
 
 
 def _alone_table(name: str, levels: NDArray[np.float64]) -> Table:
-    table = Table(title=f"{name}: the stem that is not there, dB below the mixture")
+    table = Table(title=f"{name}: level of the silent stem, dB below the mixture")
     for heading in ("mixture", "silent stem", "mean", "median", "worst track"):
         table.add_column(heading, justify="left" if "st" in heading[:3] else "right")
     cases = ((VOCALS, ACCOMPANIMENT, "a cappella"), (ACCOMPANIMENT, VOCALS, "instrumental"))
@@ -135,10 +136,8 @@ def _alone_table(name: str, levels: NDArray[np.float64]) -> Table:
 
 
 def _levels_table(name: str, levels: NDArray[np.float64]) -> Table:
-    table = Table(
-        title=f"{name}: a stem's level over {_MOMENT:g} s against the reference's, off by dB"
-    )
-    for heading in ("stem", "half of the time below", "95 % of it below"):
+    table = Table(title=f"{name}: error of a stem's level over {_MOMENT:g} s, dB")
+    for heading in ("stem", "median", "95th percentile"):
         table.add_column(heading, justify="left" if heading == "stem" else "right")
     for stem, figures in zip((VOCALS, ACCOMPANIMENT), np.nanmean(levels, 0), strict=True):
         table.add_row(stem, *(f"{figure:.1f}" for figure in figures))

@@ -1,8 +1,7 @@
-"""python tools/retrain.py default --data DATA --out runs: train a model of the package anew.
+"""python -m tools.release.retrain default --data DATA --out runs: train a released model again.
 
-Runs ``unmix train`` with the recipes that made it, one after the other, each from the weights
-that the one before leaves. A run that was cut goes on; one that is complete is left as it is. DATA
-is the folder that the recipes' paths are relative to.
+Runs ``unmix train`` with each recipe that made the model, in order, starting every stage from the
+weights of the one before. Interrupted stages resume and complete ones are left alone.
 """
 
 from __future__ import annotations
@@ -19,12 +18,16 @@ from unmix.weights.manifest import ModelEntry, find_model
 
 
 def main() -> int:
-    """Read the arguments, train what is not trained; stop where a stage fails."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="name of a model of the package, or default")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="folder for a run of each stage")
-    parser.add_argument("--steps", type=int, help="of each stage, instead of the recipe's")
+    """Train every stage; stop where one fails."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="name of a released model, or default")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that recipes' paths are relative to"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the stages' runs")
+    parser.add_argument("--steps", type=int, help="of each stage (default: the recipe's)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
@@ -36,7 +39,7 @@ def main() -> int:
     for command in stages:
         print(" ".join(["unmix", *command]), flush=True)
         try:
-            cli.main(command)  # in this process: it saves where a signal ends it
+            cli.main(command)  # in this process, so that a signal makes it save and stop
         except SystemExit as end:
             if end.code:
                 raise
@@ -44,10 +47,10 @@ def main() -> int:
 
 
 def commands(model: ModelEntry, options: argparse.Namespace) -> Iterator[list[str]]:
-    """Yield the arguments of ``unmix`` for every stage, as the runs in the folder stand.
+    """Yield the arguments of ``unmix`` for each stage, resuming those that have begun.
 
     Raises:
-        UnmixError: where the manifest does not know how the model was trained.
+        UnmixError: if the manifest does not say how the model was trained.
     """
     if not model.stages:
         raise UnmixError(f"{model.name}: the manifest does not say how it was trained")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agreement import FIGURES, cases, compared, score
+from tools.benchmark.agreement import FIGURES, cases, compared, score
 from unmix.evaluation.museval_backend import MusevalScores
 from unmix.metrics import BSSScores
 

@@ -1,0 +1,1 @@
+"""Tools for maintainers, run from a clone: never installed, imported by tests alone."""

@@ -1,0 +1,1 @@
+"""Benchmarks: speed, memory, agreement with museval, and the table of the family."""

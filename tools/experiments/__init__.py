@@ -1,0 +1,1 @@
+"""Experiments with published counterparts; README.md tells what was tried and learnt."""

@@ -1,0 +1,1 @@
+"""Release models: weights, scores, cards, the manifest and its table."""
