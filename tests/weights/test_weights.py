@@ -269,5 +269,5 @@ def test_the_wiener_filter_is_for_models_that_have_it(model: Model, tmp_path: Pa
     save_weights(path, recipe.architecture, config, waves.state_dict(), licence="none")
     with pytest.raises(UnmixError, match="wave-unet has no setting wiener"):
         Separator(path, wiener=1)
-    with pytest.raises(UnmixError, match="build this one with it"):
+    with pytest.raises(UnmixError, match="set it in this model's config"):
         Separator(model, wiener=1)
