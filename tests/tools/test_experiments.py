@@ -9,7 +9,14 @@ import pytest
 import soundfile
 
 from tools.experiments import mir1k, semisupervised
+from tools.release import __main__ as release
+from tools.release import manifest
+from unmix import Separator
+from unmix.config import read_toml, validate
+from unmix.recipes.reading import recipes
+from unmix.stems import VOCALS
 from unmix.training.config import Recipe, read_recipe
+from unmix.weights.manifest import Manifest
 
 RATE = 16000
 SINGERS = ("abjones", "amy", "bug", "leon", "geniusturtle")
@@ -71,6 +78,35 @@ def test_a_row_is_trained_scored_and_written(
     assert mir1k.main() == 0  # scored again, not trained again, nor written twice
     assert (run / "last.ckpt").stat().st_mtime_ns == trained
     assert mir1k.TABLE.rows == rows
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_released(
+    data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = _call("mir1k", data, "--recipe", "mir1k-unet", "--out", run, "--every", "3")
+    monkeypatch.setattr(sys, "argv", command)
+    mir1k.main()
+    pretrained = tmp_path / "pretrained"
+    pretrained.mkdir()
+    (pretrained / "manifest.toml").write_text("", encoding="utf-8")
+    readme = pretrained / "README.md"
+    readme.write_text("<!-- models: a table -->\n<!-- /models -->\n", encoding="utf-8")
+    monkeypatch.setattr(release, "read_recipe", _small)
+    monkeypatch.setattr(release, "PRETRAINED", pretrained)
+    monkeypatch.setattr(manifest, "PRETRAINED", pretrained)
+    monkeypatch.setattr(manifest, "TABLE", replace(manifest.TABLE, path=readme))
+    command = ["release", str(run / "last.ckpt"), "--name", "new", "--summary", "A new model."]
+    command += ["--recipe", str(recipes()["mir1k-unet"]), "--purpose", "a test", "--licence", "MIT"]
+    command += ["--data", str(data), "--singing", "MIR-1K:leon:mir1k/leon", "--default"]
+    monkeypatch.setattr(sys, "argv", command)
+    assert release.main() == 0
+    (entry,) = validate(Manifest, read_toml(pretrained / "manifest.toml"), "manifest").models
+    assert (entry.name, entry.purpose, entry.stages) == ("new", "a test", ("mir1k-unet",))
+    assert entry.sha256 in (pretrained / "new" / "card.md").read_text(encoding="utf-8")
+    assert (pretrained / "new" / "spectrograms.png").is_file()
+    assert "| `new` |" in readme.read_text(encoding="utf-8")
+    assert Separator(pretrained / "new", device="cpu").model.stems == (VOCALS,)
 
 
 @pytest.mark.slow

@@ -99,6 +99,8 @@ def _write(
     corpora = [*recipe["train"]["corpora"], *unpaired["corpora"]]
     entry = ModelEntry(
         name=options.name,
+        aliases=tuple(options.alias),
+        purpose=options.purpose,
         summary=options.summary,
         architecture=recipe["architecture"],
         stems=stems,
@@ -206,6 +208,8 @@ def _parser() -> argparse.ArgumentParser:
         help="recipes it was trained with, in order (default: RECIPE alone)",
     )
     add("--summary", required=True, help="one sentence")
+    add("--purpose", required=True, help="what it is for, in at most 18 characters")
+    add("--alias", nargs="+", default=[], help="other names to choose it by")
     add("--licence", required=True, help="of the weights")
     add("--data", type=Path, required=True, help="folder that recipes' paths are relative to")
     add("--score", nargs="+", choices=SPLITS, default=[], help="splits to measure")
