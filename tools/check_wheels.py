@@ -39,7 +39,7 @@ def main() -> int:
         for name, needed in requirements(project).items():
             found, result = resolve(needed, version)
             failed |= not found
-            print(f"{version:6}{name:16}{'ok' if found else 'FAILED':8}{result}", flush=True)
+            print(f"{version:6}{name:20}{'ok' if found else 'FAILED':8}{result}", flush=True)
     return 1 if failed else 0
 
 

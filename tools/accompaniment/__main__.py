@@ -35,7 +35,9 @@ from .sound import find_soundfont, mix, play
 def main() -> int:
     """Render all songs; name those that failed."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tools.accompaniment",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="folder of songs")
     parser.add_argument("out", type=Path, help="folder for the corpus")
