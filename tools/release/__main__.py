@@ -99,6 +99,8 @@ def _write(
     corpora = [*recipe["train"]["corpora"], *unpaired["corpora"]]
     entry = ModelEntry(
         name=options.name,
+        aliases=tuple(options.alias),
+        purpose=options.purpose,
         summary=options.summary,
         architecture=recipe["architecture"],
         stems=stems,
@@ -198,6 +200,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("checkpoint", type=Path, help="of a training run; its averaged weights are released")
     add("--name", required=True, help="of the model")
+    add("--alias", action="append", default=[], help="other name to choose it by; repeatable")
+    add("--purpose", required=True, help="what it is for, in at most 18 characters")
     add("--recipe", type=Path, required=True, help="TOML file it was trained with")
     add(
         "--stages",
