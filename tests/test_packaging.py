@@ -160,7 +160,7 @@ def test_a_clone_finds_its_weights_without_an_install(clone: Path, tmp_path: Pat
 @pytest.mark.slow
 def test_the_readmes_python_runs_in_a_clone(clone: Path, tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = "".join(re.findall(r"```python\n(.*?)```", readme, re.DOTALL))
-    assert "unmix.separate(" in code
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) <= 12
     _run([sys.executable, "-c", code], clone, tmp_path / "site")
-    assert list((clone / "separated").rglob("vocals.*"))
+    assert (clone / "separated" / EXCERPT.stem / "vocals.flac").is_file()

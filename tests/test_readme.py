@@ -187,14 +187,6 @@ def test_the_commands_for_evaluation_run(folder: Path) -> None:
     assert (folder / "report" / "index.html").is_file()
 
 
-@pytest.mark.slow
-def test_the_python_runs(folder: Path) -> None:
-    (code,) = _blocks(README, "python")
-    assert len([line for line in code.splitlines() if line]) <= 12
-    exec(compile(code, "README.md", "exec"), {})
-    assert (folder / "separated" / EXCERPT / "vocals.flac").is_file()
-
-
 @pytest.mark.parametrize(
     "command",
     sorted(

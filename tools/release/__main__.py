@@ -202,6 +202,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("checkpoint", type=Path, help="of a training run; its averaged weights are released")
     add("--name", required=True, help="of the model")
+    add("--alias", action="append", default=[], help="other name to choose it by; repeatable")
+    add("--purpose", required=True, help="what it is for, in at most 18 characters")
     add("--recipe", type=Path, required=True, help="TOML file it was trained with")
     add(
         "--stages",
