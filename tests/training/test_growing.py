@@ -34,6 +34,7 @@ GROWING = [
     ("modular-unet", TFC_TDF | {"skip": "add"}, {"width": 5}),
     ("modular-unet", TFC_TDF, MORE_LAYERS),
     ("modular-unet", TFC_TDF, MORE_LAYERS | {"width": 5}),
+    ("modular-unet", TFC_TDF, {"stems": ["vocals", "drums", "bass", "other"], "width": 6}),
     ("modular-unet", {"width": 4, "skip": "add", "block": {"norm": "instance"}}, {"width": 8}),
 ]
 
@@ -60,7 +61,8 @@ def test_it_computes_the_same_and_all_of_it_learns(
     mixture = torch.randn(1, 2, 3000, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         before = source(mixture)
-        torch.testing.assert_close(model(mixture), before, rtol=0, atol=1e-5 * before.abs().max())
+        after = model(mixture)[:, : before.shape[1]]
+        torch.testing.assert_close(after, before, rtol=0, atol=1e-5 * before.abs().max())
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     model.train()
     for _ in range(6):  # enough for what nobody heard at first to be heard
@@ -73,6 +75,26 @@ def test_it_computes_the_same_and_all_of_it_learns(
         if name in held:
             new[tuple(slice(size) for size in held[name].shape)] = False
         assert not new.any() or parameter.grad[new].ne(0).any(), name
+
+
+def test_new_stems_share_what_the_old_ones_leave() -> None:
+    """All of them sum to the mixture, but for the bin at 0 Hz, which has no mask."""
+    source = _made("modular-unet", TFC_TDF, 1)
+    model = _made("modular-unet", TFC_TDF | {"stems": ["vocals", "drums", "bass"]}, 2)
+    grow(source, model)
+    mixture = torch.randn(1, 2, 3000, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        frames = model.stft(mixture)
+        estimates = model.estimate_frames(frames)
+    torch.testing.assert_close(estimates[:, 1], estimates[:, 2])
+    torch.testing.assert_close(estimates.sum(1)[:, :, 1:], frames[:, :, 1:], rtol=0, atol=1e-4)
+
+
+def test_new_stems_need_complex_masks() -> None:
+    source = _made("modular-unet", PLAIN, 1)
+    model = _made("modular-unet", PLAIN | {"stems": ["vocals", "drums"]}, 2)
+    with pytest.raises(ModelError, match="complex masks can grow more stems"):
+        grow(source, model)
 
 
 @pytest.mark.parametrize(

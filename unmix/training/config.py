@@ -147,7 +147,8 @@ class TrainConfig(OptimisationConfig):
     compile: bool = False
     """Whether to use ``torch.compile``: minutes at the start for faster steps."""
     grow: bool = False
-    """Whether ``--init`` may name a smaller network, whose weights are then extended."""
+    """Whether ``--init`` may name a smaller network, whose weights are then extended: one with
+    narrower layers, fewer TFC-TDF layers, or the first of the stems."""
     excerpt: int | None = Field(default=None, gt=0)
     """Length of a training excerpt in samples; default: the model's chunk."""
     skips: int = Field(default=0, ge=0)

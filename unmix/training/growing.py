@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..errors import ModelError
 from ..models import Model
 from ..models.blocks.tfc_tdf import TfcTdfLayer
+from ..models.modular_unet import ModularUNet
 
 # Largest error of the grown network, relative to the largest value of the smaller network.
 _TOLERANCE = 1e-3
@@ -24,13 +25,13 @@ _TOLERANCE = 1e-3
 
 @torch.no_grad()
 def grow(source: Model, model: Model) -> None:
-    """Copy the weights of a model with narrower layers, or fewer layers in a TFC-TDF block.
+    """Copy the weights of a model with narrower layers, fewer TFC-TDF layers, or fewer stems.
 
     Layers after a concatenation cannot grow, since their new input maps are not the last ones; nor
-    can recurrent layers and attention.
+    can recurrent layers and attention. New stems follow the old ones and share what these leave.
 
     Args:
-        source: the smaller model; its feature maps become the first ones.
+        source: the smaller model; its feature maps and its stems become the first ones.
         model: the larger model with random weights, which stay where the source has none. It is
             unchanged after an error.
 
@@ -52,6 +53,8 @@ def grow(source: Model, model: Model) -> None:
                 f"{name} has the shape {[*held[name].shape]}, which does not fit {[*tensor.shape]}"
             )
         _take_over(tensor, held[name], listeners.get(name))
+    if len(model.stems) > len(source.stems):
+        _share_residual(model, wanted, len(source.stems))
     grown = copy.deepcopy(model)
     grown.load_state_dict(wanted, strict=True)
     for training in (True, False):  # norms use the batch, then running statistics
@@ -63,6 +66,8 @@ def grow(source: Model, model: Model) -> None:
 def _check_alike(source: Model, model: Model) -> None:
     for what in ("stems", "sample_rate", "audio_channels", "context"):
         before, after = getattr(source, what), getattr(model, what)
+        if what == "stems" and after[: len(before)] == before:
+            continue
         if before != after:
             raise ModelError(f"{what} is {before} in the smaller model, {after} in the larger one")
 
@@ -80,6 +85,18 @@ def _add_nothing(model: Model, wanted: dict[str, Tensor], added: Iterable[str]) 
     for layer in added:
         for name in _axes_in(model.get_submodule(f"{layer}after")):
             wanted[f"{layer}after.{name}"].zero_()
+
+
+def _share_residual(model: Model, wanted: dict[str, Tensor], stems: int) -> None:
+    """Make the masks of all stems after the first ones equal parts of what these leave of 1."""
+    if not isinstance(model, ModularUNet) or model.config.mask != "complex":
+        raise ModelError("only a modular-unet with complex masks can grow more stems")
+    for name, one in (("head.weight", 0.0), ("head.bias", 1.0)):
+        # The rows of the head: stem, channel, real and imaginary part, sub-band.
+        rows = wanted[name].unflatten(0, (len(model.stems), model.audio_channels, 2, -1))
+        left = -rows[:stems].sum(0)
+        left[:, 0] += one
+        rows[stems:] = left / (len(model.stems) - stems)
 
 
 def _holds(wide: torch.Size, narrow: torch.Size) -> bool:
@@ -123,4 +140,5 @@ def _compute_the_same(source: Model, model: Model, *, training: bool) -> bool:
             torch.manual_seed(0)
             estimates.append(copy.deepcopy(each).train(training)(noise))
     before, after = estimates
+    after = after[:, : before.shape[1]]  # new stems have no counterpart
     return float((after - before).abs().max()) <= _TOLERANCE * float(before.abs().max())

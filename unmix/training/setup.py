@@ -149,7 +149,7 @@ def _start_from(init: str, model: Model, *, growing: bool) -> None:
         else:
             model.load_state_dict(source.state_dict(), strict=True)
     except (RuntimeError, ModelError) as error:
-        smaller = " or narrower, or with fewer TFC-TDF layers" if growing else ""
+        smaller = " or narrower, or with fewer TFC-TDF layers or stems" if growing else ""
         reason = str(error).splitlines()[-1].strip()
         raise UnmixError(
             f"{init}: the weights do not fit the recipe: {reason.removesuffix('.')}; give --init a "
