@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from smoke import of_each_architecture, slow_but
 
 from unmix.audio import AudioWriter, OutputFormat, read_audio
 from unmix.models import build
@@ -28,7 +29,7 @@ def song(excerpt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", recipes())
+@pytest.mark.parametrize("name", slow_but(of_each_architecture(), recipes()))
 def test_every_recipe_separates_a_song(unmix: Unmix, song: Path, name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     recipe = read_recipe(recipes()[name])

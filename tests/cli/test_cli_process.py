@@ -88,7 +88,10 @@ def test_tricky_songs_through_the_model_that_ships(tricky: Path, tmp_path: Path)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {Path(n).stem for n in wanted}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_signal_leaves_no_partial_file(
     weights: Path, make_song: MakeSong, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
@@ -147,9 +150,9 @@ def test_a_terminal_shows_bars_with_time_left_and_a_pipe_only_paths(
 @pytest.mark.parametrize(
     ("name", "encoding"),
     [
-        ("café 日本.wav".encode(), {}),
+        pytest.param("café 日本.wav".encode(), {}, marks=pytest.mark.slow),
         ("café 日本.wav".encode(), {"PYTHONIOENCODING": "ascii"}),
-        (b"caf\xe9.wav", {}),
+        pytest.param(b"caf\xe9.wav", {}, marks=pytest.mark.slow),
         (b"caf\xe9.flac", {}),
     ],
 )

@@ -80,7 +80,8 @@ def test_every_metric_is_there_or_only_those_asked_for(
         evaluate_estimates(found, references=references, metrics=["sdx"])
 
 
-@pytest.mark.parametrize("framewise", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("framewise", [False, True])
 def test_museval_says_the_same(
     make_tracks: MakeTracks, estimates: Callable[..., Path], framewise: bool
 ) -> None:
@@ -261,6 +262,7 @@ def test_progress_rises_to_one(make_tracks: MakeTracks, estimates: Callable[...,
     assert len(seen) > 6
 
 
+@pytest.mark.slow
 def test_nothing_is_read_whole(
     make_tracks: MakeTracks,
     estimates: Callable[..., Path],

@@ -20,13 +20,7 @@ def recipe(recipe_name: str) -> Recipe:
     return read(recipe_name)
 
 
-@pytest.fixture(scope="session")
-def smoke_model(recipe_name: str) -> Model:
-    """The smallest model of the recipe, built once: tests leave it as it is."""
-    return built(recipe_name)
-
-
 @pytest.fixture
-def trainee(smoke_model: Model) -> Model:
-    """A copy of it, for tests that change it."""
-    return copy.deepcopy(smoke_model)
+def smoke_model(recipe_name: str) -> Model:
+    """The smallest model of the recipe: a copy, since tests and separators change it."""
+    return copy.deepcopy(built(recipe_name))

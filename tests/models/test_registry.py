@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from smoke import of_each_part
+from smoke import of_each_part, slow_but
 from torch import Tensor
 
 from unmix import Separator, load_model
@@ -79,37 +79,43 @@ def test_louder_in_is_louder_out(smoke_model: Model) -> None:
     torch.testing.assert_close(loud / 10, soft, atol=1e-4, rtol=1e-2)
 
 
-def test_every_weight_learns(trainee: Model) -> None:
-    trainee.train()
-    mixture = 0.1 * torch.randn(2, trainee.audio_channels, _length(trainee))
-    estimates = trainee(mixture)
+def test_every_weight_learns(smoke_model: Model) -> None:
+    smoke_model.train()
+    mixture = 0.1 * torch.randn(2, smoke_model.audio_channels, _length(smoke_model))
+    estimates = smoke_model(mixture)
     (estimates * torch.randn_like(estimates)).abs().mean().backward()
-    for name, parameter in trainee.named_parameters():
+    for name, parameter in smoke_model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, name
             assert parameter.grad.isfinite().all(), name
             assert parameter.grad.any(), name
 
 
-@pytest.mark.parametrize("recipe_name", of_each_part(), scope="session")
-def test_overfits_one_excerpt(trainee: Model) -> None:
+#: A network of spectrograms, one of samples, and the default's.
+FEW = ("unet", "wave-unet-m1", "tfc-tdf")
+
+
+@pytest.mark.parametrize(
+    "recipe_name", slow_but(FEW, dict.fromkeys((*FEW, *of_each_part()))), scope="session"
+)
+def test_overfits_one_excerpt(smoke_model: Model) -> None:
     """Two sounds in bands of their own: the loss falls by 90 % in 400 steps.
 
     One model for each architecture, block, skip, bottleneck and kind of mask.
     """
-    for module in trainee.modules():
+    for module in smoke_model.modules():
         if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d):
             module.p = 0.0
-    references = _two_sounds(trainee)
+    references = _two_sounds(smoke_model)
     mixture = references.sum(1)
-    inner = references[:, : len(trainee.stems)]
-    inner = inner[..., trainee.context : mixture.shape[-1] - trainee.context]
-    optimizer = torch.optim.Adam(trainee.parameters(), 1e-2)
+    inner = references[:, : len(smoke_model.stems)]
+    inner = inner[..., smoke_model.context : mixture.shape[-1] - smoke_model.context]
+    optimizer = torch.optim.Adam(smoke_model.parameters(), 1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, 400)
-    trainee.train()
+    smoke_model.train()
     first = None
     for _ in range(400):
-        loss = (trainee(mixture) - inner).abs().mean()
+        loss = (smoke_model(mixture) - inner).abs().mean()
         first = first or float(loss.detach())
         if float(loss.detach()) < 0.1 * first:
             return
@@ -164,6 +170,7 @@ def test_chunks_meet_without_a_seam(smoke_model: Model) -> None:
     np.testing.assert_allclose(stems[VOCALS], vocals, atol=1e-5)
 
 
+@pytest.mark.parametrize("recipe_name", of_each_part(), scope="session")
 def test_sixteen_bits_are_close(smoke_model: Model, excerpt: Path) -> None:
     """Every architecture runs in what ``auto`` may choose; errors are those of the precision."""
     song, rate = read_audio(excerpt)

@@ -112,6 +112,7 @@ def test_bit_depth_is_kept_or_chosen(
         karaoke_file(splitter, song, bitrate="192k", existing="overwrite")
 
 
+@pytest.mark.slow
 def test_real_songs_keep_tags_and_cover(
     splitter: StemSeparator, songs: list[Path], tmp_path: Path
 ) -> None:

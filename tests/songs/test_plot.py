@@ -63,6 +63,7 @@ def test_rows_rise_and_are_fewer_than_bins() -> None:
         assert len(frequencies) < 400
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_song() -> None:
     block = np.random.default_rng(0).standard_normal((2, 44100), np.float32)
     peaks = []

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from unmix.errors import UnmixError
 from unmix.training import setup as preparation
 from unmix.training.average import MovingAverage
-from unmix.training.checkpoint import load_checkpoint
+from unmix.training.checkpoint import load_checkpoint, save_checkpoint
 from unmix.training.loop import train
 from unmix.training.run import Run
 
@@ -118,15 +117,14 @@ def test_a_best_that_could_not_be_kept_is_scored_again(
     make_run: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(validate_every=4, steps=6)
-    save = torch.save
 
-    def interrupted(state: object, path: Path) -> None:
-        if "best" in path.name:
+    def interrupted(path: Path, state: dict[str, Any]) -> None:
+        if path == run.best:
             raise KeyboardInterrupt
-        save(state, path)
+        save_checkpoint(path, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", interrupted)
+        patch.setattr("unmix.training.checkpoint_writer.save_checkpoint", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(run, log(), lambda model: {"vocals": 1.0})
     assert not run.best.exists()

@@ -100,7 +100,9 @@ def test_any_stems_can_be_trained(make_run: MakeRun, log: Log, stems: list[str])
         {"accompaniment": False},
     ],
 )
-@pytest.mark.parametrize("architecture", ["unet", "wave-unet"])
+@pytest.mark.parametrize(
+    "architecture", ["unet", pytest.param("wave-unet", marks=pytest.mark.slow)]
+)
 def test_every_loss_falls(
     make_run: MakeRun, log: Log, architecture: str, loss: dict[str, Any]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import soxr
 import torch
+from smoke import slow_but
 from typer.testing import CliRunner
 
 from unmix.audio import read_audio
@@ -50,7 +51,7 @@ def _training(recipe: Recipe) -> TrainConfig:
     return training_of(recipe, recipe.architecture)
 
 
-@pytest.fixture(params=sorted(recipes()))
+@pytest.fixture(params=slow_but(_of_each_kind(), sorted(recipes())))
 def recipe(request: pytest.FixtureRequest) -> Recipe:
     return read_recipe(recipes()[request.param])
 
@@ -137,7 +138,7 @@ def test_its_corpora_are_where_the_data_is_documented(recipe: Recipe, shared: Pa
     )
 
 
-@pytest.mark.parametrize("name", sorted(recipes()))
+@pytest.mark.parametrize("name", slow_but(_of_each_kind(), sorted(recipes())))
 def test_it_trains(name: str, data: Path, tmp_path: Path, log: Log, smoke: None) -> None:
     """By one command, two steps: its own corpora and mixtures, losses, optimizer, validation."""
     heard = log()

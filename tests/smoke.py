@@ -1,8 +1,10 @@
 """The smallest model of every recipe, and which recipes stand for all."""
 
 import json
+from collections.abc import Collection, Iterable
 from functools import cache
 
+import pytest
 import torch
 
 from unmix.models import Model, build, config_type
@@ -57,3 +59,17 @@ def _parts(recipe: Recipe) -> set[tuple[str, str]]:
         elif isinstance(value, str):
             parts.add((key, value))
     return {(f"{recipe.architecture}: {kind}", value) for kind, value in parts}
+
+
+def slow_but(fast: Collection[str], names: Iterable[str]) -> list[object]:
+    """Return names as parameters, all of them marked slow but for some."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@cache
+def of_each_architecture() -> list[str]:
+    """Return the first recipe of each architecture."""
+    first: dict[str, str] = {}
+    for name in sorted(recipes()):
+        first.setdefault(read(name).architecture, name)
+    return list(first.values())
