@@ -143,7 +143,7 @@ class Runner:
             for piece in system.estimate(track, references, stems):
                 if not all(np.isfinite(piece[stem]).all() for stem in stems):
                     raise UnmixError(
-                        f"{system.name}: estimates of {track.name} hold NaN or infinite samples"
+                        f"{system.name}: estimates of {track.name} contain NaN or infinite samples"
                     )
                 left = references.length - position
                 yield {stem: piece[stem][:, :left] for stem in stems}

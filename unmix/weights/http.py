@@ -103,9 +103,9 @@ class _Download:
         if self.sha256 and (found := sha256_of(self.part)) != self.sha256:
             self._forget()
             raise ModelError(
-                f"{self.url}: expected sha256 {self.sha256}, got {found}: the file has changed, or "
-                "was damaged on its way, and was removed; try again, and do not use it if the "
-                "hash stays wrong"
+                f"{self.url}: expected sha256 {self.sha256}, got {found}: the download is damaged "
+                "or the file has changed, and was removed; try again, and do not use the file if "
+                "the hash stays wrong"
             )
         self.part.replace(self.target)
         self.note.unlink(missing_ok=True)
@@ -180,8 +180,8 @@ class _Download:
         if self.size and total and total != self.size:
             self._forget()
             raise ModelError(
-                f"{self.url}: expected {self.size} bytes, got {total}: the file has changed and "
-                "is not used"
+                f"{self.url}: expected {self.size} bytes, got {total}: the file has changed, and "
+                "unmix does not use it"
             )
 
     def _begin(self, response: requests.Response) -> None:
