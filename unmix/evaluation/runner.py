@@ -39,7 +39,7 @@ class Runner:
         stems: stems whose references estimates are compared with; each system is scored on those
             of them that it estimates.
         settings: which metrics, and how.
-        folder: the report's, where scores are saved; default: nowhere.
+        folder: folder of the report, where scores are saved; default: they are not.
         device: device of the metrics; default: the CPU.
         progress: called with the fraction that is done.
     """
@@ -198,7 +198,7 @@ class Runner:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """Yield a folder for signals: in the report's, whose disk has room, if there is one."""
+        """Yield a folder for signals, inside the report's folder if there is one."""
         with TemporaryDirectory(prefix=".unmix-", dir=self._folder) as folder:
             yield Path(folder)
 

@@ -127,7 +127,7 @@ class KaraokeOptions:
             self.output(self.format)
 
     def output(self, name: str) -> OutputFormat:
-        """Return a format with the bit depth or bit rate that is wanted."""
+        """Return a format with the requested bit depth or bit rate."""
         return OutputFormat.parse(name, self.bit_depth, self.bitrate)
 
 

@@ -47,7 +47,7 @@ def fetch(
     call resumes if the server supports ranges and still has the same file.
 
     Args:
-        url: of the file.
+        url: URL of the file.
         target: where to put it; no other process may be writing there. An existing file is kept,
             unless its sha256 is known and differs.
         size: expected bytes, if known.
@@ -83,7 +83,7 @@ class _Download:
 
     @property
     def note(self) -> Path:
-        """What tells the version that the part belongs to."""
+        """File that identifies the version of the file that the part belongs to."""
         return self.target.with_name(f"{self.target.name}.part.json")
 
     def run(self) -> None:

@@ -23,8 +23,8 @@ def read_torch(path: Path, what: str = "a PyTorch checkpoint") -> dict[str, Any]
     """Return the dict in a file, its tensors on the CPU.
 
     Args:
-        path: the ``.pth``, ``.pt`` or ``.ckpt`` file, in PyTorch's current format or that before
-            1.6.
+        path: the ``.pth``, ``.pt`` or ``.ckpt`` file, in PyTorch's current format or the one
+            before 1.6.
         what: what the file should be, for messages.
 
     Raises:
