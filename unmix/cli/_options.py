@@ -28,7 +28,8 @@ class Format(StrEnum):
     M4A = "m4a"
 
 
-FORMAT_HELP = f"{', '.join(list(Format)[:-1])} or {Format.M4A}."
+DEVICE_HELP = "Device to compute on: auto, cpu, cuda, cuda:1, mps ..."
+FORMAT_HELP = f"File format: {', '.join(list(Format)[:-1])} or {Format.M4A}."
 
 
 class BitDepth(StrEnum):
@@ -62,13 +63,13 @@ _FINE = "Fine options"
 
 SongsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="SONG...", help="Audio or video files, folders, or patterns."),
+    typer.Argument(metavar="SONG", help="Audio or video files, folders, or patterns."),
 ]
-RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders, too.")]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders too.")]
 BitDepthOption = Annotated[
     BitDepth | None,
     typer.Option(
-        help="Bits per sample, of wav (32 is float), flac and aiff.", rich_help_panel=FILES
+        help="Bits per sample of wav (32 is float), flac and aiff.", rich_help_panel=FILES
     ),
 ]
 BitrateOption = Annotated[
@@ -83,7 +84,10 @@ OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=FILES)
 ]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-existing", help="Keep existing files.", rich_help_panel=FILES)
+    bool,
+    typer.Option(
+        "--skip-existing", help="Keep existing files; write missing ones.", rich_help_panel=FILES
+    ),
 ]
 StrictOption = Annotated[
     bool,
@@ -101,7 +105,9 @@ ModelOption = Annotated[
 ]
 QualityOption = Annotated[
     QualityName,
-    typer.Option("--quality", "-q", help="Higher quality is slower.", rich_help_panel=_SEPARATION),
+    typer.Option(
+        "--quality", "-q", help="Preset; better quality is slower.", rich_help_panel=_SEPARATION
+    ),
 ]
 DeviceOption = Annotated[
     str,
@@ -109,7 +115,7 @@ DeviceOption = Annotated[
         "--device",
         "-d",
         metavar="NAME",
-        help="Device to compute on: auto, cpu, cuda, cuda:1, mps ...",
+        help=DEVICE_HELP,
         rich_help_panel=_SEPARATION,
     ),
 ]
@@ -183,7 +189,7 @@ def existing_of(overwrite: bool, skip_existing: bool) -> Existing:
         typer.BadParameter: both flags are given.
     """
     if overwrite and skip_existing:
-        raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+        raise typer.BadParameter("--overwrite and --skip-existing cannot be used together")
     return "overwrite" if overwrite else "skip" if skip_existing else "error"
 
 

@@ -36,19 +36,19 @@ class KaraokeFile:
     path: Path
     """The karaoke version."""
     guide: float | None
-    """Level in dB, at most 0, of the vocals that were left in; None where they were left out."""
+    """Level of the vocals that were kept, in dB, at most 0; None if they were removed."""
     video: bool
     """Whether the karaoke version is a video, with the song's own picture."""
     sample_rate: int
-    """Hz: the song's own, unless the format does not support it. 0 where skipped."""
+    """Hz: the song's own, unless the format does not support it. 0 if skipped."""
     channels: int
-    """Audio channels of the song and its karaoke version. 0 where skipped."""
+    """Audio channels of the song and its karaoke version. 0 if skipped."""
     samples: int
-    """Samples per channel of the sound, at ``sample_rate``. 0 where skipped."""
+    """Samples per channel of the sound, at ``sample_rate``. 0 if skipped."""
     seconds: float
-    """Length of the sound. 0 where skipped."""
+    """Length of the sound. 0 if skipped."""
     gain: float
-    """Factor applied to the sound so that it does not clip, in (0, 1]; 1 where it would not."""
+    """Factor applied to the sound so that it does not clip, in (0, 1]; 1 if it would not."""
     warnings: tuple[str, ...]
     """Sentences on what was repaired, is missing, or differs from the song."""
     skipped: bool
@@ -78,7 +78,7 @@ def karaoke(
         model: name of a model, or path of a file of weights.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        guide: level in dB, at most 0, at which the vocals stay in as a guide; default: not at all.
+        guide: level of the vocals that are kept as a guide, in dB, at most 0; default: none are.
         format: wav, flac, aiff, mp3, ogg, opus or m4a; default: the song's own, or the nearest
             that can be written.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
@@ -106,13 +106,13 @@ class KaraokeOptions:
     """
 
     guide: float | None = None
-    """Level in dB, at most 0, at which the vocals stay in; None: not at all."""
+    """Level of the vocals that are kept, in dB, at most 0; None: they are removed."""
     format: str | None = None
-    """Of the file; None: the song's own, or the nearest that can be written."""
+    """Format of the file; None: the song's own, or the nearest that can be written."""
     bit_depth: int | None = None
-    """Of lossless formats; None: the song's own, or 16 if ``format`` is given."""
+    """Bits per sample of lossless formats; None: the song's own, or 16 with ``format``."""
     bitrate: int | str | None = None
-    """Of lossy formats; None: about the song's own, or the usual one if ``format`` is given."""
+    """Bit rate of lossy formats; None: about the song's own, or the usual one with ``format``."""
     existing: Existing = "error"
     """What to do about a file that exists: "error", "overwrite" or "skip"."""
     strict: bool = False
@@ -127,7 +127,7 @@ class KaraokeOptions:
             self.output(self.format)
 
     def output(self, name: str) -> OutputFormat:
-        """Return a format with the bit depth or bit rate that is wanted."""
+        """Return a format with the requested bit depth or bit rate."""
         return OutputFormat.parse(name, self.bit_depth, self.bitrate)
 
 
@@ -140,11 +140,11 @@ class KaraokePlan:
     path: Path
     """The karaoke version."""
     format: OutputFormat
-    """Of its sound."""
+    """Format of the sound."""
     video: bool
-    """Whether it keeps the song's picture."""
+    """Whether the file is a video with the song's picture."""
     warnings: tuple[str, ...]
-    """Sentences on how it differs from the song."""
+    """Sentences on how the file differs from the song."""
     options: KaraokeOptions
     """What to write, and how."""
 
@@ -198,8 +198,8 @@ def write_karaoke(
     """
     if VOCALS not in separator.stems or ACCOMPANIMENT not in separator.stems:
         raise UnmixError(
-            f"the model {separator.model_name} gives {', '.join(separator.stems)}: "
-            f"karaoke needs {VOCALS} and {ACCOMPANIMENT}"
+            f"karaoke needs {VOCALS} and {ACCOMPANIMENT}; the model {separator.model_name} "
+            f"separates {', '.join(separator.stems)}"
         )
     options = plan.options
     done = SKIPPED

@@ -1,4 +1,4 @@
-"""A picture of a separation: the spectrograms of mixture, vocals and accompaniment."""
+"""Draw a separation: the spectrograms of mixture, vocals and accompaniment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PlotFile:
     path: Path
     """The picture, a PNG."""
     seconds: float
-    """Length of the song; 0 where skipped."""
+    """Length of the song; 0 if skipped."""
     warnings: tuple[str, ...]
     """Sentences on what was repaired or is missing."""
     skipped: bool

@@ -48,11 +48,11 @@ class Rendering:
     """What all outputs of a song have in common once they are written."""
 
     sample_rate: int
-    """Hz, of the files; 0 where skipped."""
+    """Sample rate of the files in Hz; 0 if skipped."""
     channels: int
-    """Audio channels; 0 where skipped."""
+    """Audio channels; 0 if skipped."""
     samples: int
-    """Per channel, at ``sample_rate``."""
+    """Samples per channel, at ``sample_rate``."""
     gain: float
     """Factor applied to all outputs, in (0, 1]."""
     warnings: tuple[str, ...]
@@ -185,7 +185,7 @@ def _final_names(staged: Mapping[str, Path], outputs: Mapping[str, Path]) -> Ite
 
 
 def _warnings(reader: AudioReader, format_name: str, rate: int, gain: float) -> Iterator[str]:
-    """Yield what was done to the song that the user may not expect."""
+    """Yield sentences on changes to the song that the user may not expect."""
     name = reader.path.name
     if rate != reader.sample_rate:
         yield (

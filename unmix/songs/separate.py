@@ -1,6 +1,6 @@
-"""A song file to a file for each stem: whole, level, tagged, and all of them or none.
+"""Separate a song file into one file per stem, with tags; write all of them or none.
 
-``StemOptions`` says what is wanted, ``plan_stems`` decides where it goes, ``write_stems`` does it.
+``StemOptions`` says which stems to write, ``plan_stems`` decides where, ``write_stems`` does it.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class SeparatedFile:
     stems: dict[str, Path]
     """The file of every stem that was asked for, including those that were skipped."""
     sample_rate: int
-    """Hz, of the stems: the song's own, unless the format does not support it. 0 where skipped."""
+    """Hz, of the stems: the song's own, unless the format does not support it. 0 if skipped."""
     channels: int
-    """Audio channels of the song and of every stem. 0 where skipped."""
+    """Audio channels of the song and of every stem. 0 if skipped."""
     samples: int
-    """Samples per channel of every stem, at ``sample_rate``. 0 where skipped."""
+    """Samples per channel of every stem, at ``sample_rate``. 0 if skipped."""
     seconds: float
-    """Length of every stem. 0 where skipped."""
+    """Length of every stem. 0 if skipped."""
     gain: float
-    """Factor applied to all stems so that none clips, in (0, 1]; 1 where none would."""
+    """Factor applied to all stems so that none clips, in (0, 1]; 1 if none would."""
     warnings: tuple[str, ...]
     """Sentences on what was repaired, is missing, or differs from the song."""
     skipped: bool
@@ -60,7 +60,7 @@ class StemOptions:
     stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT)
     """Names of the stems to write, or "all"."""
     format: OutputFormat = field(default_factory=lambda: OutputFormat.parse("wav"))
-    """Of every file."""
+    """Format of every file."""
     template: str = DEFAULT_TEMPLATE
     """Path of each stem in the output folder, with fields; see ``naming.FIELDS``."""
     existing: Existing = "error"
@@ -83,7 +83,7 @@ class StemPlan:
     names: tuple[str, ...]
     """The stems to write."""
     values: Mapping[str, str | None]
-    """What stands for the template's fields, except {stem} and {ext}."""
+    """Values of the template's fields, except {stem} and {ext}."""
     options: StemOptions
     """What to write, and how."""
 
@@ -154,8 +154,8 @@ def write_stems(
         plan: where the stems go.
         progress: called with the fraction done, in [0, 1]. An exception that it raises passes
             through and cancels: no file and no folder is left behind.
-        listener: called with every piece ``[C, m]`` of all stems of the separator as it is
-            separated, at the song's own level: for meters and plots.
+        listener: called with each piece ``[C, m]`` of all the separator's stems once it is
+            separated, at the song's own level, for meters and plots.
 
     Raises:
         AudioError: the song cannot be read, or the stems cannot be written.
