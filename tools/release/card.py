@@ -46,8 +46,8 @@ def card(
 ## What it does
 
 Splits a recording into {", ".join(entry.stems[:-1])} and {entry.stems[-1]}. Architecture
-`{entry.architecture}`, {entry.parameters:,} parameters, {entry.sample_rate} Hz, {entry.audio_channels} {channels},
-{entry.size / 2**20:.1f} MiB (sha256 `{entry.sha256}`).
+`{entry.architecture}`, {entry.parameters:,} parameters, {entry.sample_rate} Hz,
+{entry.audio_channels} {channels}, {entry.size / 2**20:.1f} MiB (sha256 `{entry.sha256}`).
 
 ## Data and its licence
 
