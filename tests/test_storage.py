@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from unmix.errors import AudioError, UnmixError
-from unmix.storage import outputs_to_write, put_in_place, sha256_of, staging, written_whole
+from unmix.storage import (
+    check_existing,
+    outputs_to_write,
+    put_in_place,
+    sha256_of,
+    staging,
+    written_whole,
+)
 
 Tree = Callable[[Path], dict[str, bytes | None]]
 ROOT = Path(__file__).parents[1]
@@ -205,7 +212,7 @@ def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="File name too long"):
         outputs_to_write(song, {"a": tmp_path / ("x" * 300)}, "overwrite")
     with pytest.raises(UnmixError, match="choose from error, overwrite, skip"):
-        outputs_to_write(song, both, "maybe")  # type: ignore[arg-type]
+        check_existing("maybe")
 
 
 def test_the_song_itself_is_never_replaced_under_any_of_its_names(tmp_path: Path) -> None:

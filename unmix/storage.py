@@ -21,6 +21,16 @@ Existing = Literal["error", "overwrite", "skip"]
 EXISTING: tuple[Existing, ...] = ("error", "overwrite", "skip")
 
 
+def check_existing(existing: str) -> None:
+    """Refuse what is no choice about existing files.
+
+    Raises:
+        UnmixError: it is not in ``EXISTING``.
+    """
+    if existing not in EXISTING:
+        raise UnmixError(f"existing={existing!r}: choose from {', '.join(EXISTING)}")
+
+
 def outputs_to_write(
     source: Path, outputs: Mapping[str, Path], existing: Existing
 ) -> dict[str, Path]:
@@ -36,8 +46,6 @@ def outputs_to_write(
         UnmixError: two outputs share a path, or one is a folder, the song itself, or exists.
         AudioError: a path cannot be examined: its name is too long, or its folder is locked.
     """
-    if existing not in EXISTING:
-        raise UnmixError(f"existing={existing!r}: choose from {', '.join(EXISTING)}")
     seen: dict[str, str] = {}
     for name, path in outputs.items():
         # Most file systems of Windows and macOS treat "Vocals" and "vocals" as one name.

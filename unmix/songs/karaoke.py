@@ -11,11 +11,12 @@ import numpy as np
 
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, format_like, open_audio
+from ..audio.formats import check_options
 from ..audio.tags import copy_tags, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, outputs_to_write, writing
+from ..storage import Existing, check_existing, outputs_to_write, writing
 from .naming import beside
 from .render import SKIPPED, Stems, StemSeparator, render
 
@@ -101,8 +102,9 @@ class KaraokeOptions:
     """What karaoke version to write, and how; checked when it is made.
 
     Raises:
-        UnmixError: the guide is above 0 dB.
-        ConfigError: the format is unknown, or its options do not fit together.
+        UnmixError: the guide is above 0 dB, or ``existing`` is invalid.
+        ConfigError: the format is unknown, or its options do not fit together; without a format,
+            if they fit none.
     """
 
     guide: float | None = None
@@ -123,8 +125,11 @@ class KaraokeOptions:
             raise UnmixError(
                 f"a guide of {self.guide:g} dB would be louder than the song: use 0 or less"
             )
+        check_existing(self.existing)
         if self.format is not None:
             self.output(self.format)
+        else:
+            check_options(self.bit_depth, self.bitrate)
 
     def output(self, name: str) -> OutputFormat:
         """Return a format with the bit depth or bit rate that is wanted."""
