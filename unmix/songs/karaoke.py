@@ -17,10 +17,9 @@ from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
 from ..storage import Existing, check_existing, outputs_to_write, writing
-from .naming import beside
+from ..weights import DEFAULT
+from .naming import KARAOKE, beside
 from .render import SKIPPED, Stems, StemSeparator, render
-
-MARK = "karaoke"
 
 # Videos with the tags of m4a; others have what FFmpeg copies.
 _TAGGED_VIDEOS = (".mp4", ".m4v")
@@ -60,7 +59,7 @@ def karaoke(
     path: str | PathLike[str],
     out_dir: str | PathLike[str] | None = None,
     *,
-    model: str | Path = "default",
+    model: str | Path = DEFAULT,
     quality: str = "balanced",
     device: str = "auto",
     guide: float | None = None,
@@ -175,7 +174,7 @@ def plan_karaoke(
         source=source,
         path=beside(
             source,
-            MARK,
+            KARAOKE,
             source.suffix if video else sound.extension,
             None if out_dir is None else Path(out_dir),
         ),
@@ -209,13 +208,13 @@ def write_karaoke(
     options = plan.options
     done = SKIPPED
     with open_audio(plan.source) as reader:
-        outputs = outputs_to_write(plan.source, {MARK: plan.path}, options.existing)
+        outputs = outputs_to_write(plan.source, {KARAOKE: plan.path}, options.existing)
         if outputs:
             done = render(
                 separator,
                 reader,
                 outputs,
-                lambda stems: {MARK: _with_guide(stems, options.guide)},
+                lambda stems: {KARAOKE: _with_guide(stems, options.guide)},
                 format=plan.format,
                 finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
                 overwrite=options.existing == "overwrite",
@@ -278,8 +277,8 @@ def _finish(source: Path, staged: Path, *, video: bool) -> Iterable[str]:
         sound = staged.with_name(f"sound{source.suffix}")
         with writing(staged):
             staged.rename(sound)
-            replace_sound(source, sound, staged, title=f"{title} ({MARK})")
+            replace_sound(source, sound, staged, title=f"{title} ({KARAOKE})")
             sound.unlink()
         if source.suffix.lower() not in _TAGGED_VIDEOS:
             return ()
-    return copy_tags(source, staged, stem_title=MARK)
+    return copy_tags(source, staged, stem_title=KARAOKE)
