@@ -130,9 +130,9 @@ def test_the_wheel_separates_from_another_directory(wheel: Path, tmp_path: Path)
         assert (info.frames, info.samplerate) == (expected.frames, expected.samplerate)
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A clone's folder; nothing of unmix is installed there, whatever is here."""
+@pytest.fixture(params=["nothing", pytest.param("wheel", marks=pytest.mark.slow)])
+def clone(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A clone's folder, with nothing of unmix installed or the wheel, whatever is here."""
     folder = tmp_path / "clone"
     folder.mkdir()
     for name in ("unmix", "pretrained", "tests"):
@@ -142,6 +142,8 @@ def clone(tmp_path: Path) -> Path:
         "import sys\n"
         "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in f'{f}']\n"
     )
+    if request.param == "wheel":
+        zipfile.ZipFile(request.getfixturevalue("wheel")).extractall(tmp_path / "site")
     where = "import importlib.util, unmix; print(unmix.__file__)"
     missing = "assert importlib.util.find_spec('unmix.pretrained') is None"
     found = _run([sys.executable, "-c", f"{where}\n{missing}"], folder, tmp_path / "site")

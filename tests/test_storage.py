@@ -1,5 +1,9 @@
 """Files appear together or not at all."""
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -7,9 +11,17 @@ from pathlib import Path
 import pytest
 
 from unmix.errors import AudioError, UnmixError
-from unmix.storage import outputs_to_write, put_in_place, sha256_of, staging, written_whole
+from unmix.storage import (
+    check_existing,
+    outputs_to_write,
+    put_in_place,
+    sha256_of,
+    staging,
+    written_whole,
+)
 
 Tree = Callable[[Path], dict[str, bytes | None]]
+ROOT = Path(__file__).parents[1]
 
 
 def _stage(folder: Path, *names: str) -> list[tuple[Path, Path]]:
@@ -128,15 +140,43 @@ def test_one_file_that_fails_leaves_no_trace(
     assert tree(tmp_path) == before
 
 
-def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+def _write_elsewhere(path: Path, ending: str = "") -> None:
+    """Let another process write "theirs" to a file."""
+    code = f"""
+import os, pathlib, sys
+from unmix.storage import written_whole
+with written_whole(pathlib.Path(sys.argv[1])) as staged:
+    staged.write_text("theirs")
+    {ending}
+"""
+    subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=True)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    with written_whole(path) as staged:
-        staged.write_text("a")
-    staged.write_text("left by a killed process")
+    _write_elsewhere(path, "os._exit(0)")
+    (left,) = tmp_path.iterdir()
+    assert left.name != path.name
+    # In a container that starts again, a process may have the same number.
+    left.with_name(re.sub(r"-\d+-", f"-{os.getpid()}-", left.name)).write_text("left, too")
     with written_whole(path) as staged:
         staged.write_text("b")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+        assert list(tmp_path.iterdir()) == [staged]
+    assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "b"
+
+
+def test_of_two_writers_the_last_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with written_whole(path) as mine:
+        mine.write_text("mine")
+        _write_elsewhere(path)
+        assert path.read_text() == "theirs"
+        with written_whole(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_one_file_is_not_replaced_unless_it_may(tmp_path: Path) -> None:
@@ -172,7 +212,7 @@ def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="File name too long"):
         outputs_to_write(song, {"a": tmp_path / ("x" * 300)}, "overwrite")
     with pytest.raises(UnmixError, match="choose from error, overwrite, skip"):
-        outputs_to_write(song, both, "maybe")  # type: ignore[arg-type]
+        check_existing("maybe")
 
 
 def test_the_song_itself_is_never_replaced_under_any_of_its_names(tmp_path: Path) -> None:

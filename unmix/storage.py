@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+import socket
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from errno import EEXIST
@@ -16,6 +19,16 @@ from .errors import AudioError, UnmixError
 
 Existing = Literal["error", "overwrite", "skip"]
 EXISTING: tuple[Existing, ...] = ("error", "overwrite", "skip")
+
+
+def check_existing(existing: str) -> None:
+    """Refuse what is no choice about existing files.
+
+    Raises:
+        UnmixError: it is not in ``EXISTING``.
+    """
+    if existing not in EXISTING:
+        raise UnmixError(f"existing={existing!r}: choose from {', '.join(EXISTING)}")
 
 
 def outputs_to_write(
@@ -33,8 +46,6 @@ def outputs_to_write(
         UnmixError: two outputs share a path, or one is a folder, the song itself, or exists.
         AudioError: a path cannot be examined: its name is too long, or its folder is locked.
     """
-    if existing not in EXISTING:
-        raise UnmixError(f"existing={existing!r}: choose from {', '.join(EXISTING)}")
     seen: dict[str, str] = {}
     for name, path in outputs.items():
         # Most file systems of Windows and macOS treat "Vocals" and "vocals" as one name.
@@ -74,9 +85,9 @@ def writing(path: Path) -> Iterator[None]:
 def written_whole(path: Path, *, overwrite: bool = True, fsync: bool = False) -> Iterator[Path]:
     """Yield a hidden path beside a file; the file gets its name when the ``with`` block ends.
 
-    A block that fails leaves an existing file as it was and nothing new beside it. What a killed
-    process leaves, the next one to write the file replaces; two must not write it at once. Missing
-    folders are made.
+    A block that fails leaves an existing file as it was and nothing new beside it. If two write the
+    file at once, the last one wins. What a killed process leaves beside the file, the next one on
+    the same machine removes. Missing folders are made.
 
     Args:
         path: the file.
@@ -87,10 +98,14 @@ def written_whole(path: Path, *, overwrite: bool = True, fsync: bool = False) ->
     Raises:
         OSError: the file cannot be written, or exists and may not be replaced.
     """
-    # Short, as the file's own name may be as long as names get.
-    staged = path.with_name(f".unmix-{crc32(os.fsencode(path.name)):08x}.part")
+    # Short, as the file's own name may be as long as names get. With the machine's name, as another
+    # machine with the same folder cannot tell which processes run here.
+    prefix = f".unmix-{crc32(os.fsencode(f'{socket.gethostname()}/{path.name}')):08x}"
+    staged = path.with_name(f"{prefix}-{os.getpid()}-{secrets.token_hex(4)}.part")
     with _folder_made(path.parent):
         try:
+            _staged_here.add(staged.name)
+            _remove_leftovers(path.parent, prefix)
             yield staged
             if fsync:
                 with staged.open("r+b") as file:
@@ -102,6 +117,8 @@ def written_whole(path: Path, *, overwrite: bool = True, fsync: bool = False) ->
             with suppress(OSError):
                 staged.unlink(missing_ok=True)
             raise
+        finally:
+            _staged_here.discard(staged.name)
 
 
 @contextmanager
@@ -189,6 +206,33 @@ def _refuse(name: str, path: Path, source: Path) -> None:
         raise UnmixError(f"{path}: is a folder, where {name} would be written")
     if path.exists() and path.samefile(source):
         raise UnmixError(f"{path}: {name} would replace the song itself; choose another folder")
+
+
+#: Names that this process writes under now, in ``written_whole``.
+_staged_here: set[str] = set()
+
+
+def _remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove the staged files of processes that have ended."""
+    for file in folder.glob(f"{prefix}-*.part"):
+        pid = int(file.name.split("-")[2])
+        # A process in a restarted container may have the number of the one that was killed.
+        running = file.name in _staged_here if pid == os.getpid() else _is_running(pid)
+        if not running:
+            with suppress(OSError):
+                file.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":
+        return False  # Windows removes no file that a process has open
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def _listed(paths: Iterable[Path]) -> str:

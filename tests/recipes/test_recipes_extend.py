@@ -1,5 +1,6 @@
 """A recipe extends another one: tables merge, all else is replaced, and mistakes are named."""
 
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -156,6 +157,22 @@ def test_every_recipe_is_released_whole() -> None:
         assert tomllib.loads(text) == read_recipe_tables(path), path
         assert "extends" not in tomllib.loads(text), path
         assert text.startswith("# "), path
+
+
+def test_any_number_and_any_key_is_released_as_it_is(tmp_path: Path) -> None:
+    text = """
+    edges = [-inf, 0.0, inf]
+    "a key" = inf
+    [one."t.w=o"."日本"]
+    "" = 1e-7
+    rows = [{ "a.b" = 1e300, c = [true, "\\u0001\\""] }]
+    [one."#"]
+    """
+    path = tmp_path / "odd.toml"
+    path.write_text(text, encoding="utf-8")
+    assert tomllib.loads(resolved_text(path)) == tomllib.loads(text)
+    path.write_text("number = nan", encoding="utf-8")
+    assert math.isnan(tomllib.loads(resolved_text(path))["number"])
 
 
 def test_the_readmes_example_is_a_recipe_and_its_files_exist(tmp_path: Path) -> None:

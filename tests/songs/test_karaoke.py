@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -64,6 +65,24 @@ def test_a_guide_louder_than_the_song_is_refused(
     song = make_song(tmp_path / "song.wav")
     with pytest.raises(UnmixError, match="0 or less"):
         karaoke_file(splitter, song, guide=guide)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "options"),
+    [
+        (UnmixError, "choose from error, overwrite", {"existing": "bogus"}),
+        (ConfigError, "unknown bit rate 'abc'", {"bit_depth": 7, "bitrate": "abc"}),
+        (ConfigError, "no format has a bit depth of 7$", {"bit_depth": 7}),
+        (ConfigError, "no format has a bit rate of 9999k", {"bitrate": "9999k"}),
+        (ConfigError, "depth of 16 and a bit rate of 192k", {"bit_depth": 16, "bitrate": "192k"}),
+        (ConfigError, "wav is lossless", {"format": "wav", "bitrate": "192k"}),
+    ],
+)
+def test_options_are_checked_before_there_is_a_song(
+    error: type[UnmixError], sentence: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(error, match=sentence):
+        KaraokeOptions(**options)
 
 
 def test_a_model_without_vocals_is_refused(make_song: MakeSong, tmp_path: Path) -> None:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmix.errors import UnmixError
-from unmix.songs.naming import DEFAULT_TEMPLATE, FIELDS, beside, check_template, fill, safe_part
+from unmix.songs.naming import (
+    DEFAULT_TEMPLATE,
+    FIELDS,
+    KARAOKE,
+    beside,
+    check_template,
+    fill,
+    has_mark,
+    safe_part,
+)
 
 WINDOWS_FORBIDS = set('<>:"/\\|?*') | {chr(code) for code in range(32)}
 anything = st.text(st.characters(codec=None), max_size=300)
@@ -124,3 +133,6 @@ def test_beside_keeps_the_songs_own_name() -> None:
     longest = beside(Path("ÿ" * 127 + ".m"), "karaoke", "flac").name
     assert longest.endswith("ÿ (karaoke).flac")
     assert len(longest.encode()) <= 200
+    assert has_mark(Path(longest), KARAOKE)
+    assert not has_mark(song, KARAOKE)
+    assert not has_mark(Path("a (karaoke).wav.mp3"), KARAOKE)

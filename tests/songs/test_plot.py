@@ -165,6 +165,8 @@ def test_existing_pictures_are_an_error_or_replaced_or_kept(
     assert picture.read_text() == "mine"
     plot_file(splitter, song, picture, existing="overwrite")
     assert picture.read_bytes().startswith(PNG)
+    with pytest.raises(UnmixError, match="choose from error, overwrite, skip"):
+        plot_file(splitter, song, picture, existing="bogus")  # type: ignore[arg-type]
 
 
 def test_failures_leave_nothing(

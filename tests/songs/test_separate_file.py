@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,6 +180,12 @@ class _Forbidden:
 
     def stream(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[dict[str, Samples]]:
         raise AssertionError("nothing was to be separated")
+
+
+@pytest.mark.parametrize("options", [{"existing": "bogus"}, {"stems": ()}, {"template": "{x}"}])
+def test_options_are_checked_before_there_is_a_song(options: dict[str, Any]) -> None:
+    with pytest.raises(UnmixError):
+        StemOptions(**options)
 
 
 def test_wrong_requests_are_refused_before_any_work(

@@ -213,9 +213,24 @@ def test_a_full_disk_is_reported_and_the_part_kept(
     assert target.with_name("file.part").stat().st_size == held
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "full")])
+def test_an_error_of_the_callback_passes_unchanged(net: Net, target: Path, error: OSError) -> None:
+    net.files["file"] = CONTENT
+
+    def report(*_: object) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        fetch(f"{net.url}/file", target, progress=report)
+    assert caught.value is error
+    fetch(f"{net.url}/file", target)
+    assert target.read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
+        (OSError, "cannot be downloaded"),
         (requests.exceptions.SSLError, "certificate cannot be verified"),
         (requests.exceptions.ConnectTimeout, "does not answer; try again later"),
         (requests.exceptions.TooManyRedirects, "cannot be downloaded"),

@@ -13,7 +13,13 @@ from unmix.recipes.reading import recipes
 from unmix.storage import cache_folder
 from unmix.training.config import read_recipe
 from unmix.weights import manifest
-from unmix.weights.cache import cached_names, read_cached, record_sha256, weights_path
+from unmix.weights.cache import (
+    cached_names,
+    read_cached,
+    record_sha256,
+    recorded_sha256,
+    weights_path,
+)
 from unmix.weights.load import load_model, name_of, save_weights
 from unmix.weights.manifest import find_model, find_weights, list_models, read_manifest
 
@@ -152,6 +158,23 @@ def _put(name: str, model: Model) -> Path:
     digest = save_weights(path, "unet", config, model.state_dict(), "MIT", {"origin": "a shop"})
     record_sha256(path, digest)
     return path
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    record_sha256(weights, "1" * 64)
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.write_bytes(b"2")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        record_sha256(weights, "2" * 64)
+    assert recorded_sha256(weights) == "1" * 64
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

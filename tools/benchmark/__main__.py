@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from unmix.weights.manifest import DEFAULT
+from unmix.weights import DEFAULT
 
 from . import evaluate, family, museval, speed, training
 from .measuring import EXCERPT

@@ -25,7 +25,7 @@ from unmix.errors import UnmixError
 from unmix.evaluation import open_dataset
 from unmix.frontends import STFT
 from unmix.stems import ACCOMPANIMENT, VOCALS
-from unmix.weights.manifest import DEFAULT
+from unmix.weights import DEFAULT
 
 #: Edges of the bands in Hz. Many published models return nothing above 11 or 16 kHz.
 EDGES = (0, 1000, 4000, 8000, 11000, 16000, 22050)

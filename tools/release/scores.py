@@ -16,7 +16,8 @@ from rich.table import Table
 
 from unmix.errors import UnmixError
 from unmix.separation.separator import QUALITIES
-from unmix.weights.manifest import DEFAULT, ModelEntry, Score, find_model
+from unmix.weights import DEFAULT
+from unmix.weights.manifest import ModelEntry, Score, find_model
 
 from . import manifest
 from .card import with_scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -134,6 +135,23 @@ class OutputFormat:
             raise AudioError(
                 f"flac holds up to {_HIGHEST_FLAC_RATE} Hz, not {sample_rate}: use wav"
             )
+
+
+def check_options(bit_depth: int | None, bitrate: int | str | None) -> None:
+    """Refuse a bit depth and bit rate that no format has, where the format is not known yet.
+
+    Raises:
+        ConfigError: no format has them.
+    """
+    if isinstance(bitrate, str):
+        parse_bitrate(bitrate)
+    for name in FORMATS:
+        with suppress(ConfigError):
+            OutputFormat.parse(name, bit_depth, bitrate)
+            return
+    wanted = {"bit depth": bit_depth, "bit rate": bitrate}
+    listed = " and a ".join(f"{n} of {value}" for n, value in wanted.items() if value is not None)
+    raise ConfigError(f"no format has a {listed}")
 
 
 def parse_bitrate(text: str) -> int:

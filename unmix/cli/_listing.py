@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..weights import DEFAULT
+
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.table import Table
@@ -67,14 +69,14 @@ class Listing:
 
     def document(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {**self.more, "where": self.where, "default": self.aliases[:1] == ("default",)}
+        return {**self.more, "where": self.where, "default": self.aliases[:1] == (DEFAULT,)}
 
 
 def listings() -> tuple[list[Listing], list[str]]:
     """Return all models, and a sentence for every damaged file in the cache."""
     from ..errors import ModelError
     from ..weights.cache import cached_names, read_cached
-    from ..weights.manifest import DEFAULT, list_models, list_published
+    from ..weights.manifest import list_models, list_published
 
     listed = [
         _listed(

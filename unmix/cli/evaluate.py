@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ..weights import DEFAULT
 from . import _options as options
 from ._console import notes, print_json, results, say_warning
 from ._scores import comparison_table, score_table
@@ -22,7 +23,7 @@ _DATA = (
 
 def evaluate(
     data: Annotated[str | None, typer.Option(help=f"Tracks to score on: {_DATA}")] = None,
-    model: options.ModelOption = "default",
+    model: options.ModelOption = DEFAULT,
     estimates: Annotated[
         Path | None,
         typer.Option(help="Score stems from another system: a folder with TRACK/STEM.wav."),
@@ -156,7 +157,7 @@ def _check_usage(
     """Refuse options that exclude each other: none is ignored silently."""
     given = estimates is not None or references is not None
     if compare is not None:
-        if given or model != "default":
+        if given or model != DEFAULT:
             raise typer.BadParameter("--compare A B takes no --estimates, --references or --model")
         if out is not None and data is None:
             raise typer.BadParameter("--compare with --out scores two models: add --data")
@@ -166,7 +167,7 @@ def _check_usage(
         )
     elif (data is None) is not given:
         raise typer.BadParameter("give either --data, or --estimates and --references")
-    elif given and model != "default":
+    elif given and model != DEFAULT:
         raise typer.BadParameter("--estimates takes no --model: its stems exist already")
 
 

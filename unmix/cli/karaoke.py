@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from ..songs.naming import KARAOKE, has_mark
+from ..weights import DEFAULT
 from . import _options as options
 from ._batch import Claims, Done, Work, run_batch
 from ._inputs import Song, find_songs
-
-_MARK = " (karaoke)"
 
 
 def karaoke(
@@ -54,7 +54,7 @@ def karaoke(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
-    model: options.ModelOption = "default",
+    model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     chunk: options.ChunkOption = None,
@@ -102,5 +102,5 @@ def karaoke(
         return work
 
     # Karaoke versions of an earlier run are not songs.
-    found = find_songs(songs, recursive=recursive, leave_out=lambda path: path.stem.endswith(_MARK))
+    found = find_songs(songs, recursive=recursive, leave_out=lambda path: has_mark(path, KARAOKE))
     run_batch("karaoke", found, prepare, as_json=json, debug=debug)

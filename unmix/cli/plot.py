@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..weights import DEFAULT
 from . import _options as options
 from ._batch import Done, Work, run_batch
 from ._inputs import Song, find_songs
@@ -29,7 +30,7 @@ def plot(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
-    model: options.ModelOption = "default",
+    model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     json: options.JsonOption = False,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..songs.naming import DEFAULT_TEMPLATE
+from ..weights import DEFAULT
 from . import _options as options
 from ._batch import Work, run_batch
 from ._inputs import find_songs
@@ -62,7 +63,7 @@ def separate(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
-    model: options.ModelOption = "default",
+    model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     chunk: options.ChunkOption = None,

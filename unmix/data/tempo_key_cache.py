@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import astuple, replace
 from hashlib import sha256
@@ -24,7 +23,7 @@ from pydantic import ValidationError
 from ..config import Settings
 from ..errors import AudioError
 from ..stems import ACCOMPANIMENT, VOCALS, in_order
-from ..storage import cache_folder
+from ..storage import cache_folder, written_whole
 from .tempo_key import TempoKey, estimate_key, estimate_tempo
 from .tracks import MIXTURE, StemFile, Term, Track, mix, signed
 
@@ -136,12 +135,11 @@ class TempoKeyCache:
         if not self._writable:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             if whole:
-                staged = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-                staged.write_bytes(lines)
-                staged.replace(self._path)
+                with written_whole(self._path) as staged:
+                    staged.write_bytes(lines)
             else:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("ab", buffering=0) as file:
                     file.write(lines)
         except OSError as error:

@@ -18,7 +18,7 @@ from ..errors import UnmixError
 from ..metrics import SINGULAR
 from ..models import Model
 from ..separation.separator import RecordingSeparator
-from ..weights.manifest import DEFAULT
+from ..weights import DEFAULT
 from .datasets import Dataset, open_dataset
 from .measures import check_groups
 from .report.folder import PAGE, make_folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,6 +15,7 @@ from ..config import read_toml
 from ..errors import ConfigError
 
 _FOLDER = Path(str(files(__package__)))
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -122,18 +124,26 @@ def _merged(inherited: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _toml(table: dict[str, Any], name: str = "") -> Iterator[str]:
     """Yield the lines of a table."""
-    own = [f"{key} = {_value(v)}" for key, v in table.items() if not isinstance(v, dict)]
+    own = [f"{_key(key)} = {_value(v)}" for key, v in table.items() if not isinstance(v, dict)]
     if name and (own or not table):
         yield from ("", f"[{name}]")
     yield from own
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _toml(value, f"{name}.{key}" if name else key)
+            yield from _toml(value, f"{name}.{_key(key)}" if name else _key(key))
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {_value(v)}' for key, v in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {_value(v)}' for key, v in value.items())} }}"
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return "".join(["[\n", *(f"  {_value(item)},\n" for item in value), "]"])
-    return json.dumps(value, ensure_ascii=False)  # JSON's numbers, strings and lists are TOML's too
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, float):
+        return repr(value)  # JSON spells inf and nan in another way
+    return json.dumps(value, ensure_ascii=False)  # JSON's other values are TOML's too

@@ -15,8 +15,9 @@ from ..devices import choose_device, choose_precision
 from ..errors import UnmixError
 from ..models import Model
 from ..stems import with_residual
+from ..weights import DEFAULT
 from ..weights.load import load_model, name_of
-from ..weights.manifest import DEFAULT, find_weights
+from ..weights.manifest import find_weights
 from .recording import Recording
 from .stream import SeparationSettings
 

@@ -11,15 +11,15 @@ import numpy as np
 
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, format_like, open_audio
+from ..audio.formats import check_options
 from ..audio.tags import copy_tags, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, outputs_to_write, writing
-from .naming import beside
+from ..storage import Existing, check_existing, outputs_to_write, writing
+from ..weights import DEFAULT
+from .naming import KARAOKE, beside
 from .render import SKIPPED, Stems, StemSeparator, render
-
-MARK = "karaoke"
 
 # Videos with the tags of m4a; others have what FFmpeg copies.
 _TAGGED_VIDEOS = (".mp4", ".m4v")
@@ -59,7 +59,7 @@ def karaoke(
     path: str | PathLike[str],
     out_dir: str | PathLike[str] | None = None,
     *,
-    model: str | Path = "default",
+    model: str | Path = DEFAULT,
     quality: str = "balanced",
     device: str = "auto",
     guide: float | None = None,
@@ -101,8 +101,9 @@ class KaraokeOptions:
     """What karaoke version to write, and how; checked when it is made.
 
     Raises:
-        UnmixError: the guide is above 0 dB.
-        ConfigError: the format is unknown, or its options do not fit together.
+        UnmixError: the guide is above 0 dB, or ``existing`` is invalid.
+        ConfigError: the format is unknown, or its options do not fit together; without a format,
+            if they fit none.
     """
 
     guide: float | None = None
@@ -123,8 +124,11 @@ class KaraokeOptions:
             raise UnmixError(
                 f"a guide of {self.guide:g} dB would be louder than the song: use 0 or less"
             )
+        check_existing(self.existing)
         if self.format is not None:
             self.output(self.format)
+        else:
+            check_options(self.bit_depth, self.bitrate)
 
     def output(self, name: str) -> OutputFormat:
         """Return a format with the requested bit depth or bit rate."""
@@ -170,7 +174,7 @@ def plan_karaoke(
         source=source,
         path=beside(
             source,
-            MARK,
+            KARAOKE,
             source.suffix if video else sound.extension,
             None if out_dir is None else Path(out_dir),
         ),
@@ -204,13 +208,13 @@ def write_karaoke(
     options = plan.options
     done = SKIPPED
     with open_audio(plan.source) as reader:
-        outputs = outputs_to_write(plan.source, {MARK: plan.path}, options.existing)
+        outputs = outputs_to_write(plan.source, {KARAOKE: plan.path}, options.existing)
         if outputs:
             done = render(
                 separator,
                 reader,
                 outputs,
-                lambda stems: {MARK: _with_guide(stems, options.guide)},
+                lambda stems: {KARAOKE: _with_guide(stems, options.guide)},
                 format=plan.format,
                 finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
                 overwrite=options.existing == "overwrite",
@@ -273,8 +277,8 @@ def _finish(source: Path, staged: Path, *, video: bool) -> Iterable[str]:
         sound = staged.with_name(f"sound{source.suffix}")
         with writing(staged):
             staged.rename(sound)
-            replace_sound(source, sound, staged, title=f"{title} ({MARK})")
+            replace_sound(source, sound, staged, title=f"{title} ({KARAOKE})")
             sound.unlink()
         if source.suffix.lower() not in _TAGGED_VIDEOS:
             return ()
-    return copy_tags(source, staged, stem_title=MARK)
+    return copy_tags(source, staged, stem_title=KARAOKE)

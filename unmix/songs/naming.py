@@ -21,6 +21,8 @@ FIELDS: Mapping[str, str] = {
     "ext": "wav",
 }
 DEFAULT_TEMPLATE = "{name}/{stem}.{ext}"
+#: The mark of karaoke versions; see ``beside``.
+KARAOKE = "karaoke"
 
 # File systems allow 255 bytes (or UTF-16 units) a part; the rest is room for temporary names.
 _PART_BYTES = 200
@@ -101,9 +103,14 @@ def beside(source: Path, mark: str, ext: str, folder: Path | None = None) -> Pat
         ext: ending of the name, with or without its dot.
         folder: where the file goes; default: the song's folder.
     """
-    end = f" ({mark}).{ext.removeprefix('.')}"
+    end = f"{_marked(mark)}.{ext.removeprefix('.')}"
     name = _cut(source.stem, _PART_BYTES - _size(end))
     return (source.parent if folder is None else folder) / f"{name}{end}"
+
+
+def has_mark(path: Path, mark: str) -> bool:
+    """Return whether a file is named as ``beside`` names it."""
+    return path.stem.endswith(_marked(mark))
 
 
 def safe_part(text: str) -> str:
@@ -112,6 +119,10 @@ def safe_part(text: str) -> str:
     if _RESERVED.fullmatch(part):
         part = f"_{part}"
     return part or "_"
+
+
+def _marked(mark: str) -> str:
+    return f" ({mark})"
 
 
 def _parse(template: str) -> Iterator[tuple[str, str | None]]:

@@ -20,7 +20,7 @@ from ..audio import open_audio
 from ..audio.tags import read_tags
 from ..errors import AudioError, UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, outputs_to_write, writing, written_whole
+from ..storage import Existing, check_existing, outputs_to_write, writing, written_whole
 from .naming import beside
 from .render import Stems, StemSeparator
 from .spectrogram import PooledSpectrogram
@@ -75,6 +75,7 @@ def plot_file(
         AudioError: the song cannot be read, or the picture cannot be written.
         UnmixError: the model does not separate vocals, or a file is in the way.
     """
+    check_existing(existing)
     source = Path(path)
     target = beside(source, MARK, "png") if picture is None else Path(picture)
     with open_audio(source) as reader:

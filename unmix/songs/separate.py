@@ -16,7 +16,7 @@ from ..audio import OutputFormat, open_audio
 from ..audio.tags import copy_tags, read_tags
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, outputs_to_write
+from ..storage import Existing, check_existing, outputs_to_write
 from .naming import DEFAULT_TEMPLATE, check_template, fill, template_fields
 from .render import SKIPPED, Stems, StemSeparator, render
 
@@ -54,7 +54,7 @@ class StemOptions:
     """Which stems to write, and how; checked when it is made.
 
     Raises:
-        UnmixError: the template is invalid.
+        UnmixError: no stem is wanted, or the template or ``existing`` is invalid.
     """
 
     stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT)
@@ -69,7 +69,10 @@ class StemOptions:
     """Whether a song that does not decode completely is an error; else it is a warning."""
 
     def __post_init__(self) -> None:
+        if not self.stems:
+            raise UnmixError('no stems to write; name at least one, or "all"')
         check_template(self.template)
+        check_existing(self.existing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +116,7 @@ def plan_stems(
         options: what to write.
 
     Raises:
-        UnmixError: the separator does not have a stem, or no stem is wanted.
+        UnmixError: the separator does not have a stem.
     """
     source = Path(path)
     values: dict[str, str | None] = {
@@ -210,6 +213,4 @@ def _chosen(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[str, 
             raise UnmixError(
                 f"the model {separator.model_name} has no stem {name!r}; choose from {choices}"
             )
-    if not names:
-        raise UnmixError(f"no stems to write; choose from {choices}")
     return names

@@ -16,7 +16,7 @@ from ..models import Model
 from ..separation.separator import RecordingSeparator
 from ..stems import ACCOMPANIMENT, VOCALS
 from ..storage import Existing
-from ..weights.manifest import DEFAULT
+from ..weights import DEFAULT
 from .naming import DEFAULT_TEMPLATE
 from .separate import SeparatedFile, StemOptions, plan_stems, write_stems
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
-from ..storage import cache_folder
+from ..storage import cache_folder, written_whole
 
 WEIGHTS = "weights.safetensors"
 
@@ -124,7 +124,8 @@ def record_sha256(weights: Path, digest: str | None) -> None:
     if digest is None:
         record.unlink(missing_ok=True)
     else:
-        record.write_text(f"{digest}  {weights.name}\n", encoding="ascii")
+        with written_whole(record) as staged:
+            staged.write_text(f"{digest}  {weights.name}\n", encoding="ascii")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import errno
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -58,12 +59,11 @@ def fetch(
         UnreachedError: the network or the server failed.
         ModelError: the file is not the expected one, or cannot be written.
     """
-    try:
-        if not target.is_file() or (sha256 and sha256_of(target) != sha256):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _Download(url, target, size, sha256, progress).run()
-    except OSError as error:
-        raise ModelError(_unwritten(target.parent, error)) from None
+    with _writing(target.parent):
+        if target.is_file() and (not sha256 or sha256_of(target) == sha256):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+    _Download(url, target, size, sha256, progress).run()
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,25 @@ class _Download:
                     ) from None
             except requests.RequestException as error:
                 raise UnreachedError(_unreached(self.url, error)) from None
-        if self.sha256 and (found := sha256_of(self.part)) != self.sha256:
-            self._forget()
-            raise ModelError(
-                f"{self.url}: expected sha256 {self.sha256}, got {found}: the download is damaged "
-                "or the file has changed, and was removed; try again, and do not use the file if "
-                "the hash stays wrong"
-            )
-        self.part.replace(self.target)
-        self.note.unlink(missing_ok=True)
+        with _writing(self.target.parent):
+            if self.sha256 and (found := sha256_of(self.part)) != self.sha256:
+                self._forget()
+                raise ModelError(
+                    f"{self.url}: expected sha256 {self.sha256}, got {found}: the download is "
+                    "damaged or the file has changed, and was removed; try again, and do not use "
+                    "the file if the hash stays wrong"
+                )
+            self.part.replace(self.target)
+            self.note.unlink(missing_ok=True)
 
     def _held(self) -> int:
-        return self.part.stat().st_size if self.part.exists() else 0
+        with _writing(self.target.parent):
+            return self.part.stat().st_size if self.part.exists() else 0
 
     def _forget(self) -> None:
-        self.part.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
+        with _writing(self.target.parent):
+            self.part.unlink(missing_ok=True)
+            self.note.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         """Receive what is missing of the file.
@@ -131,7 +134,7 @@ class _Download:
         if held:
             headers["Range"] = f"bytes={held}-"
             headers |= {"If-Range": validator} if validator else {}
-        with requests.get(self.url, headers=headers, stream=True, timeout=_TIMEOUTS) as response:
+        with self._asked(headers) as response:
             if held and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 if response.headers.get("Content-Range") == f"bytes */{held}":
                     return
@@ -153,6 +156,12 @@ class _Download:
         if total and self._held() < total:
             raise _CutError
         self._check_size(self._held())
+
+    def _asked(self, headers: dict[str, str]) -> requests.Response:
+        try:
+            return requests.get(self.url, headers=headers, stream=True, timeout=_TIMEOUTS)
+        except OSError as error:  # of requests, or of its certificates
+            raise UnreachedError(_unreached(self.url, error)) from None
 
     def _check(self, response: requests.Response) -> None:
         """Refuse an answer that is not the file."""
@@ -187,13 +196,14 @@ class _Download:
     def _begin(self, response: requests.Response) -> None:
         """Start a new part, and note the version that a later answer must continue."""
         self._forget()
-        self.part.touch()
         tag = response.headers.get("ETag", "")
         # A weak tag does not promise the same bytes.
         validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
-        if validator:
-            note = {"url": self.url, "validator": validator}
-            self.note.write_text(json.dumps(note), encoding="ascii")
+        with _writing(self.target.parent):
+            self.part.touch()
+            if validator:
+                note = {"url": self.url, "validator": validator}
+                self.note.write_text(json.dumps(note), encoding="ascii")
 
     def _noted(self) -> str | None:
         """Return the version of the part, None if it is unknown or of another URL."""
@@ -206,12 +216,12 @@ class _Download:
     def _write(self, response: requests.Response, start: int, total: int | None) -> None:
         done = start
         blocks = response.iter_content(_BLOCK)
-        with self.part.open("ab") as file:
-            while block := _next(blocks):
+        while block := _next(blocks):
+            with _writing(self.part.parent), self.part.open("ab") as file:
                 file.write(block)
-                done += len(block)
-                if self.progress:
-                    self.progress(done, total or self.size)
+            done += len(block)
+            if self.progress:
+                self.progress(done, total or self.size)
 
 
 def _next(blocks: Iterator[bytes]) -> bytes:
@@ -238,7 +248,7 @@ def _start(response: requests.Response) -> int:
     return int(found[1]) if found else -1
 
 
-def _unreached(url: str, error: requests.RequestException) -> str:
+def _unreached(url: str, error: OSError) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return f"{url}: the server's certificate cannot be verified; nothing was downloaded"
     if isinstance(error, requests.Timeout):
@@ -246,6 +256,15 @@ def _unreached(url: str, error: requests.RequestException) -> str:
     if isinstance(error, requests.ConnectionError):
         return f"{url}: cannot be reached; check your network and try again"
     return f"{url}: cannot be downloaded ({error}); try again later"
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn an error of the operating system into one sentence; wrap only what touches files."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(_unwritten(folder, error)) from None
 
 
 def _unwritten(folder: Path, error: OSError) -> str:

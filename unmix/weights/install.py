@@ -14,10 +14,11 @@ from typing import Any
 from ..errors import ModelError, missing_extra
 from ..recipes.reading import find_architecture
 from ..storage import sha256_of
+from . import DEFAULT
 from .archive import is_archive, unpack
 from .cache import locked, record_sha256, weights_path
 from .converters import Converted, Converter, convert_weights, converters
-from .manifest import DEFAULT, find_published, list_models
+from .manifest import find_published, list_models
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from torch import Tensor
 from ..errors import ModelError
 from ..models import Model, build, config_type
 from ..storage import sha256_of, written_whole
+from . import DEFAULT
 from .cache import WEIGHTS
-from .manifest import DEFAULT, FoundWeights, find_weights
+from .manifest import FoundWeights, find_weights
 
 
 def load_model(

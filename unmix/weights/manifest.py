@@ -12,10 +12,8 @@ from pydantic import Field
 
 from ..config import Settings, SettingsT, read_toml, validate
 from ..errors import ModelError
+from . import DEFAULT
 from .cache import WEIGHTS, cached_names, in_cache, recorded_sha256, weights_path
-
-#: Name of the model that is used if none is named.
-DEFAULT = "default"
 
 
 class Score(Settings):

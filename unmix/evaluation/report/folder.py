@@ -18,7 +18,7 @@ from tempfile import TemporaryFile
 
 from ...errors import UnmixError
 from ...songs.naming import safe_part
-from ...storage import staging, writing
+from ...storage import writing, written_whole
 from .scores import INVALID, TrackScore
 
 PAGE = "index.html"
@@ -98,9 +98,8 @@ def write_text(path: Path, text: str) -> None:
     """
     # File names that are not valid UTF-8 hold lone surrogates; JSON reads them back escaped.
     content = text.encode("utf-8", "backslashreplace")
-    with staging({"file": path}) as staged, writing(path):
-        staged["file"].write_bytes(content)
-        staged["file"].replace(path)
+    with writing(path), written_whole(path) as staged:
+        staged.write_bytes(content)
 
 
 def _track_file(folder: Path, system: str, track: str) -> Path:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from ..._version import __version__
-from ...storage import put_in_place, staging, writing
+from ...storage import writing, written_whole
 from ..measures import METRICS, PERFECT, Metric
 from .aggregate import AGGREGATIONS
 from .boxplots import WIDTH, box_plot
@@ -112,10 +112,8 @@ def write_page(report: Report, examples: Sequence[Excerpt], path: Path) -> None:
         script=Markup(script),
         digest=digest,
     )
-    with staging({"page": path}) as staged:
-        with writing(path):
-            staged["page"].write_text(text, encoding="utf-8", newline="\n")
-        put_in_place([(staged["page"], path)], overwrite=True)
+    with writing(path), written_whole(path) as staged:
+        staged.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _resource(name: str) -> str:
