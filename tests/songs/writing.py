@@ -8,8 +8,8 @@ from unmix.audio import OutputFormat
 from unmix.songs.karaoke import KaraokeFile, KaraokeOptions, plan_karaoke, write_karaoke
 from unmix.songs.render import StemSeparator
 from unmix.songs.separate import (
-    Listener,
     SeparatedFile,
+    StemListener,
     StemOptions,
     plan_stems,
     write_stems,
@@ -27,7 +27,7 @@ def separate_file(
     bit_depth: int | None = None,
     bitrate: str | None = None,
     progress: Progress | None = None,
-    listener: Listener | None = None,
+    listener: StemListener | None = None,
     **options: Any,
 ) -> SeparatedFile:
     wanted = StemOptions(format=OutputFormat.parse(format, bit_depth, bitrate), **options)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..storage import Existing
 
 
-class Format(StrEnum):
+class FormatName(StrEnum):
     """Names of the file formats that can be written."""
 
     WAV = "wav"
@@ -28,7 +28,7 @@ class Format(StrEnum):
     M4A = "m4a"
 
 
-FORMAT_HELP = f"{', '.join(list(Format)[:-1])} or {Format.M4A}."
+FORMAT_HELP = f"{', '.join(list(FormatName)[:-1])} or {FormatName.M4A}."
 
 
 class BitDepth(StrEnum):
@@ -47,7 +47,7 @@ class QualityName(StrEnum):
     BEST = "best"
 
 
-class Precision(StrEnum):
+class PrecisionName(StrEnum):
     """Names of the arithmetic precisions."""
 
     AUTO = "auto"
@@ -156,7 +156,7 @@ BatchSizeOption = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    Precision | None,
+    PrecisionName | None,
     typer.Option(help="Arithmetic precision.", show_default="by quality", rich_help_panel=_FINE),
 ]
 WienerOption = Annotated[
@@ -213,7 +213,7 @@ def load_separator(
     overlap: float | None = None,
     shifts: int | None = None,
     batch_size: int | None = None,
-    precision: Precision | None = None,
+    precision: PrecisionName | None = None,
     wiener: int | None = None,
 ) -> Separator:
     """Import torch and load a model; takes a second or two."""

@@ -39,7 +39,7 @@ def karaoke(
         ),
     ] = None,
     format: Annotated[  # noqa: A002  (the option's name)
-        options.Format | None,
+        options.FormatName | None,
         typer.Option(
             "--format",
             "-f",

@@ -27,7 +27,7 @@ from .report.results import save_report
 from .report.scores import Report, TrackScore
 from .runner import Runner
 from .scoring import CONDITION, ScoringSettings
-from .selection import Stems, choose_baselines, choose_examples, choose_stems, names
+from .selection import StemSelection, choose_baselines, choose_examples, choose_stems, names
 from .systems.baselines import BASELINES
 from .systems.system import BaselineSystem, ModelSystem, SavedEstimates, System
 
@@ -223,7 +223,7 @@ def _for_metrics(device: str) -> torch.device:
 def _described(
     settings: ScoringSettings,
     dataset: Dataset,
-    stems: Stems,
+    stems: StemSelection,
     system: System,
     scores: Sequence[TrackScore],
 ) -> dict[str, Any]:

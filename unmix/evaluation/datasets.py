@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..data import Track, read_folder
-from ..data.folders import Format
+from ..data.folders import FolderFormat
 from ..data.tracks import MIXTURE
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
@@ -130,7 +130,7 @@ def _singer(clip: Track) -> str:
     return name.split("_")[0] if "_" in name else folder
 
 
-def _read(root: Path, layout: Format) -> tuple[Track, ...]:
+def _read(root: Path, layout: FolderFormat) -> tuple[Track, ...]:
     return read_folder(root, _STEMS, format=layout, strict=True).tracks
 
 

@@ -19,7 +19,7 @@ from ..storage import Existing, outputs_to_write, writing
 from .naming import beside
 from .render import SKIPPED, Stems, StemSeparator, render
 
-MARK = "karaoke"
+KARAOKE_MARK = "karaoke"
 
 # Videos with the tags of m4a; others have what FFmpeg copies.
 _TAGGED_VIDEOS = (".mp4", ".m4v")
@@ -170,7 +170,7 @@ def plan_karaoke(
         source=source,
         path=beside(
             source,
-            MARK,
+            KARAOKE_MARK,
             source.suffix if video else sound.extension,
             None if out_dir is None else Path(out_dir),
         ),
@@ -204,13 +204,13 @@ def write_karaoke(
     options = plan.options
     done = SKIPPED
     with open_audio(plan.source) as reader:
-        outputs = outputs_to_write(plan.source, {MARK: plan.path}, options.existing)
+        outputs = outputs_to_write(plan.source, {KARAOKE_MARK: plan.path}, options.existing)
         if outputs:
             done = render(
                 separator,
                 reader,
                 outputs,
-                lambda stems: {MARK: _with_guide(stems, options.guide)},
+                lambda stems: {KARAOKE_MARK: _with_guide(stems, options.guide)},
                 format=plan.format,
                 finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
                 overwrite=options.existing == "overwrite",
@@ -273,8 +273,8 @@ def _finish(source: Path, staged: Path, *, video: bool) -> Iterable[str]:
         sound = staged.with_name(f"sound{source.suffix}")
         with writing(staged):
             staged.rename(sound)
-            replace_sound(source, sound, staged, title=f"{title} ({MARK})")
+            replace_sound(source, sound, staged, title=f"{title} ({KARAOKE_MARK})")
             sound.unlink()
         if source.suffix.lower() not in _TAGGED_VIDEOS:
             return ()
-    return copy_tags(source, staged, stem_title=MARK)
+    return copy_tags(source, staged, stem_title=KARAOKE_MARK)

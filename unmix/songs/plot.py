@@ -25,7 +25,7 @@ from .naming import beside
 from .render import Stems, StemSeparator
 from .spectrogram import PooledSpectrogram
 
-MARK = "spectrograms"
+PLOT_MARK = "spectrograms"
 MIXTURE = "mixture"
 
 _FLOOR = -80.0  # dB relative to the mixture's peak; everything softer is black
@@ -76,9 +76,9 @@ def plot_file(
         UnmixError: the model does not separate vocals, or a file is in the way.
     """
     source = Path(path)
-    target = beside(source, MARK, "png") if picture is None else Path(picture)
+    target = beside(source, PLOT_MARK, "png") if picture is None else Path(picture)
     with open_audio(source) as reader:
-        if not outputs_to_write(source, {MARK: target}, existing):
+        if not outputs_to_write(source, {PLOT_MARK: target}, existing):
             return PlotFile(source=source, path=target, seconds=0.0, warnings=(), skipped=True)
         plot = SpectrogramPlot(reader.sample_rate, song_title(source))
         for stems in separator.stream(reader.blocks(), reader.sample_rate):
@@ -182,10 +182,11 @@ class SpectrogramPlot:
         lowest, highest = min(_LOWEST, self._rate / 64), self._rate / 2
         octaves = [tick for tick in _OCTAVES if lowest <= tick <= highest]
         axis.set(ylim=(lowest, highest))
-        axis.set_yticks(octaves, [_hertz(tick) for tick in octaves])
+        axis.set_yticks(octaves, [hertz(tick) for tick in octaves])
 
 
-def _hertz(frequency: float) -> str:
+def hertz(frequency: float) -> str:
+    """Return the label of a frequency: "50", or "2k"."""
     return f"{frequency / 1000:g}k" if frequency >= 1000 else f"{int(frequency + 0.5)}"
 
 
