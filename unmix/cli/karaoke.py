@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import _options as options
 from ._batch import Claims, Done, Work, run_batch
 from ._inputs import Song, find_songs
+
+if TYPE_CHECKING:
+    from .._types import Progress
 
 _MARK = " (karaoke)"
 
@@ -92,7 +94,7 @@ def karaoke(
         )
         claims = Claims()
 
-        def work(song: Song, progress: Callable[[float], None]) -> Done:
+        def work(song: Song, progress: Progress) -> Done:
             folder = None if out is None else out / song.folder
             plan = plan_karaoke(song.path, folder, wanted)
             claims.add(song.path, [plan.path], "choose another folder with --out")
