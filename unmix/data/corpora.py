@@ -14,11 +14,11 @@ from pydantic import Field
 
 from ..config import Settings
 from ..errors import ConfigError
-from ..stems import ORDER
+from ..stems import MIXTURE, ORDER
 from .folders import Contents, FolderFormat, Skipped, read_folder
 from .matching import Repertoire, Wanted
 from .tempo_key_cache import with_tempo_key
-from .tracks import MIXTURE, Track
+from .tracks import Track
 
 #: Names of files that are stems in every corpus.
 STEMS = (*ORDER, "piano", "guitar", MIXTURE)

@@ -12,12 +12,12 @@ import torch
 
 from .._types import Progress
 from .._version import __version__
-from ..data.tracks import MIXTURE
 from ..devices import choose_device
 from ..errors import UnmixError
 from ..metrics import SINGULAR
 from ..models import Model
 from ..separation.separator import RecordingSeparator
+from ..stems import MIXTURE
 from ..weights.manifest import DEFAULT
 from .datasets import Dataset, open_dataset
 from .measures import check_groups

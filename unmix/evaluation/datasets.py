@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ..data import Track, read_folder
 from ..data.folders import FolderFormat
-from ..data.tracks import MIXTURE
 from ..errors import UnmixError
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS
 from .musdb_tracks import SPLITS, musdb_tracks
 from .singing import SAMPLE_RATE, TRAINING_SINGERS
 

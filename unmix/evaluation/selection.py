@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.tracks import MIXTURE, common_stems
+from ..data.tracks import common_stems
 from ..errors import UnmixError
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS, in_order
 from .datasets import Dataset
 from .measures import METRICS
 from .report.scores import Report

@@ -19,14 +19,13 @@ from .._types import Progress, Samples
 from ..audio import open_audio
 from ..audio.tags import read_tags
 from ..errors import AudioError, UnmixError
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 from ..storage import Existing, outputs_to_write, writing, written_whole
 from .naming import beside
 from .render import Stems, StemSeparator
 from .spectrogram import PooledSpectrogram
 
 PLOT_MARK = "spectrograms"
-MIXTURE = "mixture"
 
 _FLOOR = -80.0  # dB relative to the mixture's peak; everything softer is black
 _WINDOW = 0.09  # seconds, about: long enough for the partials of a voice to stand apart
