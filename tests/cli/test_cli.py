@@ -46,7 +46,7 @@ def test_choices_are_those_of_the_rooms() -> None:
     from unmix.devices import choose_precision
     from unmix.separation.separator import QUALITIES
 
-    assert tuple(_options.FormatName) == FORMATS
+    assert tuple(_options.AudioFormat) == FORMATS
     assert tuple(_options.QualityName) == tuple(QUALITIES)
     assert all(choose_precision(name, _gpu()) for name in _options.PrecisionName if name != "auto")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..storage import Existing
 
 
-class FormatName(StrEnum):
+class AudioFormat(StrEnum):
     """Names of the file formats that can be written."""
 
     WAV = "wav"
@@ -28,7 +28,7 @@ class FormatName(StrEnum):
     M4A = "m4a"
 
 
-FORMAT_HELP = f"{', '.join(list(FormatName)[:-1])} or {FormatName.M4A}."
+FORMAT_HELP = f"{', '.join(list(AudioFormat)[:-1])} or {AudioFormat.M4A}."
 
 
 class BitDepth(StrEnum):

@@ -41,7 +41,7 @@ def karaoke(
         ),
     ] = None,
     format: Annotated[  # noqa: A002  (the option's name)
-        options.FormatName | None,
+        options.AudioFormat | None,
         typer.Option(
             "--format",
             "-f",

@@ -37,7 +37,7 @@ def separate(
         ),
     ] = "vocals,accompaniment",
     format: Annotated[  # noqa: A002  (the option's name)
-        options.FormatName,
+        options.AudioFormat,
         typer.Option(
             "--format",
             "-f",
@@ -45,7 +45,7 @@ def separate(
             help=options.FORMAT_HELP,
             rich_help_panel=options.FILES,
         ),
-    ] = options.FormatName.WAV,
+    ] = options.AudioFormat.WAV,
     bit_depth: options.BitDepthOption = None,
     bitrate: options.BitrateOption = None,
     template: Annotated[
