@@ -1,9 +1,9 @@
 """Writing the files of a song in one call, with any separator."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from unmix._types import Progress
 from unmix.audio import OutputFormat
 from unmix.songs.karaoke import KaraokeFile, KaraokeOptions, plan_karaoke, write_karaoke
 from unmix.songs.render import StemSeparator
@@ -14,8 +14,6 @@ from unmix.songs.separate import (
     plan_stems,
     write_stems,
 )
-
-Progress = Callable[[float], object]
 
 
 def separate_file(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._types import Samples
+from .._types import Progress, Samples
 from ..data import Track, find_tracks
 from ..metrics import singing_scores
 from ..stems import ACCOMPANIMENT, VOCALS
@@ -50,7 +50,7 @@ def score_singing(
     *,
     exclude: Sequence[str] = TRAINING_SINGERS,
     every: int = 1,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> MeanSingingScores:
     """Score a separation on clips with vocals and accompaniment.
 
