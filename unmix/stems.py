@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+MIXTURE = "mixture"
 VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
 #: MUSDB18's stems other than the vocals: their sum is the accompaniment.

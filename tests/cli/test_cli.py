@@ -46,9 +46,9 @@ def test_choices_are_those_of_the_rooms() -> None:
     from unmix.devices import choose_precision
     from unmix.separation.separator import QUALITIES
 
-    assert tuple(_options.Format) == FORMATS
+    assert tuple(_options.AudioFormat) == FORMATS
     assert tuple(_options.QualityName) == tuple(QUALITIES)
-    assert all(choose_precision(name, _gpu()) for name in _options.Precision if name != "auto")
+    assert all(choose_precision(name, _gpu()) for name in _options.PrecisionName if name != "auto")
 
 
 def _gpu() -> Any:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from unmix.cli.data import LayoutName
-from unmix.data.folders import Format
+from unmix.data.folders import FolderFormat
 
 Unmix = Callable[..., Any]
 RATE = 8000
@@ -29,7 +29,7 @@ def songs(tmp_path: Path) -> Path:
 
 
 def test_layouts_are_those_of_the_rooms() -> None:
-    assert tuple(LayoutName) == get_args(Format)
+    assert tuple(LayoutName) == get_args(FolderFormat)
 
 
 @pytest.mark.parametrize("verb", ["", "list", "pack", "verify"])

@@ -243,7 +243,7 @@ def test_what_cannot_be_imported_leaves_nothing(
 ) -> None:
     (tmp_path / "above" / "below").mkdir(parents=True)
     (tmp_path / "above" / "below" / "model.index").touch()
-    for file, form, sentence in (
+    for file, recipe, sentence in (
         (excerpt.with_name("nothing"), "unet-16khz", "no such file; expected a Chainer archive"),
         (excerpt, "nonsense", "unknown recipe"),
         (tmp_path / "above", "spleeter-2stems", "found no .index file"),
@@ -255,7 +255,7 @@ def test_what_cannot_be_imported_leaves_nothing(
         (chainer, "spleeter-2stems", "expected model in it (a TensorFlow checkpoint of Spleeter"),
     ):
         assert not cache.exists() or file in (excerpt, chainer)
-        outcome = unmix("models", "import", file, "--as", form)
+        outcome = unmix("models", "import", file, "--as", recipe)
         assert (outcome.code, outcome.out) == (1, "")
         assert len(outcome.errors) == len(outcome.err.splitlines()) == 1
         assert sentence in outcome.err

@@ -97,8 +97,8 @@ def test_the_real_stem_files_are_read_stream_by_stream(shared: Path) -> None:
         assert track.name.startswith("train/")
         stems = {s: track.read(s, 50_000, 100_000, 44100, 2) for s in track.stems}
         assert set(stems) == {"vocals", "drums", "bass", "other", "mixture"}
-        rest = stems["mixture"] - sum(stems[s] for s in ("vocals", "drums", "bass", "other"))
-        assert np.square(rest).mean() < 0.05 * np.square(stems["mixture"]).mean()
+        residual = stems["mixture"] - sum(stems[s] for s in ("vocals", "drums", "bass", "other"))
+        assert np.square(residual).mean() < 0.05 * np.square(stems["mixture"]).mean()
         accompaniment = track.read("accompaniment", 50_000, 100_000, 44100, 2)
         parts = sum(stems[s] for s in ("drums", "bass", "other"))
         np.testing.assert_allclose(accompaniment, parts, atol=1e-6)

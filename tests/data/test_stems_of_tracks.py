@@ -50,7 +50,7 @@ def _sounds(samples: torch.Tensor) -> set[str]:
         (("bass",), ["bass", "vocals drums other"]),
     ],
 )
-def test_rows_are_the_stems_and_the_rest(
+def test_rows_are_the_stems_and_the_residual(
     songs_folder: Path, stems: tuple[str, ...], rows: list[str], mixing: dict[str, float]
 ) -> None:
     items = _items(songs_folder, stems, **mixing)
@@ -71,7 +71,7 @@ def test_the_rows_of_a_song_are_its_mixture(songs_folder: Path, stems: tuple[str
         torch.testing.assert_close(*mixtures, atol=1e-5, rtol=0)
 
 
-def test_the_rest_follows_from_an_accompaniment(tmp_path: Path) -> None:
+def test_the_residual_follows_from_an_accompaniment(tmp_path: Path) -> None:
     """A corpus of drums and whole accompaniments trains a model of drums."""
     ticks = np.arange(2 * RATE) / RATE
     levels = {"vocals": ["vocals"], "drums": ["drums"], "accompaniment": ["drums", "bass"]}
@@ -80,16 +80,18 @@ def test_the_rest_follows_from_an_accompaniment(tmp_path: Path) -> None:
         path = tmp_path / "songs" / "one" / f"{stem}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, samples, RATE, "FLOAT")
-    drums, rest = _items(tmp_path, ("drums",), coherent=1.0)[0]["references"]
-    assert (_sounds(drums), _sounds(rest)) == ({"drums"}, {"bass", "vocals"})
+    drums, residual = _items(tmp_path, ("drums",), coherent=1.0)[0]["references"]
+    assert (_sounds(drums), _sounds(residual)) == ({"drums"}, {"bass", "vocals"})
 
 
 def test_silence_is_asked_for_in_all_rows(songs_folder: Path) -> None:
     stems = ("drums", "vocals")
-    drums, vocals, rest = _items(songs_folder, stems, without_vocals=1.0)[0]["references"]
-    assert (bool(drums.any()), bool(vocals.any()), bool(rest.any())) == (True, False, True)
-    drums, vocals, rest = _items(songs_folder, stems, without_accompaniment=1.0)[0]["references"]
-    assert (bool(drums.any()), bool(vocals.any()), bool(rest.any())) == (False, True, False)
+    item = _items(songs_folder, stems, without_vocals=1.0)[0]
+    drums, vocals, residual = item["references"]
+    assert (bool(drums.any()), bool(vocals.any()), bool(residual.any())) == (True, False, True)
+    item = _items(songs_folder, stems, without_accompaniment=1.0)[0]
+    drums, vocals, residual = item["references"]
+    assert (bool(drums.any()), bool(vocals.any()), bool(residual.any())) == (False, True, False)
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,10 @@ def test_estimates_of_all_stems_sum_to_the_mixture(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["irm", "mwf"])
 def test_what_is_missing_from_the_references_goes_to_none_of_them(name: str) -> None:
-    vocals, drums, rest = _noise(3, 2, 4 * RATE)
-    whole = _estimate(name, vocals + drums + rest, {"vocals": vocals, "drums": drums, "o": rest})
-    partly = _estimate(name, vocals + drums + rest, {"vocals": vocals, "drums": drums})
+    vocals, drums, other = _noise(3, 2, 4 * RATE)
+    mixture, references = vocals + drums + other, {"vocals": vocals, "drums": drums}
+    whole = _estimate(name, mixture, references | {"other": other})
+    partly = _estimate(name, mixture, references)
     assert list(partly) == ["vocals", "drums"]
     for stem, estimate in partly.items():
         np.testing.assert_allclose(estimate, whole[stem], atol=1e-5)

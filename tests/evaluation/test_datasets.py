@@ -8,11 +8,11 @@ import pytest
 import soundfile
 
 from unmix.data import StemFile
-from unmix.data.tracks import MIXTURE
 from unmix.errors import UnmixError
 from unmix.evaluation import KINDS, open_dataset
 from unmix.evaluation.musdb_tracks import musdb_tracks
 from unmix.evaluation.signals import REFERENCE, write_references
+from unmix.stems import MIXTURE
 
 RATE = 8000
 MakeTracks = Callable[..., Path]

@@ -19,7 +19,7 @@ def test_the_recipe_has_the_published_parameters() -> None:
     assert model.stems == ("drums", "bass", "other", "vocals")
 
 
-def test_the_low_rate_form_has_torchaudios_parameters() -> None:
+def test_the_low_rate_variant_has_torchaudios_parameters() -> None:
     model = build("hybrid-demucs", {"n_fft": 1024})
     assert sum(parameter.numel() for parameter in model.parameters()) == 20_040_296
 

@@ -18,7 +18,7 @@ PAPER = {
 }
 
 
-def test_the_papers_form_has_the_papers_parameters() -> None:
+def test_the_papers_network_has_the_papers_parameters() -> None:
     model = build("unet", PAPER)
     assert sum(p.numel() for p in model.parameters()) == 9_823_313
     assert model.chunk == 127 * 768  # 128 frames: about 11 s at 8192 Hz

@@ -56,7 +56,7 @@ def estimates_of(model: Model, mixture: Samples) -> Samples:
 
 
 @pytest.mark.parametrize(
-    ("form", "parameters", "mixture", "estimates", "sample_rate", "channels"),
+    ("variant", "parameters", "mixture", "estimates", "sample_rate", "channels"),
     [
         ("m1", 10263028, 16384, 16384, 22050, 1),
         ("m2", 10263002, 16384, 16384, 22050, 1),
@@ -68,10 +68,10 @@ def estimates_of(model: Model, mixture: Samples) -> Samples:
         ("m7", 20594652, 233459, 102405, 8192, 1),
     ],
 )
-def test_the_forms_of_the_paper(
-    form: str, parameters: int, mixture: int, estimates: int, sample_rate: int, channels: int
+def test_the_variants_of_the_paper(
+    variant: str, parameters: int, mixture: int, estimates: int, sample_rate: int, channels: int
 ) -> None:
-    recipe = find_architecture(f"wave-unet-{form}")
+    recipe = find_architecture(f"wave-unet-{variant}")
     with torch.device("meta"):
         model = build(recipe.architecture, recipe.model)
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
@@ -79,7 +79,7 @@ def test_the_forms_of_the_paper(
     assert model.chunk + 2 * model.context == mixture
     assert model.context in (0, 65527)
     assert (model.sample_rate, model.audio_channels) == (sample_rate, channels)
-    stems = ("bass", "drums", "other") if form == "m6" else ("accompaniment",)
+    stems = ("bass", "drums", "other") if variant == "m6" else ("accompaniment",)
     assert model.stems == (*stems, "vocals")
 
 
@@ -236,7 +236,7 @@ def _fits(size: int, config: object) -> bool:
 
 
 def small(**settings: object) -> Model:
-    """Return a small network of the valid form unless said: context 55, lengths 1 + 4 n."""
+    """Return a small network without padding, unless set: context 55, lengths 1 + 4 n."""
     torch.manual_seed(0)
     return build("wave-unet", {"width": 4, "depth": 2, "output_samples": 256} | settings).eval()
 

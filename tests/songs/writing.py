@@ -1,21 +1,19 @@
 """Writing the files of a song in one call, with any separator."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from unmix._types import Progress
 from unmix.audio import OutputFormat
 from unmix.songs.karaoke import KaraokeFile, KaraokeOptions, plan_karaoke, write_karaoke
 from unmix.songs.render import StemSeparator
 from unmix.songs.separate import (
-    Listener,
     SeparatedFile,
+    StemListener,
     StemOptions,
     plan_stems,
     write_stems,
 )
-
-Progress = Callable[[float], object]
 
 
 def separate_file(
@@ -27,7 +25,7 @@ def separate_file(
     bit_depth: int | None = None,
     bitrate: str | None = None,
     progress: Progress | None = None,
-    listener: Listener | None = None,
+    listener: StemListener | None = None,
     **options: Any,
 ) -> SeparatedFile:
     wanted = StemOptions(format=OutputFormat.parse(format, bit_depth, bitrate), **options)

@@ -129,7 +129,7 @@ def test_the_stems_sum_to_the_mixture_that_is_changed_likewise(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", VOICES)
-def test_what_is_done_to_voices_leaves_the_rest_alone(name: str) -> None:
+def test_what_is_done_to_voices_leaves_other_stems_alone(name: str) -> None:
     references = _batch()
     augmented = _augmented(references, EACH[name])
     assert torch.equal(augmented[:, 1:], references[:, 1:])
@@ -227,10 +227,10 @@ def test_a_run_trains_on_augmented_batches_alike_however_it_was_cut(
     assert rest.losses == whole.losses[3:]
 
 
-def test_a_run_of_a_model_without_vocals_knows_what_the_rest_is(
+def test_voices_are_augmented_where_the_vocals_are_the_residual(
     make_run: Callable[..., Run], log: Callable[..., Any]
 ) -> None:
     settings = {"augment": {"voice": {"doubling": {"share": 1}}}, "steps": 2}
-    train(make_run("backing", model={"stems": ["accompaniment"]}, **settings), log())
+    train(make_run("accompaniment", model={"stems": ["accompaniment"]}, **settings), log())
     with pytest.raises(ConfigError, match="needs the stem vocals; the stems are drums, residual"):
         train(make_run("drums", model={"stems": ["drums"]}, **settings), log())

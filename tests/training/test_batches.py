@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_stream_is_taken_up_anywhere(make_run: MakeRun, workers: int) -> None:
+def test_a_stream_can_start_at_any_batch(make_run: MakeRun, workers: int) -> None:
     run = make_run(steps=6, accumulate=2)
     model = build("unet", run.recipe.model)
     whole = list(batches(run, model, CPU))

@@ -109,15 +109,15 @@ def test_plain_means_are_the_papers(term: str) -> None:
 @pytest.mark.parametrize("frames", [False, True])
 @pytest.mark.parametrize("term", TERMS)
 @pytest.mark.parametrize("limited", [False, True])
-def test_the_rest_is_a_stem_like_any_other(term: str, frames: bool, limited: bool) -> None:
+def test_the_residual_is_a_stem_like_any_other(term: str, frames: bool, limited: bool) -> None:
     """Two of three stems are estimated; the third is the residual."""
     references = torch.cat([_stems(), 0.5 * _stems().flip(1)[:, :1]], 1)
     estimates = 0.3 * references.roll(1, 0)[:, :2]
-    rest = references.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)
+    residual = references.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)
     limit = band_weight(torch.tensor([1000.0, 2000.0, 4000.0]), STFT_64, 8000)
     settings: dict[str, Any] = {"band": limit if limited else None, "frames": frames, term: 1.0}
     found = _loss(references, estimates, weights=[1, 2, 4], **settings)
-    wanted = _loss(references, torch.cat([estimates, rest], 1), weights=[1, 2, 4], **settings)
+    wanted = _loss(references, torch.cat([estimates, residual], 1), weights=[1, 2, 4], **settings)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 

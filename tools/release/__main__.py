@@ -21,8 +21,7 @@ from PIL import Image
 from unmix import Separator, __version__
 from unmix.config import validate
 from unmix.errors import UnmixError
-from unmix.evaluation.singing import STEMS as SINGING_STEMS
-from unmix.evaluation.singing import MeanSingingScores, score_singing
+from unmix.evaluation.singing import SINGING_STEMS, MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe, resolved_text
 from unmix.songs.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint

@@ -14,7 +14,7 @@ _AUDIO = (
 )
 _VIDEO = "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv"
 #: Endings of songs' names in folders; a file that is named itself may have any.
-SUFFIXES = frozenset(f".{end}" for end in f"{_AUDIO} {_VIDEO}".split())
+SONG_SUFFIXES = frozenset(f".{end}" for end in f"{_AUDIO} {_VIDEO}".split())
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _walk(
             for entry in sorted(folder.iterdir())
             if not entry.name.startswith(".") and not leave_out(entry)
         ]
-        files = [e for e in entries if e.suffix.lower() in SUFFIXES and e.is_file()]
+        files = [e for e in entries if e.suffix.lower() in SONG_SUFFIXES and e.is_file()]
         folders = [e for e in entries if recursive and e.is_dir() and not e.is_symlink()]
     except OSError as error:
         yield _unreadable(folder, error)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..storage import Existing
 
 
-class Format(StrEnum):
+class AudioFormat(StrEnum):
     """Names of the file formats that can be written."""
 
     WAV = "wav"
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 DEVICE_HELP = "Device to compute on: auto, cpu, cuda, cuda:1, mps ..."
-FORMAT_HELP = f"File format: {', '.join(list(Format)[:-1])} or {Format.M4A}."
+FORMAT_HELP = f"File format: {', '.join(list(AudioFormat)[:-1])} or {AudioFormat.M4A}."
 
 
 class BitDepth(StrEnum):
@@ -48,7 +48,7 @@ class QualityName(StrEnum):
     BEST = "best"
 
 
-class Precision(StrEnum):
+class PrecisionName(StrEnum):
     """Names of the arithmetic precisions."""
 
     AUTO = "auto"
@@ -162,7 +162,7 @@ BatchSizeOption = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    Precision | None,
+    PrecisionName | None,
     typer.Option(help="Arithmetic precision.", show_default="by quality", rich_help_panel=_FINE),
 ]
 WienerOption = Annotated[
@@ -219,7 +219,7 @@ def load_separator(
     overlap: float | None = None,
     shifts: int | None = None,
     batch_size: int | None = None,
-    precision: Precision | None = None,
+    precision: PrecisionName | None = None,
     wiener: int | None = None,
 ) -> Separator:
     """Import torch and load a model; takes a second or two."""

@@ -39,12 +39,17 @@ class StemWriter:
 
     def _separate_and_plot(self, plan: StemPlan, progress: Progress) -> Done:
         """Draw the stems as they pass; separate again only if all of them existed."""
-        from ..songs.plot import MARK, SpectrogramPlot, plot_file, song_title  # brings matplotlib
+        from ..songs.plot import (  # brings matplotlib
+            PLOT_MARK,
+            SpectrogramPlot,
+            plot_file,
+            song_title,
+        )
 
         song, options = plan.source, self.options
-        picture = plan.path(MARK, "png")
+        picture = plan.path(PLOT_MARK, "png")
         self.claims.add(song, [picture], _REMEDY)
-        fresh = bool(outputs_to_write(song, {MARK: picture}, options.existing))
+        fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing))
         drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
         listener = drawing.add if fresh else None
         result = write_stems(self.separator, plan, progress=progress, listener=listener)

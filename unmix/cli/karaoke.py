@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +12,9 @@ from ..weights import DEFAULT
 from . import _options as options
 from ._batch import Claims, Done, Work, run_batch
 from ._inputs import Song, find_songs
+
+if TYPE_CHECKING:
+    from .._types import Progress
 
 
 def karaoke(
@@ -39,7 +41,7 @@ def karaoke(
         ),
     ] = None,
     format: Annotated[  # noqa: A002  (the option's name)
-        options.Format | None,
+        options.AudioFormat | None,
         typer.Option(
             "--format",
             "-f",
@@ -92,7 +94,7 @@ def karaoke(
         )
         claims = Claims()
 
-        def work(song: Song, progress: Callable[[float], None]) -> Done:
+        def work(song: Song, progress: Progress) -> Done:
             folder = None if out is None else out / song.folder
             plan = plan_karaoke(song.path, folder, wanted)
             claims.add(song.path, [plan.path], "choose another folder with --out")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +11,9 @@ from ..weights import DEFAULT
 from . import _options as options
 from ._batch import Done, Work, run_batch
 from ._inputs import Song, find_songs
+
+if TYPE_CHECKING:
+    from .._types import Progress
 
 
 def plot(
@@ -44,7 +46,7 @@ def plot(
 
         separator = options.load_separator(model, quality, device)
 
-        def work(song: Song, progress: Callable[[float], None]) -> Done:
+        def work(song: Song, progress: Progress) -> Done:
             result = plot_file(
                 separator, song.path, out, existing=existing, strict=strict, progress=progress
             )

@@ -38,7 +38,7 @@ def separate(
         ),
     ] = "vocals,accompaniment",
     format: Annotated[  # noqa: A002  (the option's name)
-        options.Format,
+        options.AudioFormat,
         typer.Option(
             "--format",
             "-f",
@@ -46,7 +46,7 @@ def separate(
             help=options.FORMAT_HELP,
             rich_help_panel=options.FILES,
         ),
-    ] = options.Format.WAV,
+    ] = options.AudioFormat.WAV,
     bit_depth: options.BitDepthOption = None,
     bitrate: options.BitrateOption = None,
     template: Annotated[

@@ -14,11 +14,11 @@ from pydantic import Field
 
 from ..config import Settings
 from ..errors import ConfigError
-from ..stems import ORDER
-from .folders import Contents, Format, Skipped, read_folder
+from ..stems import MIXTURE, ORDER
+from .folders import Contents, FolderFormat, Skipped, read_folder
 from .matching import Repertoire, Wanted
 from .tempo_key_cache import with_tempo_key
-from .tracks import MIXTURE, Track
+from .tracks import Track
 
 #: Names of files that are stems in every corpus.
 STEMS = (*ORDER, "piano", "guitar", MIXTURE)
@@ -29,7 +29,7 @@ class CorpusConfig(Settings):
 
     path: str
     """Folder, relative to the data folder."""
-    format: Format = "auto"
+    format: FolderFormat = "auto"
     """Layout of the tracks; ``auto`` detects it, and fails if two layouts are possible."""
     single: str | None = None
     """Name of the only stem, for a folder in which every file is a track."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from .._types import Samples
 from ..audio import resample
@@ -70,7 +69,7 @@ class ExcerptReader:
         return np.pad(samples, ((0, 0), (before, 0)))
 
 
-def rms(samples: NDArray[np.float32]) -> float:
+def rms(samples: Samples) -> float:
     """Return the root mean square over channels and samples."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 

@@ -15,9 +15,11 @@ from .musdb import expand
 from .packed import INDEX, open_packed
 from .tracks import StemFile, Track
 
-SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif"))
+TRACK_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif"))
 
-Format = Literal["auto", "stems", "musdb18", "ccmixter", "dsd100", "mir-1k", "ikala", "packed"]
+FolderFormat = Literal[
+    "auto", "stems", "musdb18", "ccmixter", "dsd100", "mir-1k", "ikala", "packed"
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def read_folder(
     root: Path,
     stems: Sequence[str],
     *,
-    format: Format = "auto",  # noqa: A002  (keyword only)
+    format: FolderFormat = "auto",  # noqa: A002  (keyword only)
     single: str | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -109,7 +111,7 @@ def _single(root: Path, stem: str, exclude: Sequence[str]) -> Found:
     return {
         str(path): {stem: Source(root / path)}
         for path in _audio_files(root, exclude)
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in TRACK_SUFFIXES
     }
 
 
@@ -155,7 +157,7 @@ def _audio_files(root: Path, exclude: Sequence[str]) -> list[Path]:
     return [
         path.relative_to(root)
         for path in sorted(root.rglob("*"))
-        if (path.suffix.lower() in SUFFIXES or path.name.endswith(STEM_MP4))
+        if (path.suffix.lower() in TRACK_SUFFIXES or path.name.endswith(STEM_MP4))
         and not path.name.startswith("._")  # metadata files of macOS
         and not _matches([path.relative_to(root)], exclude)
     ]

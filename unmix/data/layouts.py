@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import UnmixError
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 from .musdb import STREAMS
-from .tracks import MIXTURE
 
 STEM_MP4 = ".stem.mp4"
 _CCMIXTER = {"source-01": ACCOMPANIMENT, "source-02": VOCALS, "mix": MIXTURE}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .tracks import MIXTURE
+from ..stems import MIXTURE
 
 #: The stems of a ``.stem.mp4`` file, in the order of its audio streams.
 STREAMS = (MIXTURE, "drums", "bass", "other", "vocals")

@@ -9,8 +9,8 @@ import numpy as np
 
 from .._types import Samples
 from ..errors import ConfigError
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, RESIDUAL, VOCALS
-from .tracks import MIXTURE, Term, Track, mix
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, RESIDUAL, VOCALS
+from .tracks import Term, Track, mix
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from .._types import Samples
 from ..config import Settings
 
 #: Weight of each pitch class in a key, from its tonic upwards.
@@ -66,7 +67,7 @@ class TempoKey(Settings):
 UNKNOWN = TempoKey()
 
 
-def estimate_tempo(samples: NDArray[np.float32], sample_rate: int) -> float | None:
+def estimate_tempo(samples: Samples, sample_rate: int) -> float | None:
     """Return the tempo of samples ``[N]`` in beats per minute; None if there are no beats.
 
     Args:
@@ -90,7 +91,7 @@ def estimate_tempo(samples: NDArray[np.float32], sample_rate: int) -> float | No
     return 60 * sample_rate / (hop_length * frames)
 
 
-def estimate_key(samples: NDArray[np.float32], sample_rate: int) -> Key | None:
+def estimate_key(samples: Samples, sample_rate: int) -> Key | None:
     """Return the key of samples ``[N]``; None if they have no clear key.
 
     Args:
@@ -124,7 +125,7 @@ def key_of(chroma: NDArray[np.floating]) -> Key | None:
     return Key(tonic=best % 12, minor=best >= 12)
 
 
-def _too_little(samples: NDArray[np.float32], sample_rate: int) -> bool:
+def _too_little(samples: Samples, sample_rate: int) -> bool:
     """Return whether samples ``[N]`` are too short, silent or not finite."""
     if len(samples) < _SHORTEST * sample_rate:
         return True

@@ -22,10 +22,10 @@ from pydantic import ValidationError
 
 from ..config import Settings
 from ..errors import AudioError
-from ..stems import ACCOMPANIMENT, VOCALS, in_order
+from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS, in_order
 from ..storage import cache_folder, written_whole
 from .tempo_key import TempoKey, estimate_key, estimate_tempo
-from .tracks import MIXTURE, StemFile, Term, Track, mix, signed
+from .tracks import StemFile, Term, Track, mix, signed
 
 # Sample rate in Hz, and seconds from the middle of a track, that are analysed as mono.
 _RATE = 11025

@@ -13,10 +13,9 @@ import numpy as np
 from .._types import Samples
 from ..audio import open_audio, probe, read_excerpt, resample
 from ..errors import AudioError
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS, in_order
 from .tempo_key import UNKNOWN, TempoKey
 
-MIXTURE = "mixture"
 #: Called with the fraction that is done, in [0, 1], and the name of the track that comes next.
 TrackProgress = Callable[[float, str], object]
 #: Peak below which a file is silent; encoded zeros stay far below it.

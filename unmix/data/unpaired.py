@@ -15,12 +15,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import ConfigError
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 from .corpora import Corpus, CorpusConfig
 from .drawing import CorpusDraw, Drawing
 from .excerpts import ExcerptReader
 from .rows import Part
-from .tracks import MIXTURE
 
 # Range of the random gains: that of Stoller et al. (ICASSP 2018).
 _GAINS = (0.2, 1.2)

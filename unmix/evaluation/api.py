@@ -12,12 +12,12 @@ import torch
 
 from .._types import Progress
 from .._version import __version__
-from ..data.tracks import MIXTURE
 from ..devices import choose_device
 from ..errors import UnmixError
 from ..metrics import SINGULAR
 from ..models import Model
 from ..separation.separator import RecordingSeparator
+from ..stems import MIXTURE
 from ..weights import DEFAULT
 from .datasets import Dataset, open_dataset
 from .measures import check_groups
@@ -27,7 +27,7 @@ from .report.results import save_report
 from .report.scores import Report, TrackScore
 from .runner import Runner
 from .scoring import CONDITION, ScoringSettings
-from .selection import Stems, choose_baselines, choose_examples, choose_stems, names
+from .selection import StemSelection, choose_baselines, choose_examples, choose_stems, names
 from .systems.baselines import BASELINES
 from .systems.system import BaselineSystem, ModelSystem, SavedEstimates, System
 
@@ -223,7 +223,7 @@ def _for_metrics(device: str) -> torch.device:
 def _described(
     settings: ScoringSettings,
     dataset: Dataset,
-    stems: Stems,
+    stems: StemSelection,
     system: System,
     scores: Sequence[TrackScore],
 ) -> dict[str, Any]:

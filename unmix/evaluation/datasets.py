@@ -8,10 +8,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..data import Track, read_folder
-from ..data.folders import Format
-from ..data.tracks import MIXTURE
+from ..data.folders import FolderFormat
 from ..errors import UnmixError
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS
 from .musdb_tracks import SPLITS, musdb_tracks
 from .singing import SAMPLE_RATE, TRAINING_SINGERS
 
@@ -130,7 +129,7 @@ def _singer(clip: Track) -> str:
     return name.split("_")[0] if "_" in name else folder
 
 
-def _read(root: Path, layout: Format) -> tuple[Track, ...]:
+def _read(root: Path, layout: FolderFormat) -> tuple[Track, ...]:
     return read_folder(root, _STEMS, format=layout, strict=True).tracks
 
 

@@ -18,8 +18,8 @@ from ..audio import probe
 from ..data import StemFile, Track
 from ..data.layouts import STEM_MP4
 from ..data.musdb import STREAMS
-from ..data.tracks import MIXTURE
 from ..errors import UnmixError, missing_extra
+from ..stems import MIXTURE
 
 #: musdb's subset and split for each of ours: ``train`` and ``valid`` share its 100 training tracks.
 SPLITS = {"train": ("train", "train"), "valid": ("train", "valid"), "test": ("test", None)}

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.tracks import MIXTURE, common_stems
+from ..data.tracks import common_stems
 from ..errors import UnmixError
-from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
+from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS, in_order
 from .datasets import Dataset
 from .measures import METRICS
 from .report.scores import Report
@@ -17,7 +17,7 @@ from .systems.baselines import BASELINES
 from .systems.system import BaselineSystem, System
 
 
-class Stems(NamedTuple):
+class StemSelection(NamedTuple):
     """Names of stems, in the usual order."""
 
     context: tuple[str, ...]
@@ -26,7 +26,9 @@ class Stems(NamedTuple):
     """The stems of ``context`` that are scored."""
 
 
-def choose_stems(dataset: Dataset, system: System, wanted: str | Sequence[str] | None) -> Stems:
+def choose_stems(
+    dataset: Dataset, system: System, wanted: str | Sequence[str] | None
+) -> StemSelection:
     """Return the stems to score: those wanted, or all that the system and every track have.
 
     The context does not depend on what is wanted, so that a stem has the same figures alone.
@@ -56,11 +58,11 @@ def choose_stems(dataset: Dataset, system: System, wanted: str | Sequence[str] |
     pair = {VOCALS, ACCOMPANIMENT}
     # As in museval: a system that separates instruments is compared with all of them.
     around = pair if offered & there <= pair else {VOCALS, *INSTRUMENTS, *reported}
-    return Stems(in_order((around & there) | set(reported)), reported)
+    return StemSelection(in_order((around & there) | set(reported)), reported)
 
 
 def choose_baselines(
-    system: System, wanted: str | Sequence[str] | None, usual: Sequence[str], stems: Stems
+    system: System, wanted: str | Sequence[str] | None, usual: Sequence[str], stems: StemSelection
 ) -> list[BaselineSystem]:
     """Return baselines beside a system: those wanted, or the usual ones that fit the stems.
 

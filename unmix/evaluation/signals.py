@@ -18,8 +18,9 @@ from torch import Tensor
 from .._types import Samples
 from ..audio.resample import Resampler
 from ..data import StemFile, Track
-from ..data.tracks import MIXTURE, Term, with_channels
+from ..data.tracks import Term, with_channels
 from ..errors import UnmixError
+from ..stems import MIXTURE
 from .datasets import Dataset
 
 #: Prefix of references among the signals of a track, before the stem.

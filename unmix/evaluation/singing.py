@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._types import Samples
+from .._types import Progress, Samples
 from ..data import Track, find_tracks
 from ..metrics import singing_scores
 from ..stems import ACCOMPANIMENT, VOCALS
@@ -28,7 +28,7 @@ Separate = Callable[[Samples, int], dict[str, Samples]]
 #: Singers whose 175 clips are for training; the other 825 clips are for testing.
 TRAINING_SINGERS = ("abjones", "amy")
 SAMPLE_RATE = 16000
-STEMS = (VOCALS, ACCOMPANIMENT)
+SINGING_STEMS = (VOCALS, ACCOMPANIMENT)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def score_singing(
     *,
     exclude: Sequence[str] = TRAINING_SINGERS,
     every: int = 1,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> MeanSingingScores:
     """Score a separation on clips with vocals and accompaniment.
 
@@ -64,7 +64,7 @@ def score_singing(
     Raises:
         UnmixError: the folder has no clips.
     """
-    clips = find_tracks(data, STEMS, exclude=exclude)[::every]
+    clips = find_tracks(data, SINGING_STEMS, exclude=exclude)[::every]
     rows = []
     for done, clip in enumerate(clips, 1):
         rows.append(_score(clip, separate))
@@ -76,7 +76,7 @@ def score_singing(
     defined = np.isfinite(figures)
     weights = lengths[:, None, None] * defined
     means = (np.where(defined, figures, 0) * weights).sum(0) / weights.sum(0)
-    gnsdr, gsir, gsar = (dict(zip(STEMS, map(float, mean), strict=True)) for mean in means)
+    gnsdr, gsir, gsar = (dict(zip(SINGING_STEMS, map(float, mean), strict=True)) for mean in means)
     seconds = float(lengths.sum() / SAMPLE_RATE)
     undefined = int((~defined.all((1, 2))).sum())
     return MeanSingingScores(len(clips), seconds, gnsdr, gsir, gsar, undefined)
@@ -84,13 +84,15 @@ def score_singing(
 
 def _score(clip: Track, separate: Separate) -> tuple[int, NDArray[np.float64]]:
     """Return a clip's length and its NSDR, SIR and SAR ``[3, S]``."""
-    length = min(clip.stems[stem].length_at(SAMPLE_RATE) for stem in STEMS)
+    length = min(clip.stems[stem].length_at(SAMPLE_RATE) for stem in SINGING_STEMS)
     # The mixture is the mean of the channels, half their sum: halve both stems.
-    halves = [clip.read(stem, 0, length, SAMPLE_RATE, 1) * np.float32(0.5) for stem in STEMS]
+    halves = [
+        clip.read(stem, 0, length, SAMPLE_RATE, 1) * np.float32(0.5) for stem in SINGING_STEMS
+    ]
     mixture = halves[0] + halves[1]
     stems = separate(mixture, SAMPLE_RATE)
     figures = singing_scores(
-        estimates=torch.from_numpy(np.stack([stems[stem] for stem in STEMS])),
+        estimates=torch.from_numpy(np.stack([stems[stem] for stem in SINGING_STEMS])),
         references=torch.from_numpy(np.stack(halves)),
         mixture=torch.from_numpy(mixture),
     )

@@ -12,7 +12,7 @@ from .magnitude import magnitude
 _PEAK_OVER_MEAN = 20.0
 
 #: Added to the level, in units of magnitude, so that silence stays zero.
-SILENCE = 1e-6
+LEVEL_OFFSET = 1e-6
 
 # Below this fraction of the level, complex values are compressed linearly: the slope stays finite.
 _LEAST_COMPRESSED = 1e-3
@@ -32,7 +32,7 @@ def level_of_sound(magnitudes: Tensor) -> Tensor:
 def levelled_magnitude(frames: Tensor, exponent: float) -> Tensor:
     """Return levelled magnitudes ``[B, C, F, T]`` of complex frames, raised to ``exponent``."""
     magnitudes = magnitude(frames)
-    return (magnitudes / (level_of_sound(magnitudes) + SILENCE)) ** exponent
+    return (magnitudes / (level_of_sound(magnitudes) + LEVEL_OFFSET)) ** exponent
 
 
 def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
@@ -41,7 +41,7 @@ def levelled_complex_as_channels(frames: Tensor, exponent: float) -> Tensor:
     Magnitudes are levelled and raised to ``exponent``; phases do not change.
     """
     magnitudes = magnitude(frames)
-    level = level_of_sound(magnitudes) + SILENCE
+    level = level_of_sound(magnitudes) + LEVEL_OFFSET
     scale = (magnitudes / level).clamp(min=_LEAST_COMPRESSED) ** (exponent - 1) / level
     return torch.stack([frames.real * scale, frames.imag * scale], 2).flatten(1, 2)
 

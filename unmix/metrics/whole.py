@@ -10,7 +10,7 @@ from torch import Tensor
 from ._blocks import Blocks, Pieces
 
 #: Least magnitude, in dB relative to a sine of full scale; softer ones count as this.
-FLOOR = -100.0
+_LEAST_DB = -100.0
 _N_FFT = 2048
 _HOP_LENGTH = 512
 _AT_ONCE = 128
@@ -141,7 +141,7 @@ def _log_l1(blocks: Blocks, device: torch.device | None) -> Tensor:
     for frames in pieces.filled(0):
         window = torch.hann_window(_N_FFT, dtype=frames.dtype, device=frames.device)
         magnitude = torch.fft.rfft(frames * window).abs() * (2 / window.sum())
-        level = 20 * torch.log10(magnitude.clamp_min(10 ** (FLOOR / 20)))
+        level = 20 * torch.log10(magnitude.clamp_min(10 ** (_LEAST_DB / 20)))
         apart = (level[:, 0] - level[:, 1]).abs()  # [K, S, C, F]
         found = apart.mean((2, 3)).sum(0)
         total = found if total is None else total + found

@@ -4,8 +4,8 @@ Full title "... for Music Source Separation" (ISMIR 2021): ResUNetDecouple+ with
 levels of four residual blocks, four more stacks in the middle, and four maps for each bin, which
 correct its magnitude and phase. One network for each stem, vocals or accompaniment.
 
-Two forms were published: on frames of 2048 samples (recipe ``resunet``; the authors report 8.9 dB
-for vocals) and, faster, on four sub-bands of the waveform (``resunet-subband``; 8.7 dB).
+Two variants were published: on frames of 2048 samples (recipe ``resunet``; the authors report
+8.9 dB for vocals) and, faster, on four sub-bands of the waveform (``resunet-subband``; 8.7 dB).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Jansson et al. in its skips (convolutions before normalisation and activation), 
 (activation before normalisation) and its output: each network estimates magnitudes, and masks are
 ratios of their powers. The networks see the lowest ``bins`` bins only.
 
-The recipes ``spleeter-2stems``, ``-4stems`` and ``-5stems`` are the published forms.
+The recipes ``spleeter-2stems``, ``-4stems`` and ``-5stems`` are the published networks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The BLSTM of Uhlich et al., "Improving music source separation based on deep neural networks".
 
 Full title "... through data augmentation and network blending" (ICASSP 2017). This is its network
-UHL1 in the form that Spleeter (Hennequin et al., JOSS 2020) offers beside its U-Nets: for every
-stem, bidirectional LSTM layers over frames, each with all magnitudes of all channels, and a linear
+UHL1 as Spleeter (Hennequin et al., JOSS 2020) offers it beside its U-Nets: for every stem,
+bidirectional LSTM layers over frames, each with all magnitudes of all channels, and a linear
 layer to the stem's magnitudes. The paper combines the networks with the multichannel Wiener filter
 (``wiener = 1``), Spleeter with ratios of their powers.
 """

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..frontends.features import SILENCE, frequency_plane, level_of_sound
+from ..frontends.features import LEVEL_OFFSET, frequency_plane, level_of_sound
 from ._base import MaskModel, SpectrogramConfig
 from ._registry import register
 
@@ -104,7 +104,7 @@ class UNet(MaskModel):
             level = magnitude.amax((1, 2, 3), keepdim=True)
         else:
             level = level_of_sound(magnitude)
-        features = (magnitude / (level + SILENCE)) ** self.config.input_exponent
+        features = (magnitude / (level + LEVEL_OFFSET)) ** self.config.input_exponent
         if self.config.frequency_plane:
             features = torch.cat([features, frequency_plane(features)], 1)
         return features

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
 
-from .._types import Samples
+from .._types import Progress, Samples
 from ..audio import AudioWriter, OutputFormat
 from ..storage import writing
 
@@ -56,7 +56,7 @@ class Direct:
         for name, writer in self._writers.items():
             writer.write(pieces[name])
 
-    def finish(self, report: Callable[[float], None]) -> float:
+    def finish(self, report: Progress) -> float:
         """Return the gain, which is 1."""
         del report  # nothing is left to do
         return 1.0
@@ -87,7 +87,7 @@ class Spooled:
         for name, spool in self._spools.items():
             spool.append(pieces[name])
 
-    def finish(self, report: Callable[[float], None]) -> float:
+    def finish(self, report: Progress) -> float:
         """Encode all outputs at one gain; return it."""
         gain = self._gain()
         samples = max([spool.rewind() for spool in self._spools.values()])

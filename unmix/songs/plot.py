@@ -19,14 +19,13 @@ from .._types import Progress, Samples
 from ..audio import open_audio
 from ..audio.tags import read_tags
 from ..errors import AudioError, UnmixError
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 from ..storage import Existing, check_existing, outputs_to_write, writing, written_whole
 from .naming import beside
 from .render import Stems, StemSeparator
 from .spectrogram import PooledSpectrogram
 
-MARK = "spectrograms"
-MIXTURE = "mixture"
+PLOT_MARK = "spectrograms"
 
 _FLOOR = -80.0  # dB relative to the mixture's peak; everything softer is black
 _WINDOW = 0.09  # seconds, about: long enough for the partials of a voice to stand apart
@@ -77,9 +76,9 @@ def plot_file(
     """
     check_existing(existing)
     source = Path(path)
-    target = beside(source, MARK, "png") if picture is None else Path(picture)
+    target = beside(source, PLOT_MARK, "png") if picture is None else Path(picture)
     with open_audio(source) as reader:
-        if not outputs_to_write(source, {MARK: target}, existing):
+        if not outputs_to_write(source, {PLOT_MARK: target}, existing):
             return PlotFile(source=source, path=target, seconds=0.0, warnings=(), skipped=True)
         plot = SpectrogramPlot(reader.sample_rate, song_title(source))
         for stems in separator.stream(reader.blocks(), reader.sample_rate):
@@ -183,10 +182,11 @@ class SpectrogramPlot:
         lowest, highest = min(_LOWEST, self._rate / 64), self._rate / 2
         octaves = [tick for tick in _OCTAVES if lowest <= tick <= highest]
         axis.set(ylim=(lowest, highest))
-        axis.set_yticks(octaves, [_hertz(tick) for tick in octaves])
+        axis.set_yticks(octaves, [hertz(tick) for tick in octaves])
 
 
-def _hertz(frequency: float) -> str:
+def hertz(frequency: float) -> str:
+    """Return the label of a frequency: "50", or "2k"."""
     return f"{frequency / 1000:g}k" if frequency >= 1000 else f"{int(frequency + 0.5)}"
 
 

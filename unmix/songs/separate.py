@@ -20,7 +20,7 @@ from ..storage import Existing, check_existing, outputs_to_write
 from .naming import DEFAULT_TEMPLATE, check_template, fill, template_fields
 from .render import SKIPPED, Stems, StemSeparator, render
 
-Listener = Callable[[Stems], object]
+StemListener = Callable[[Stems], object]
 
 _TAG_FIELDS = frozenset({"artist", "title", "album", "track"})
 
@@ -143,7 +143,7 @@ def write_stems(
     plan: StemPlan,
     *,
     progress: Progress | None = None,
-    listener: Listener | None = None,
+    listener: StemListener | None = None,
 ) -> SeparatedFile:
     """Separate a song into files, in memory that does not grow with its length.
 

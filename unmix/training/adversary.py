@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.utils.data import DataLoader
 
-from ..data.tracks import MIXTURE
 from ..data.unpaired import UnpairedExcerpts, UnpairedKey, UnpairedStems
 from ..errors import ConfigError
 from ..frontends import STFT
 from ..models import Model
 from ..models.adversarial import Critic
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 from .batches import open_corpora, seed_from
 from .config import LossConfig, SemiSupervisedConfig
 from .interrupts import exit_quietly_on_signals

@@ -12,7 +12,7 @@ from ..errors import ConfigError, UnmixError
 from .batches import Batch, batches
 from .checkpoint_writer import CheckpointWriter
 from .distributed import leave_group, make_fabric
-from .nonfinite import save_report
+from .nonfinite import save_nonfinite
 from .optimisation import discard_gradients
 from .resume import resume
 from .run import Listener, Run, Validator
@@ -90,7 +90,7 @@ def _step(run: Run, trainee: Trainee, parts: list[Batch]) -> float:
                 trainee.optimizer.step()
             return loss
         unpaired, rank = bool(run.train.semi_supervised), fabric.global_rank
-        sentence = save_report(run.out, wrong, state.step + 1, parts, rank, unpaired=unpaired)
+        sentence = save_nonfinite(run.out, wrong, state.step + 1, parts, rank, unpaired=unpaired)
         if state.skipped_in_a_row >= run.train.skips:
             raise UnmixError(sentence)
         state.whole = False

@@ -27,7 +27,7 @@ def fault(loss: float, norm: float, scaled: bool) -> str | None:
     return None
 
 
-def save_report(
+def save_nonfinite(
     folder: Path,
     fault: str,
     step: int,

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from .._types import Samples
 from ..errors import UnmixError, missing_extra
 from ..frontends import STFT
 from ..models import Model
@@ -48,7 +48,7 @@ class TensorBoardLog:
         self._folder = folder
         self._validator = validator
         self._writer: Any = None
-        self._shown: tuple[Model, ValidationExample, dict[str, NDArray[np.float32]]] | None = None
+        self._shown: tuple[Model, ValidationExample, dict[str, Samples]] | None = None
 
     def __call__(self, model: Model) -> dict[str, float]:
         """Return the scores of the validator, and separate an excerpt to show."""
@@ -109,9 +109,7 @@ class TensorBoardLog:
         return self._writer
 
 
-def spectrogram_figure(
-    mixture: NDArray[np.float32], estimate: NDArray[np.float32], reference: NDArray[np.float32]
-) -> Figure:
+def spectrogram_figure(mixture: Samples, estimate: Samples, reference: Samples) -> Figure:
     """Return spectrograms of mixture, mask, estimate and reference, samples ``[C, N]`` each.
 
     The mask is the ratio of the estimate's and the mixture's magnitudes, from 0 (black) to 1

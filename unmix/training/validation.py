@@ -13,12 +13,11 @@ import torch
 
 from .._types import Samples
 from ..data import STEMS, Track, find_tracks
-from ..data.tracks import MIXTURE
 from ..errors import AudioError, UnmixError
 from ..metrics import sdr
 from ..models import Model
 from ..separation.separator import RecordingSeparator
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 
 # Seconds of the excerpt for TensorBoard.
 _SHOWN = 8.0

@@ -1,4 +1,4 @@
-"""Download of large files: resumed where they broke off, checked, and published whole."""
+"""Download of large files: resumed where they broke off, and checked before use."""
 
 from __future__ import annotations
 

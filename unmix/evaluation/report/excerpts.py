@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from ..._types import Samples
-from ...data.tracks import MIXTURE
+from ...stems import MIXTURE
 from ..signals import REFERENCE, Estimated
 from .folder import excerpt_folder
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from ..._version import __version__
+from ...songs.plot import hertz
 from ...storage import writing, written_whole
 from ..measures import METRICS, PERFECT, Metric
 from .aggregate import AGGREGATIONS
@@ -200,7 +201,7 @@ def _shown(report: Report, example: Excerpt) -> _Shown:
             if start <= mark <= end
         ),
         frequencies=tuple(
-            _Tick(round(100 * math.log(mark / low) / math.log(high / low), 2), _hertz(mark))
+            _Tick(round(100 * math.log(mark / low) / math.log(high / low), 2), hertz(mark))
             for mark in _OCTAVES
             if low <= mark <= high
         ),
@@ -236,10 +237,6 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(tenths, 600)
     text = f"{minutes}:{rest // 10:02d}"
     return f"{text}.{rest % 10}" if rest % 10 else text
-
-
-def _hertz(frequency: float) -> str:
-    return f"{frequency / 1000:g}k" if frequency >= 1000 else f"{int(frequency + 0.5)}"
 
 
 def _tick(value: float) -> str:

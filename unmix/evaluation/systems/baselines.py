@@ -13,7 +13,7 @@ import numpy as np
 
 from ..._types import Samples
 from ...separation.overlap_add import fade
-from .classical import STEMS, harmonic_percussive, repet_sim
+from .classical import CLASSICAL_STEMS, harmonic_percussive, repet_sim
 from .oracles import ideal_binary_mask, ideal_ratio_mask, multichannel_wiener_filter
 
 #: A mixture ``[C, n]``, and references ``[C, n]`` by stem.
@@ -73,7 +73,7 @@ BASELINES = {
         "Harmonic-percussive separation at two resolutions (FitzGerald and Gainza, 2010).",
         False,
         harmonic_percussive,
-        STEMS,
+        CLASSICAL_STEMS,
     ),
     # A piece must hold repetitions, such as two choruses; but the time to find similar frames
     # grows with the square of their number.
@@ -82,7 +82,7 @@ BASELINES = {
         "What repeats is the accompaniment (Rafii and Pardo, ISMIR 2012).",
         False,
         repet_sim,
-        STEMS,
+        CLASSICAL_STEMS,
         piece=60.0,
     ),
 }

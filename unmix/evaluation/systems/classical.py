@@ -22,7 +22,7 @@ from ...stems import ACCOMPANIMENT, VOCALS
 from .oracles import transform
 
 #: The stems that they separate.
-STEMS = (VOCALS, ACCOMPANIMENT)
+CLASSICAL_STEMS = (VOCALS, ACCOMPANIMENT)
 _LOWEST = 100.0  # Hz
 
 # HPSS: samples of the windows at 44.1 kHz, and bins or frames of a median.

@@ -14,10 +14,10 @@ import torch
 
 from ..._types import Samples
 from ...data import StemFile, Track, read_folder
-from ...data.tracks import MIXTURE, common_stems
+from ...data.tracks import common_stems
 from ...errors import UnmixError
 from ...separation.separator import CUSTOM, RecordingSeparator
-from ...stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS, in_order
+from ...stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS, in_order
 from ..signals import REFERENCE, Signals, sum_blocks
 from .baselines import Baseline, estimate_blocks
 

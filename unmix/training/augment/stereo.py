@@ -12,8 +12,8 @@ from .chance import Chance
 from .config import StereoConfig
 from .gain import match_level
 
-# Largest gain to make up for narrowing, 12 dB: the remainder of a stem whose channels cancel each
-# other in mono must not become loud.
+# Largest gain to make up for narrowing, 12 dB: what remains of a stem whose channels cancel
+# each other in mono must not become loud.
 _MOST_GAIN = 4.0
 
 
