@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from ..audio.tags import copy_tags, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, outputs_to_write, writing
+from ..storage import Existing, writing
 from .naming import beside
-from .render import SKIPPED, Stems, StemSeparator, render
+from .render import Rendering, Stems, StemSeparator, render
 
 MARK = "karaoke"
 
@@ -28,7 +28,7 @@ _ALIASES = {"aif": "aiff", "aifc": "aiff", "oga": "ogg", "wave": "wav", "m4b": "
 
 
 @dataclass(frozen=True, kw_only=True)
-class KaraokeFile:
+class KaraokeFile(Rendering):
     """The result of ``karaoke``."""
 
     source: Path
@@ -39,20 +39,6 @@ class KaraokeFile:
     """Level in dB, at most 0, of the vocals that were left in; None where they were left out."""
     video: bool
     """Whether the karaoke version is a video, with the song's own picture."""
-    sample_rate: int
-    """Hz: the song's own, unless the format does not support it. 0 where skipped."""
-    channels: int
-    """Audio channels of the song and its karaoke version. 0 where skipped."""
-    samples: int
-    """Samples per channel of the sound, at ``sample_rate``. 0 where skipped."""
-    seconds: float
-    """Length of the sound. 0 where skipped."""
-    gain: float
-    """Factor applied to the sound so that it does not clip, in (0, 1]; 1 where it would not."""
-    warnings: tuple[str, ...]
-    """Sentences on what was repaired, is missing, or differs from the song."""
-    skipped: bool
-    """Whether the file existed and was kept: the song was not decoded."""
 
 
 def karaoke(
@@ -201,35 +187,22 @@ def write_karaoke(
             f"the model {separator.model_name} gives {', '.join(separator.stems)}: "
             f"karaoke needs {VOCALS} and {ACCOMPANIMENT}"
         )
-    options = plan.options
-    done = SKIPPED
-    with open_audio(plan.source) as reader:
-        outputs = outputs_to_write(plan.source, {MARK: plan.path}, options.existing)
-        if outputs:
-            done = render(
-                separator,
-                reader,
-                outputs,
-                lambda stems: {MARK: _with_guide(stems, options.guide)},
-                format=plan.format,
-                finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
-                overwrite=options.existing == "overwrite",
-                strict=options.strict,
-                progress=progress,
-            )
-    skipped = done is SKIPPED
+    guide = plan.options.guide
+    done = render(
+        separator,
+        plan.source,
+        {MARK: plan.path},
+        lambda stems: {MARK: _with_guide(stems, guide)},
+        format=plan.format,
+        finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
+        existing=plan.options.existing,
+        strict=plan.options.strict,
+        progress=progress,
+    )
+    if not done.skipped:
+        done = replace(done, warnings=(*plan.warnings, *done.warnings))
     return KaraokeFile(
-        source=plan.source,
-        path=plan.path,
-        guide=options.guide,
-        video=plan.video,
-        sample_rate=done.sample_rate,
-        channels=done.channels,
-        samples=done.samples,
-        seconds=done.seconds,
-        gain=done.gain,
-        warnings=() if skipped else (*plan.warnings, *done.warnings),
-        skipped=skipped,
+        source=plan.source, path=plan.path, guide=guide, video=plan.video, **vars(done)
     )
 
 
