@@ -127,6 +127,21 @@ class DecoupledModel(SpectrogramModel):
         return padded.contiguous(memory_format=torch.channels_last)
 
 
+class Shortcut(nn.Module):
+    """A branch beside a shortcut, which is a 1x1 convolution where the width changes."""
+
+    def __init__(self, width_in: int, width_out: int, *branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(*branch)
+        same = width_in == width_out
+        self.shortcut = nn.Identity() if same else nn.Conv2d(width_in, width_out, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
+        total: Tensor = self.shortcut(features) + self.branch(features)
+        return total
+
+
 class _Level(nn.Module):
     """Double, concatenate the skip, convolve."""
 
