@@ -17,17 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._types import Samples
-from ..data import Track, find_tracks
-from ..metrics import singing_scores
-from ..stems import ACCOMPANIMENT, VOCALS
+from unmix.data import Track, find_tracks
+from unmix.evaluation.datasets import SAMPLE_RATE, TRAINING_SINGERS
+from unmix.metrics import singing_scores
+from unmix.stems import ACCOMPANIMENT, VOCALS
 
+Samples = NDArray[np.float32]
 #: Estimates of a mixture ``[C, N]`` at a sample rate in Hz, by stem.
 Separate = Callable[[Samples, int], dict[str, Samples]]
 
-#: Singers whose 175 clips are for training; the other 825 clips are for testing.
-TRAINING_SINGERS = ("abjones", "amy")
-SAMPLE_RATE = 16000
 STEMS = (VOCALS, ACCOMPANIMENT)
 
 
