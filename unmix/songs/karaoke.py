@@ -31,8 +31,6 @@ _ALIASES = {"aif": "aiff", "aifc": "aiff", "oga": "ogg", "wave": "wav", "m4b": "
 class KaraokeFile(Rendering):
     """The result of ``karaoke``."""
 
-    source: Path
-    """The song, as it was given."""
     path: Path
     """The karaoke version."""
     guide: float | None
@@ -201,9 +199,7 @@ def write_karaoke(
     )
     if not done.skipped:
         done = replace(done, warnings=(*plan.warnings, *done.warnings))
-    return KaraokeFile(
-        source=plan.source, path=plan.path, guide=guide, video=plan.video, **vars(done)
-    )
+    return KaraokeFile(path=plan.path, guide=guide, video=plan.video, **vars(done))
 
 
 def _with_guide(stems: Stems, guide: float | None) -> Samples:

@@ -44,7 +44,21 @@ class StemSeparator(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rendering:
+class Result:
+    """What the results of all work on a song have in common."""
+
+    source: Path
+    """The song, as it was given."""
+    seconds: float = 0.0
+    """Length of the song. 0 where skipped."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on what was repaired, is missing, or differs from the song."""
+    skipped: bool = False
+    """Whether all files existed and were kept: the song was not decoded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering(Result):
     """What the results of rendering a song have in common."""
 
     sample_rate: int = 0
@@ -53,14 +67,8 @@ class Rendering:
     """Audio channels of the song and of every output. 0 where skipped."""
     samples: int = 0
     """Samples per channel of every output, at ``sample_rate``. 0 where skipped."""
-    seconds: float = 0.0
-    """Length of every output. 0 where skipped."""
     gain: float = 1.0
     """Factor applied to all outputs so that none clips, in (0, 1]; 1 where none would."""
-    warnings: tuple[str, ...] = ()
-    """Sentences on what was repaired, is missing, or differs from the song."""
-    skipped: bool = False
-    """Whether all files existed and were kept: the song was not decoded."""
 
 
 def render(
@@ -105,7 +113,7 @@ def render(
     with open_audio(source) as reader:
         outputs = outputs_to_write(source, paths, existing)
         if not outputs:
-            return Rendering(skipped=True)
+            return Rendering(source=source, skipped=True)
         format.check(reader.channels, reader.sample_rate)
         report = _Meter(progress)
         with staging(outputs) as staged:
@@ -119,6 +127,7 @@ def render(
         samples = resampled_length(reader.samples_read, reader.sample_rate, rate)
         warned = [*reader.warnings, *_warnings(reader, format.name, rate, gain), *said]
         return Rendering(
+            source=source,
             sample_rate=rate,
             channels=reader.channels,
             samples=samples,

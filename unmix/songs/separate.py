@@ -29,8 +29,6 @@ _TAG_FIELDS = frozenset({"artist", "title", "album", "track"})
 class SeparatedFile(Rendering):
     """The result of ``Separator.separate_file``."""
 
-    source: Path
-    """The song, as it was given."""
     stems: dict[str, Path]
     """The file of every stem that was asked for, including those that were skipped."""
 
@@ -168,7 +166,7 @@ def write_stems(
         strict=options.strict,
         progress=progress,
     )
-    return SeparatedFile(source=plan.source, stems=plan.paths, **vars(done))
+    return SeparatedFile(stems=plan.paths, **vars(done))
 
 
 def _chosen(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[str, ...]:
