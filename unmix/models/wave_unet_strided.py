@@ -92,11 +92,7 @@ class StridedWaveUNet(Model):
 
         In evaluation mode they are clamped to [-1, 1].
         """
-        length = mixture.shape[-1] - 2 * self.context
-        if length < 1:
-            raise ValueError(
-                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
-            )
+        length = self.inner_length(mixture)
         padded = F.pad(mixture, (0, self._input_length(length) - mixture.shape[-1]))
         estimates = torch.stack([network(padded)[..., :length] for network in self.networks], 1)
         return estimates if self.training else estimates.clamp(-1, 1)
