@@ -8,7 +8,7 @@ VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
 #: MUSDB18's stems other than the vocals: their sum is the accompaniment.
 INSTRUMENTS = ("drums", "bass", "other")
-#: What remains of the mixture where a model estimates neither vocals nor accompaniment.
+#: Name of the residual of a model that estimates neither vocals nor accompaniment.
 RESIDUAL = "residual"
 #: The order in which stems are listed, written and stacked.
 ORDER = (VOCALS, ACCOMPANIMENT, *INSTRUMENTS)

@@ -74,7 +74,7 @@ def _gpu() -> Any:
         (["separate", "a.wav", "--bitrate", "192k"], "wav is lossless"),
         (["separate", "a.wav", "--format", "mp3", "--bitrate", "loud"], "unknown bit rate"),
         (["separate", "a.wav", "--format", "flac", "--bit-depth", "32"], "needs wav"),
-        (["separate", "a.wav", "--overwrite", "--skip-existing"], "exclude each other"),
+        (["separate", "a.wav", "--overwrite", "--skip-existing"], "cannot be used together"),
         (["separate", "a.wav", "--nonsense"], "--nonsense"),
         (["karaoke", "a.wav", "--guide", "3"], "--guide"),
         (["karaoke", "a.wav", "--guide", "nan"], "--guide"),

@@ -231,7 +231,7 @@ def test_imports_have_a_name_or_a_file_of_their_own(
         (["--name", "tiny"], "tiny is a model of the package", 1),
         (["--name", "a/b"], "cannot be a model's name", 1),
         (["--out", tmp_path / "x.bin"], "must end in .safetensors", 1),
-        (["--out", out, "--name", "mine"], "exclude each other", 2),
+        (["--out", out, "--name", "mine"], "cannot be used together", 2),
     ):
         outcome = unmix(*said, *more)
         assert outcome.code == code

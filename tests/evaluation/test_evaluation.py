@@ -316,7 +316,10 @@ def test_tracks_without_estimates_are_named(
 
 @pytest.mark.parametrize(
     ("rate", "seconds", "sentence"),
-    [(16000, 4.0, "has 16000 Hz, its reference 8000 Hz"), (RATE, 3.0, "lasts 3.00 s, its ref")],
+    [
+        (16000, 4.0, "has 16000 Hz, but its reference has 8000 Hz"),
+        (RATE, 3.0, "lasts 3.00 s, but its"),
+    ],
 )
 def test_estimates_of_something_else_are_refused(
     make_tracks: MakeTracks, rate: int, seconds: float, sentence: str

@@ -175,7 +175,7 @@ def test_what_is_no_number_is_named(
     samples, _ = soundfile.read(path)
     samples[100] = np.nan
     soundfile.write(path, samples, RATE, "FLOAT")
-    with pytest.raises(UnmixError, match=r"bass\.wav holds 2 samples that are not numbers"):
+    with pytest.raises(UnmixError, match=r"bass\.wav contains 2 samples that are NaN"):
         evaluate_estimates(path.parents[1], references=references, metrics="sdr")
 
 

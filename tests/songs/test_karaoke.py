@@ -74,7 +74,7 @@ def test_a_model_without_vocals_is_refused(make_song: MakeSong, tmp_path: Path) 
         def stream(self, blocks: object, sample_rate: int) -> object:
             raise AssertionError
 
-    with pytest.raises(UnmixError, match="drummer gives drums, residual"):
+    with pytest.raises(UnmixError, match="drummer separates drums, residual"):
         karaoke_file(Drums(), make_song(tmp_path / "song.wav"))  # type: ignore[arg-type]
 
 

@@ -113,7 +113,7 @@ def test_wrong_templates_are_refused(template: str, sentence: str) -> None:
 
 
 def test_a_template_that_is_too_long_itself_is_refused() -> None:
-    with pytest.raises(UnmixError, match="more than 200 bytes"):
+    with pytest.raises(UnmixError, match="longer than 200 bytes"):
         fill("x" * 300, {})
 
 

@@ -185,7 +185,7 @@ def test_bands_follow_what_may_become_of_them() -> None:
     ("table", "fault"),
     [
         ({"gain": {"share": 1.5}}, "gain.share"),
-        ({"gain": {"decibels": [6, -6]}}, "a range starts with its lower end"),
+        ({"gain": {"decibels": [6, -6]}}, "the first number of a range"),
         ({"playback": {"speed": [0, 1]}}, "above 0"),
         ({"image": {"width": [-1, 1]}}, "not go below 0"),
         ({"reverb": {"share": 1}}, "unknown key; choose from remix"),
@@ -198,7 +198,7 @@ def test_settings_that_make_no_sense_are_refused(table: dict[str, Any], fault: s
 
 
 def test_what_is_not_stereo_has_no_image() -> None:
-    with pytest.raises(ConfigError, match="needs 2 audio channels, and the model has 1"):
+    with pytest.raises(ConfigError, match="needs 2 audio channels, but the model has 1"):
         _augmented(_batch(channels=1), {"image": {"share": 1e-9}})
 
 

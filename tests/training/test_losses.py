@@ -227,7 +227,7 @@ def test_above_the_band_nothing_counts(term: str, frames: bool) -> None:
 
 
 def test_a_loss_without_terms_and_a_negative_weight_are_refused() -> None:
-    with pytest.raises(ValidationError, match="needs a term"):
+    with pytest.raises(ValidationError, match="at least one term"):
         LossConfig(magnitude=0.0)
     with pytest.raises(ValidationError, match="below 0"):
         LossConfig(stem_weights={"vocals": -1.0})

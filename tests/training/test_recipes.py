@@ -23,8 +23,8 @@ from unmix.training.objective import Objective
 from unmix.training.optimisation import build_optimizer, learning_rate_factor
 
 Log = Callable[..., Any]
-#: Folder for data that nobody has but whoever trains the recipe.
-OWN = "five-stems"
+#: Folders for data that nobody has but whoever trains the recipe.
+OWN = ("five-stems", "bands")
 #: Recordings to train on, where they are.
 RECORDED = Path(__file__).parents[2].parent / "shared" / "data"
 #: Hz, of tones and of what recordings become.
@@ -63,7 +63,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     four = ("vocals", "drums", "bass", "other")
     for split in ("train", "dev"):
         _song(data / "musdb18-7" / split / "one", four)
-        _song(data / OWN / split / "one", (*four, "piano"))
+        _song(data / OWN[0] / split / "one", (*four, "piano"))
+    _song(data / OWN[1] / "one", four)
     for singer in ("amy", "abjones"):
         _song(data / "mir1k" / singer / f"{singer}_1_01", ("vocals", "accompaniment"))
     for source in ("gtsinger", "m4singer", "neuralsvb", "opensinger"):

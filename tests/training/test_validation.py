@@ -60,7 +60,7 @@ def test_no_track_left_is_a_sentence(tracks: Path, model: Model) -> None:
 
 def test_what_can_be_known_is_said_at_the_start(tracks: Path) -> None:
     (tracks / "a" / "accompaniment.wav").unlink()
-    with pytest.raises(UnmixError, match="a: has no mixture"):
+    with pytest.raises(UnmixError, match="a: has neither a mixture"):
         TrackValidator([tracks])
     (tracks / "b" / "vocals.wav").write_bytes(b"no header")
     with pytest.raises(UnmixError, match=r"b.vocals\.wav"):

@@ -81,8 +81,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     garbled = tmp_path / "garbled.safetensors"
     save_file({"a": torch.zeros(1)}, garbled, {"architecture": "unet", "config": "{"})
     for path, message in (
-        (garbled, "names no architecture"),
-        (foreign, "names no architecture"),
+        (garbled, "it names no architecture"),
+        (foreign, "it names no architecture"),
         (pickled, "not a checkpoint"),
         (tmp_path / "none.ckpt", "no such"),
         (tmp_path / "none.safetensors", "no such"),

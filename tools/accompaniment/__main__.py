@@ -45,7 +45,9 @@ def main() -> int:
     parser.add_argument("--sample-rate", type=int, default=44100, help="Hz")
     parser.add_argument("--versions", type=int, default=1, help="different renderings of each song")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="maximum length")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other players")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed; another one gives other players"
+    )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     try:

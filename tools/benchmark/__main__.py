@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("recipes", nargs="+", metavar="RECIPE")
     one.add_argument("--data", type=Path, help="data folder (default: train on noise)")
     one.add_argument("--steps", type=int, default=5, help="steps to measure")
-    one.add_argument("--batch-size", type=int, help="default: the recipe's")
-    one.add_argument("--precision", help="default: the recipe's")
+    one.add_argument("--batch-size", type=int, help="items per batch (default: the recipe's)")
+    one.add_argument("--precision", help="precision (default: the recipe's)")
     one.add_argument("--compile", action="store_true")
     one.add_argument("--workers", type=int, default=2)
     one.add_argument("--device", default="auto")
@@ -71,8 +71,12 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("evaluate", evaluate.evaluate, "peak memory of unmix evaluate, by length of tracks")
     one.add_argument("--data", type=Path, help="folder of tracks to loop (default: noise)")
-    one.add_argument("--minutes", type=float, nargs="*", default=[2, 10, 60], help="of one track")
-    one.add_argument("--tracks", type=int, nargs="*", default=[2, 20], help="of a minute each")
+    one.add_argument(
+        "--minutes", type=float, nargs="*", default=[2, 10, 60], help="length of one track"
+    )
+    one.add_argument(
+        "--tracks", type=int, nargs="*", default=[2, 20], help="number of tracks of a minute"
+    )
 
     one = verb("museval", museval.museval, "speed and figures of BSS Eval against museval's")
     one.add_argument("data", type=Path, nargs="?", help="folder of tracks, a file per stem")
@@ -88,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--device", choices=family.COLUMNS, default="cpu")
     one.add_argument("--seconds", type=float, default=20, help="minimum length of the audio")
     one.add_argument("--runs", type=int, default=1, help="runs, of which the median counts")
-    one.add_argument("--only", nargs="+", metavar="RECIPE", help="default: every recipe")
+    one.add_argument("--only", nargs="+", metavar="RECIPE", help="recipes (default: all)")
     one.add_argument("--describe", action="store_true", help="measure nothing; update the text")
     return parser
 

@@ -1,1 +1,1 @@
-"""Experiments with published counterparts; README.md tells what was tried and learnt."""
+"""Experiments that others have published too; README.md reports what was tried and learnt."""

@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="folder that holds mir1k")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, help="default: the recipe's")
+    parser.add_argument("--steps", type=int, help="steps per run (default: the recipe's)")
     names = list(ways(_config()))
     parser.add_argument("--ways", nargs="+", choices=names, default=names)
     parser.add_argument("--device", default="auto")

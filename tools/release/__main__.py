@@ -200,10 +200,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("checkpoint", type=Path, help="of a training run; its averaged weights are released")
-    add("--name", required=True, help="of the model")
-    add("--alias", action="append", default=[], help="other name to choose it by; repeatable")
-    add("--purpose", required=True, help="what it is for, in at most 18 characters")
+    add(
+        "checkpoint",
+        type=Path,
+        help="checkpoint of a training run; its averaged weights are released",
+    )
+    add("--name", required=True, help="name of the model")
+    add("--alias", nargs="+", default=[], help="other names to choose it by")
+    add("--purpose", required=True, help="what the model is for, in at most 18 characters")
     add("--recipe", type=Path, required=True, help="TOML file it was trained with")
     add(
         "--stages",
@@ -211,10 +215,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RECIPE",
         help="recipes it was trained with, in order (default: RECIPE alone)",
     )
-    add("--summary", required=True, help="one sentence")
-    add("--purpose", required=True, help="what it is for, in at most 18 characters")
-    add("--alias", nargs="+", default=[], help="other names to choose it by")
-    add("--licence", required=True, help="of the weights")
+    add("--summary", required=True, help="one sentence about the model")
+    add("--licence", required=True, help="licence of the weights")
     add("--data", type=Path, required=True, help="folder that recipes' paths are relative to")
     add("--score", nargs="+", choices=SPLITS, default=[], help="splits to measure")
     add(

@@ -37,6 +37,7 @@ def card(
         pictures: names of files beside the card.
     """
     train = checkpoint["recipe"]["train"]
+    channels = "channel" if entry.audio_channels == 1 else "channels"
     sections = _sections(notes)
     return f"""# {entry.name}
 
@@ -44,9 +45,9 @@ def card(
 
 ## What it does
 
-Splits a recording into {" and ".join(entry.stems)}. Architecture `{entry.architecture}`,
-{entry.parameters:,} parameters, {entry.sample_rate} Hz, {entry.audio_channels} channels,
-{entry.size / 2**20:.1f} MiB (sha256 `{entry.sha256}`).
+Splits a recording into {", ".join(entry.stems[:-1])} and {entry.stems[-1]}. Architecture
+`{entry.architecture}`, {entry.parameters:,} parameters, {entry.sample_rate} Hz,
+{entry.audio_channels} {channels}, {entry.size / 2**20:.1f} MiB (sha256 `{entry.sha256}`).
 
 ## Data and its licence
 

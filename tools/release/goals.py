@@ -1,4 +1,4 @@
-"""python -m tools.release.goals DATA --model NAME: measure what SDR does not tell.
+"""python -m tools.release.goals DATA --model NAME: measure what SDR does not show.
 
 For a model of vocals, on tracks whose stems are known: how far below the mixture the vocals are
 where nobody sings, and the accompaniment where only the voice sounds; how far off the stems' levels

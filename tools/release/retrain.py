@@ -27,7 +27,7 @@ def main() -> int:
         "--data", type=Path, required=True, help="folder that recipes' paths are relative to"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the stages' runs")
-    parser.add_argument("--steps", type=int, help="of each stage (default: the recipe's)")
+    parser.add_argument("--steps", type=int, help="steps of each stage (default: the recipe's)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()

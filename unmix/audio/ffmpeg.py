@@ -60,7 +60,7 @@ class FFmpegDecoder:
                 ) from error
             self._stream = _choose(path, self._container, stream)
             if self._stream.codec_context is None:
-                raise AudioError(f"{path} has audio in an unsupported coding: convert it first")
+                raise AudioError(f"{path} uses an unsupported audio codec: convert it first")
             self._start()
         except BaseException:
             self.close()
@@ -287,5 +287,7 @@ def _choose(path: Path, container: av.container.InputContainer, stream: int | No
         best = container.streams.best("audio")
         return best if isinstance(best, AudioStream) else streams[0]
     if not 0 <= stream < len(streams):
-        raise AudioError(f"{path} has {len(streams)} audio streams, from 0: there is no {stream}")
+        raise AudioError(
+            f"{path} has {len(streams)} audio streams, numbered from 0: there is no {stream}"
+        )
     return streams[stream]

@@ -132,8 +132,8 @@ class AudioReader:
         first = self._repaired == 0
         self._repaired += int(piece.size - np.count_nonzero(finite))
         sentence = (
-            f"{self.path.name} holds {self._repaired} samples that are not numbers "
-            "(NaN or infinity): they were replaced by 0"
+            f"{self.path.name} contains {self._repaired} samples that are NaN or infinite: "
+            "they were replaced by 0"
         )
         if first:
             self._repair_at = len(self.warnings)
@@ -154,7 +154,7 @@ class AudioReader:
             self.warnings.append(f"{name} is cut short or damaged: {decoded} of {total}")
         elif self._header.endless or not self.complete:
             self.complete = False
-            self.warnings.append(f"{name} is cut short: {decoded}, its end is missing")
+            self.warnings.append(f"{name} is cut short: {decoded}, and the end is missing")
         middle = [sentence for sentence in decoder.damage if not (missing and "end" in sentence)]
         if middle:
             self.complete = False
@@ -205,7 +205,7 @@ def read_excerpt(
         ValueError: ``start`` or ``length`` is negative.
     """
     if start < 0 or length < 0:
-        raise ValueError(f"expected an excerpt from 0 on, got start {start}, length {length}")
+        raise ValueError(f"expected start and length of at least 0, got {start} and {length}")
     file = Path(path)
     header = _look(file)
     decoder = _open_decoder(file, header, stream)

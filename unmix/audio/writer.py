@@ -104,7 +104,7 @@ class AudioWriter:
             self._encode(self._resampler.finish())
             if self._encoded == 0 and self.format.name in ("mp3", "opus", "m4a"):
                 raise AudioError(
-                    f"{self.path} would have no samples, which {self.format.name} cannot hold: "
+                    f"{self.path} would have no samples, which {self.format.name} does not allow: "
                     "use wav or flac"
                 )
             try:

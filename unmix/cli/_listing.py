@@ -24,7 +24,7 @@ _TITLES = {
 _MEASURE = ("MUSDB18-7", "test", "SDR (museval, 1 s frames)")
 #: Explains the scores below the lines.
 LEGEND = """SDR of the vocals in dB on the test songs of MUSDB18-7 (museval, medians).
-* Measured on other data or differently: unmix models --all says how."""
+* On other data, or by another metric: see unmix models --all."""
 #: What licences say, and what a line calls it; the first that fits.
 _TERMS = {
     "non-commercial": "non-commercial",

@@ -29,7 +29,8 @@ class Format(StrEnum):
     M4A = "m4a"
 
 
-FORMAT_HELP = f"{', '.join(list(Format)[:-1])} or {Format.M4A}."
+DEVICE_HELP = "Device to compute on: auto, cpu, cuda, cuda:1, mps ..."
+FORMAT_HELP = f"File format: {', '.join(list(Format)[:-1])} or {Format.M4A}."
 
 
 class BitDepth(StrEnum):
@@ -62,18 +63,20 @@ _separation_option = partial(typer.Option, rich_help_panel="Separation")
 _fine_option = partial(typer.Option, rich_help_panel="Fine options")
 
 SongsArgument = Annotated[
-    list[str], typer.Argument(metavar="SONG...", help="Audio or video files, folders, or patterns.")
+    list[str], typer.Argument(metavar="SONG", help="Audio or video files, folders, or patterns.")
 ]
-RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders, too.")]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders too.")]
 BitDepthOption = Annotated[
-    BitDepth | None, file_option(help="Bits per sample, of wav (32 is float), flac and aiff.")
+    BitDepth | None, file_option(help="Bits per sample of wav (32 is float), flac and aiff.")
 ]
 BitrateOption = Annotated[
     str | None,
     file_option(metavar="RATE", help="Bit rate of mp3, ogg, opus and m4a, such as 192k."),
 ]
 OverwriteOption = Annotated[bool, file_option("--overwrite", help="Replace existing files.")]
-SkipOption = Annotated[bool, file_option("--skip-existing", help="Keep existing files.")]
+SkipOption = Annotated[
+    bool, file_option("--skip-existing", help="Keep existing files; write missing ones.")
+]
 StrictOption = Annotated[
     bool, file_option("--strict", help="Fail on songs that do not decode fully.")
 ]
@@ -87,16 +90,11 @@ ModelOption = Annotated[
     ),
 ]
 QualityOption = Annotated[
-    QualityName, _separation_option("--quality", "-q", help="Higher quality is slower.")
+    QualityName, _separation_option("--quality", "-q", help="Preset; better quality is slower.")
 ]
 DeviceOption = Annotated[
     str,
-    _separation_option(
-        "--device",
-        "-d",
-        metavar="NAME",
-        help="Device to compute on: auto, cpu, cuda, cuda:1, mps ...",
-    ),
+    _separation_option("--device", "-d", metavar="NAME", help=DEVICE_HELP),
 ]
 ChunkOption = Annotated[
     float | None,
@@ -159,7 +157,7 @@ def existing_of(overwrite: bool, skip_existing: bool) -> Existing:
         typer.BadParameter: both flags are given.
     """
     if overwrite and skip_existing:
-        raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+        raise typer.BadParameter("--overwrite and --skip-existing cannot be used together")
     return "overwrite" if overwrite else "skip" if skip_existing else "error"
 
 

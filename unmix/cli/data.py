@@ -44,17 +44,17 @@ _Single = Annotated[
 ]
 _Include = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="Only tracks or paths that match; repeatable."),
+    typer.Option(metavar="PATTERN", help="Use only tracks or paths that match. Repeatable."),
 ]
 _Exclude = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="No tracks or paths that match; repeatable."),
+    typer.Option(metavar="PATTERN", help="Leave out tracks or paths that match. Repeatable."),
 ]
 
 
 @app.callback()
 def data() -> None:
-    """List the tracks in a folder, and pack them for training."""
+    """List, pack and verify folders of tracks for training."""
 
 
 def list_(
@@ -68,9 +68,9 @@ def list_(
     ] = False,
     json: options.JsonOption = False,
 ) -> None:
-    """List the tracks in a folder: stems, lengths, and which files are skipped and why.
+    """List the tracks in a folder, their stems and lengths, and the files that are skipped.
 
-    A stem in brackets has no file of its own; it is computed from the others.
+    A stem in brackets has no file; it is computed from the others.
     """
     from ..data.folders import Skipped, check_tracks
 
@@ -106,7 +106,8 @@ def pack(
 ) -> None:
     """Pack a corpus into 16-bit shards, which training reads without decoding.
 
-    Use OUT in recipes like any other corpus. If interrupted, run the same command again.
+    Recipes use OUT like any other corpus. To continue after an interruption, run the same command
+    again.
     """
     from ..data import pack as pack_contents
 

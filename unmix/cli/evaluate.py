@@ -25,19 +25,22 @@ def evaluate(
     model: options.ModelOption = "default",
     estimates: Annotated[
         Path | None,
-        typer.Option(help="Folder of stems from any other system, TRACK/STEM.wav, to score."),
+        typer.Option(help="Score stems from another system: a folder with TRACK/STEM.wav."),
     ] = None,
     references: Annotated[
-        str | None, typer.Option(help="Tracks to score --estimates on; the same form as --data.")
+        str | None, typer.Option(help="Tracks to score --estimates on, written like --data.")
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Name of the system behind --estimates.", show_default="its folder's"),
+        typer.Option(
+            help="Name of the system that made --estimates.", show_default="the folder's name"
+        ),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
-            help="Two reports (--out folders), or two models to score on --data.", metavar="A B"
+            help="Compare two reports (folders made by --out), or two models on --data.",
+            metavar="A B",
         ),
     ] = None,
     split: Annotated[
@@ -49,10 +52,10 @@ def evaluate(
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(help="Score only tracks that match, such as 'A*'. Repeatable."),
+        typer.Option(help="Score only tracks that match a pattern, such as 'A*'. Repeatable."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="Leave out tracks that match. Repeatable.")
+        list[str] | None, typer.Option(help="Leave out tracks that match a pattern. Repeatable.")
     ] = None,
     stems: Annotated[
         str | None,
@@ -61,12 +64,12 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Any of bss, sdr, si_sdr, log_l1, singing, separated by commas.",
-            show_default="what papers report for --data",
+            help="Any of bss, sdr, si_sdr, log_l1 and singing, comma-separated.",
+            show_default="usual for the data",
         ),
     ] = None,
     window: Annotated[
-        float, typer.Option(help="Length of BSS Eval's frames in seconds; inf: one frame.")
+        float, typer.Option(help="Length of BSS Eval's frames in seconds; inf: whole track.")
     ] = 1.0,
     hop: Annotated[
         float | None, typer.Option(help="Seconds between frames.", show_default="the window")
@@ -80,18 +83,18 @@ def evaluate(
     baselines: Annotated[
         str | None,
         typer.Option(
-            help="Any of mixture, irm, ibm, mwf, hpss, repet-sim, separated by commas, or none.",
+            help="Any of mixture, irm, ibm, mwf, hpss and repet-sim, comma-separated, or none.",
             show_default="all with --out, else mixture",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Write a report (page, JSON, CSV) to this folder, or resume it."
+            "--out", "-o", help="Folder for a report (page, JSON, CSV), new or to resume."
         ),
     ] = None,
     examples: Annotated[
-        int, typer.Option(min=0, help="Tracks to see and hear on the page, from worst to best.")
+        int, typer.Option(min=0, help="Tracks with pictures and sounds on the report's page.")
     ] = 3,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -99,7 +102,7 @@ def evaluate(
 ) -> None:
     """Score a model, or any system's stems, on tracks whose true stems are known.
 
-    To score a baseline, name it as the model: mixture, irm, ibm, mwf, hpss or repet-sim.
+    To score a baseline, pass it to --model: mixture, irm, ibm, mwf, hpss or repet-sim.
     """
     _check_usage(data, model, estimates, references, compare, out)
     request = _Request(

@@ -24,7 +24,7 @@ def karaoke(
             "-g",
             metavar="DB",
             max=0,
-            help="Keep the vocals at this level in dB, 0 or below; -18 is a quiet guide.",
+            help="Keep the vocals, at this level in dB, 0 or below; -18 is a quiet guide.",
         ),
     ] = None,
     out: Annotated[
@@ -66,7 +66,7 @@ def karaoke(
 ) -> None:
     """Write karaoke versions of songs beside them, as "NAME (karaoke).EXT".
 
-    Format, tags and cover stay those of the song. A video in mp4, mov, mkv or webm keeps its
+    They keep the song's format, tags and cover. A video in mp4, mov, mkv or webm also keeps its
     picture, unless --format is given.
     """
     from ..songs.karaoke import KaraokeOptions

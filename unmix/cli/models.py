@@ -36,9 +36,9 @@ def models(
 
 
 def list_(everything: _AllOption = False, json: options.JsonOption = False) -> None:
-    """List the models on this machine and those to download, one line each.
+    """List the models on this machine and those you can download, one line each.
 
-    --json lists those to download only with --all.
+    --json leaves out models that are not on this machine, unless --all is given.
     """
     from ._listing import LEGEND, lines, listings, tables
 
@@ -67,7 +67,8 @@ def download(
 ) -> None:
     """Download models that others published into the cache.
 
-    Models in the cache are kept. To resume an interrupted download, run the same command again.
+    Models that are in the cache are not downloaded again. To resume an interrupted download, run
+    the same command again.
     """
     from ..weights.cache import in_cache
     from ..weights.download import download as fetch_model
@@ -111,7 +112,7 @@ def path(
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="default: every model on this machine"),
+        typer.Argument(metavar="NAME", help="Models to check; default: all on this machine."),
     ] = None,
 ) -> None:
     """Check the weights on this machine against their recorded sha256."""
@@ -171,7 +172,7 @@ def import_(
         typer.Option(metavar="TEXT", help="Licence of the weights.", show_default="unknown"),
     ] = None,
     stems: Annotated[
-        str, typer.Option(metavar="NAMES", help="Stems it estimates, in its order, with commas.")
+        str, typer.Option(metavar="NAMES", help="Stems of the model, comma-separated, in order.")
     ] = "",
     overwrite: options.OverwriteOption = False,
 ) -> None:
@@ -184,9 +185,7 @@ def import_(
     from ..weights.install import import_model
 
     if name and out:
-        raise typer.BadParameter(
-            "--name and --out exclude each other: --name is the name in the cache"
-        )
+        raise typer.BadParameter("--name, a name in the cache, and --out cannot be used together")
     done = import_model(
         file,
         as_,

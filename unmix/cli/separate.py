@@ -30,7 +30,7 @@ def separate(
     stems: Annotated[
         str,
         options.file_option(
-            "--stems", "-s", metavar="NAMES", help="Stems to write, separated by commas, or all."
+            "--stems", "-s", metavar="NAMES", help="Stems to write, comma-separated, or all."
         ),
     ] = "vocals,accompaniment",
     format: Annotated[  # noqa: A002  (the option's name)
@@ -45,8 +45,9 @@ def separate(
             "--template",
             "-t",
             metavar="TEXT",
-            help="Path of each stem in DIR, with {name} {artist} {title} {album} {track} {stem} "
-            "{model} {ext}.",
+            help="Path of each stem in DIR. Fields: {name} {artist} {title} {album} {track} "
+            "{stem} {model} {ext}.",
+            rich_help_panel=options.FILES,
         ),
     ] = DEFAULT_TEMPLATE,
     overwrite: options.OverwriteOption = False,
@@ -63,16 +64,16 @@ def separate(
     wiener: options.WienerOption = None,
     recursive: options.RecursiveOption = False,
     plot: Annotated[
-        bool, typer.Option("--plot", help="Also draw spectrograms, as PNG beside the stems.")
+        bool, typer.Option("--plot", help="Also save a picture of spectrograms beside the stems.")
     ] = False,
     json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Separate songs into vocals and accompaniment, a file each.
+    """Separate songs into vocals and accompaniment, one file each.
 
-    Stems have the song's length, channels, sample rate and tags, and sum to the song. If one would
-    clip, all stems of the song are lowered alike, with a warning; --format wav --bit-depth 32 never
-    clips.
+    Stems have the song's length, channels, sample rate and tags, and sum to the song. If a stem
+    would clip, all stems of that song are turned down equally, with a warning; --format wav
+    --bit-depth 32 never clips.
     """
     from ..audio import OutputFormat
     from ..songs.separate import StemOptions

@@ -29,21 +29,31 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="Recipe: a .toml file, or the name of one in unmix/recipes.")
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="Path of a .toml file, or name of a recipe in unmix/recipes."
+        ),
     ],
     data: Annotated[
-        Path, typer.Option(help="Data folder; paths in the recipe are relative to it.")
+        Path,
+        typer.Option(metavar="DIR", help="Data folder; paths in the recipe are relative to it."),
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for checkpoints and logs; default runs/NAME."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder for checkpoints and logs.",
+            show_default="runs/RECIPE",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the last checkpoint.")
     ] = False,
     init: Annotated[
         str | None,
-        typer.Option(help="Start from the weights of this model, given by name or path."),
+        typer.Option(metavar="MODEL", help="Model whose weights to start from: name or path."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Number of steps; overrides the recipe.")
@@ -55,9 +65,11 @@ def train(
         int | None, typer.Option(min=0, max=2**32 - 1, help="Random seed; overrides the recipe.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that load data; 0 loads in this one.")
+        int, typer.Option(min=0, help="Processes that load data; 0: only the main process.")
     ] = 2,
-    device: options.DeviceOption = "auto",
+    device: Annotated[
+        str, typer.Option("--device", "-d", metavar="NAME", help=options.DEVICE_HELP)
+    ] = "auto",
     tensorboard: Annotated[
         bool,
         typer.Option(
@@ -66,15 +78,13 @@ def train(
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", help="Measure a few steps, estimate the whole run, write nothing."
-        ),
+        typer.Option("--dry-run", help="Estimate memory and time from a few steps; write nothing."),
     ] = False,
 ) -> None:
-    """Train a model from a recipe. Stop it at any time and continue with --resume.
+    """Train a model from a recipe. Stop at any time, and continue with --resume.
 
     To use several GPUs or machines, start it with torchrun: torchrun --nproc-per-node 4 -m unmix
-    train RECIPE ... All machines must share the folder of the run.
+    train RECIPE ... All machines need access to the same output folder.
     """
     if resume and init:
         raise typer.BadParameter("--resume and --init cannot be used together")

@@ -76,7 +76,7 @@ class Choice:
         return self.tracks[int(random.choice(len(self.tracks), p=self.shares))]
 
     def distances(self, wanted: Wanted) -> NDArray[np.float64]:
-        """Return the distance of each track from the partner that is wanted; 0: it fits."""
+        """Return the distance of each track from the wanted partner; 0: it fits."""
         return self._repertoire.distances(wanted)
 
     @cached_property
@@ -114,7 +114,7 @@ class Corpus:
         by_duration: bool = False,
         wanted: Wanted | None = None,
     ) -> Track:
-        """Return a track with a file for ``stem``: any, or one nearest to what is wanted."""
+        """Return a track with a file for ``stem``: any, or one nearest to the wanted partner."""
         key = (stem, by_duration)
         if key not in self._choices:
             tracks = [track for track in self.tracks if stem in track.stems]

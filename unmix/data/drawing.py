@@ -121,8 +121,8 @@ class CorpusDraw:
             if not tracks:
                 wanted = " and ".join(map(str, parts))
                 raise ConfigError(
-                    f"corpus {corpus.config.path}: no track has {wanted}, nor stems that it "
-                    "can be computed from"
+                    f"corpus {corpus.config.path}: no track has {wanted}, or stems to compute "
+                    "it from"
                 )
             self._choices.append(Choice.of(tracks, by_duration=by_duration))
 

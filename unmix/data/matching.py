@@ -63,11 +63,11 @@ class Wanted:
         return cls(config, track, track.tempo_key) if config.on else None
 
     def beside(self, partner: Track) -> Wanted:
-        """Return what is wanted of further partners, next to a first one."""
+        """Return what further partners should match, beside a first one."""
         return replace(self, tempo_key=self.tempo_key.filled_in(partner.tempo_key))
 
     def of(self, stem: str) -> Wanted:
-        """Return what is wanted of a single stem; drums match every key."""
+        """Return what a single stem should match; drums match every key."""
         return (
             replace(self, tempo_key=TempoKey(tempo=self.tempo_key.tempo))
             if stem == _DRUMS
@@ -86,7 +86,7 @@ class Repertoire:
         self._minor = np.array([m.key.minor if m.key else np.nan for m in known])
 
     def distances(self, wanted: Wanted) -> NDArray[np.float64]:
-        """Return the distance of each track from what is wanted; 0: it matches."""
+        """Return the distance of each track from ``wanted``; 0: it matches."""
         distances = np.zeros(len(self._tracks))
         if wanted.config.tempo is not None and wanted.tempo_key.tempo:
             away = np.abs(self._tempo - np.log2(wanted.tempo_key.tempo)) % 1

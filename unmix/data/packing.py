@@ -84,7 +84,7 @@ def pack(
                 progress=partial(_from, progress, done, total),
             )
         if not any(index.tracks.values()):
-            raise UnmixError(f"{destination}: nothing to pack, since no stem decodes")
+            raise UnmixError(f"{destination}: nothing to pack, since no stem can be decoded")
         if verify:
             _compare(folder, index, contents.tracks, progress)
         whole = index.model_copy(

@@ -51,7 +51,7 @@ class StemFile:
         """
         info = probe(path, stream=stream)
         if info.length is None:
-            raise AudioError(f"{path}: does not state its length; convert it to wav or flac")
+            raise AudioError(f"{path}: its length is unknown; convert it to wav or flac")
         if info.length == 0:
             raise AudioError(f"{path}: contains no audio")
         if channel is not None and info.channels != 2:

@@ -1,4 +1,4 @@
-"""Score systems on tracks whose stems are known. Needs the extra ``unmix[evaluate]``."""
+"""Score systems on tracks with known stems. Needs the extra ``unmix[evaluate]``."""
 
 from .api import evaluate, evaluate_estimates
 from .datasets import KINDS, Dataset, open_dataset

@@ -74,7 +74,7 @@ def evaluate(
         out: folder of the report: a page, and scores for other tools. Tracks already scored there
             with the same model and settings are not scored again, except those of a ``Model``
             object, whose code may have changed.
-        examples: number of tracks to see and hear on the page, from the worst to the best.
+        examples: number of tracks with pictures and sounds on the page, from the worst to the best.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``, for model and metrics.
         progress: called with the fraction that is done.

@@ -39,7 +39,7 @@ class Runner:
         stems: stems whose references estimates are compared with; each system is scored on those
             of them that it estimates.
         settings: which metrics, and how.
-        folder: the report's, where scores are saved; default: nowhere.
+        folder: folder of the report, where scores are saved; default: they are not.
         device: device of the metrics; default: the CPU.
         progress: called with the fraction that is done.
     """
@@ -143,7 +143,7 @@ class Runner:
             for piece in system.estimate(track, references, stems):
                 if not all(np.isfinite(piece[stem]).all() for stem in stems):
                     raise UnmixError(
-                        f"{system.name}: estimates of {track.name} hold NaN or infinite samples"
+                        f"{system.name}: estimates of {track.name} contain NaN or infinite samples"
                     )
                 left = references.length - position
                 yield {stem: piece[stem][:, :left] for stem in stems}
@@ -198,7 +198,7 @@ class Runner:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """Yield a folder for signals: in the report's, whose disk has room, if there is one."""
+        """Yield a folder for signals, inside the report's folder if there is one."""
         with TemporaryDirectory(prefix=".unmix-", dir=self._folder) as folder:
             yield Path(folder)
 

@@ -21,9 +21,9 @@ class Stems(NamedTuple):
     """Names of stems, in the usual order."""
 
     context: tuple[str, ...]
-    """Stems whose references estimates are compared with: where interference comes from."""
+    """Stems that can interfere: estimates are compared with the references of all of them."""
     reported: tuple[str, ...]
-    """Those of them that are scored."""
+    """The stems of ``context`` that are scored."""
 
 
 def choose_stems(dataset: Dataset, system: System, wanted: str | Sequence[str] | None) -> Stems:

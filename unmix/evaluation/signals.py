@@ -114,7 +114,7 @@ class Estimated:
     def estimate(self, stem: str, start: int, count: int) -> Samples:
         """Return samples ``[C, count]`` of an estimate.
 
-        For a stem that the system does not estimate it is the reference: BSS Eval needs all
+        For a stem that the system does not estimate, return the reference: BSS Eval needs all
         stems, but the figures of the others do not depend on this one.
         """
         if stem in self.stems:
@@ -145,13 +145,13 @@ def write_references(track: Track, dataset: Dataset, stems: Sequence[str], folde
 
     The mixture is the track's own, or the sum of its stems. Stems that were decoded from a lossy
     format are rounded to 16 bits, as musdb's reader does: above the band of the codec they hold
-    nothing but rounding errors, to which BSS Eval would otherwise fit its filters.
+    only rounding errors, to which BSS Eval would otherwise fit its filters.
 
     Args:
-        track: has all of the stems, or those that they follow from.
-        dataset: gives rate, channels and gain.
+        track: the track; it must have all of the stems, or others to compute them from.
+        dataset: data set that decides rate, channels and gain.
         stems: names of the references.
-        folder: for the signals; empty.
+        folder: empty folder for the signals.
 
     Raises:
         AudioError: a file cannot be read to its end, or holds NaN.

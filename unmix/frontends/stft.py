@@ -61,7 +61,7 @@ class STFT(nn.Module):
         self.register_buffer("window", window.float(), persistent=False)
         if _least_envelope(window, hop_length) < _LEAST_ENVELOPE:
             raise ValueError(
-                f"hop_length {hop_length} is too long for an inverse; choose less for n_fft {n_fft}"
+                f"hop_length {hop_length} is too long to invert; use less with n_fft {n_fft}"
             )
 
     @property

@@ -116,7 +116,7 @@ class Decomposition:
 def silent(frames: Tensor) -> Tensor:
     """Return which signals ``[T, 2, S]`` of frames ``[T, 2, S, C, n]`` are silent for museval.
 
-    Those whose channels sum to zero: channels of opposite sign count as silent.
+    museval sums the channels first, so channels of opposite sign count as silent.
     """
     return (frames.sum(3) == 0).all(-1)
 

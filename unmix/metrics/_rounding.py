@@ -3,8 +3,8 @@
 Stems decoded from a lossy format to floating point hold nothing above the band of the codec but
 rounding errors. The equations for the distortion filters are then singular in double precision, and
 museval's ISR, SIR and SAR follow from rounding errors: they move by tenths of a decibel when every
-file is made three times louder. The same figures take the same steps: the same transforms of the
-whole signal, the same matrix, and the same routine of LAPACK.
+file is made three times louder. Only the same steps give the same figures: the same transforms of
+the whole signal, the same matrix, and the same routine of LAPACK.
 """
 
 from __future__ import annotations

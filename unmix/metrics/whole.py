@@ -25,7 +25,7 @@ class TrackScores:
     si_sdr: Tensor
     """See ``unmix.metrics.si_sdr``."""
     log_l1: Tensor
-    """See ``unmix.metrics.log_l1``; less is better."""
+    """See ``unmix.metrics.log_l1``; lower is better."""
 
 
 def sdr(*, estimate: Tensor, reference: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ class Model(nn.Module, ABC):
     def step(self) -> int:
         """Chunks should start at multiples of this, and be ``chunk`` plus a multiple of it long.
 
-        A network that decimates keeps other samples of a chunk that starts off this grid.
+        A network that decimates keeps other samples of a chunk that starts between these points.
         """
         return 1
 

@@ -64,7 +64,7 @@ def find_architecture(name: str) -> ArchitectureChoice:
         ]
         if len(using) > 1:
             listed = ", ".join(using)
-            raise ConfigError(f"{name} has recipes in several forms; choose from {listed}")
+            raise ConfigError(f"{name} has several recipes; choose from {listed}")
         name = using[0] if using else name
     path = find_recipe(name)
     tables = read_recipe_tables(path)

@@ -34,7 +34,7 @@ class KaraokeFile(Rendering):
     path: Path
     """The karaoke version."""
     guide: float | None
-    """Level in dB, at most 0, of the vocals that were left in; None where they were left out."""
+    """Level of the vocals that were kept, in dB, at most 0; None if they were removed."""
     video: bool
     """Whether the karaoke version is a video, with the song's own picture."""
 
@@ -62,7 +62,7 @@ def karaoke(
         model: name of a model, or path of a file of weights.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        guide: level in dB, at most 0, at which the vocals stay in as a guide; default: not at all.
+        guide: level of the vocals that are kept as a guide, in dB, at most 0; default: none are.
         format: wav, flac, aiff, mp3, ogg, opus or m4a; default: the song's own, or the nearest
             that can be written.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
@@ -90,13 +90,13 @@ class KaraokeOptions:
     """
 
     guide: float | None = None
-    """Level in dB, at most 0, at which the vocals stay in; None: not at all."""
+    """Level of the vocals that are kept, in dB, at most 0; None: they are removed."""
     format: str | None = None
-    """Of the file; None: the song's own, or the nearest that can be written."""
+    """Format of the file; None: the song's own, or the nearest that can be written."""
     bit_depth: int | None = None
-    """Of lossless formats; None: the song's own, or 16 if ``format`` is given."""
+    """Bits per sample of lossless formats; None: the song's own, or 16 with ``format``."""
     bitrate: int | str | None = None
-    """Of lossy formats; None: about the song's own, or the usual one if ``format`` is given."""
+    """Bit rate of lossy formats; None: about the song's own, or the usual one with ``format``."""
     existing: Existing = "error"
     """What to do about a file that exists: "error", "overwrite" or "skip"."""
     strict: bool = False
@@ -111,7 +111,7 @@ class KaraokeOptions:
             self.output(self.format)
 
     def output(self, name: str) -> OutputFormat:
-        """Return a format with the bit depth or bit rate that is wanted."""
+        """Return a format with the requested bit depth or bit rate."""
         return OutputFormat.parse(name, self.bit_depth, self.bitrate)
 
 
@@ -124,11 +124,11 @@ class KaraokePlan:
     path: Path
     """The karaoke version."""
     format: OutputFormat
-    """Of its sound."""
+    """Format of the sound."""
     video: bool
-    """Whether it keeps the song's picture."""
+    """Whether the file is a video with the song's picture."""
     warnings: tuple[str, ...]
-    """Sentences on how it differs from the song."""
+    """Sentences on how the file differs from the song."""
     options: KaraokeOptions
     """What to write, and how."""
 
@@ -182,8 +182,8 @@ def write_karaoke(
     """
     if VOCALS not in separator.stems or ACCOMPANIMENT not in separator.stems:
         raise UnmixError(
-            f"the model {separator.model_name} gives {', '.join(separator.stems)}: "
-            f"karaoke needs {VOCALS} and {ACCOMPANIMENT}"
+            f"karaoke needs {VOCALS} and {ACCOMPANIMENT}; the model {separator.model_name} "
+            f"separates {', '.join(separator.stems)}"
         )
     guide = plan.options.guide
     done = render(

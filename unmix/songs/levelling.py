@@ -1,4 +1,4 @@
-"""One gain for all outputs of a song, so that none clips and they keep their balance."""
+"""Apply one gain to all outputs of a song, so that none clips and they keep their balance."""
 
 from __future__ import annotations
 

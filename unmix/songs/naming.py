@@ -87,13 +87,13 @@ def fill(template: str, values: Mapping[str, str | None]) -> Path:
             parts[-1] += suffix
         if all(_size(part) <= _PART_BYTES for part in parts):
             return Path(*parts)
-    raise UnmixError(f"template {template!r}: makes names of more than {_PART_BYTES} bytes")
+    raise UnmixError(f"template {template!r}: makes names longer than {_PART_BYTES} bytes")
 
 
 def beside(source: Path, mark: str, ext: str, folder: Path | None = None) -> Path:
     """Return ``NAME (MARK).EXT`` in the song's folder or another one.
 
-    The song's name is kept, as its file system takes it already, unless it is too long.
+    The song's name is kept, since its file system accepts it, unless it is too long.
 
     Args:
         source: the song.

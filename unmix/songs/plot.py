@@ -1,4 +1,4 @@
-"""A picture of a separation: the spectrograms of mixture, vocals and accompaniment."""
+"""Draw a separation: the spectrograms of mixture, vocals and accompaniment."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Result:
     source: Path
     """The song, as it was given."""
     seconds: float = 0.0
-    """Length of the song. 0 where skipped."""
+    """Length of the song. 0 if skipped."""
     warnings: tuple[str, ...] = ()
     """Sentences on what was repaired, is missing, or differs from the song."""
     skipped: bool = False
@@ -62,13 +62,13 @@ class Rendering(Result):
     """What the results of rendering a song have in common."""
 
     sample_rate: int = 0
-    """Hz: the song's own, unless the format does not support it. 0 where skipped."""
+    """Hz: the song's own, unless the format does not support it. 0 if skipped."""
     channels: int = 0
-    """Audio channels of the song and of every output. 0 where skipped."""
+    """Audio channels of the song and of every output. 0 if skipped."""
     samples: int = 0
-    """Samples per channel of every output, at ``sample_rate``. 0 where skipped."""
+    """Samples per channel of every output, at ``sample_rate``. 0 if skipped."""
     gain: float = 1.0
-    """Factor applied to all outputs so that none clips, in (0, 1]; 1 where none would."""
+    """Factor applied to all outputs so that none clips, in (0, 1]; 1 if none would."""
 
 
 def render(
@@ -192,7 +192,7 @@ def _final_names(staged: Mapping[str, Path], outputs: Mapping[str, Path]) -> Ite
 
 
 def _warnings(reader: AudioReader, format_name: str, rate: int, gain: float) -> Iterator[str]:
-    """Yield what was done to the song that the user may not expect."""
+    """Yield sentences on changes to the song that the user may not expect."""
     name = reader.path.name
     if rate != reader.sample_rate:
         yield (

@@ -1,6 +1,6 @@
-"""A song file to a file for each stem: whole, level, tagged, and all of them or none.
+"""Separate a song file into one file per stem, with tags; write all of them or none.
 
-``StemOptions`` says what is wanted, ``plan_stems`` decides where it goes, ``write_stems`` does it.
+``StemOptions`` says which stems to write, ``plan_stems`` decides where, ``write_stems`` does it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class StemOptions:
     stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT)
     """Names of the stems to write, or "all"."""
     format: OutputFormat = field(default_factory=lambda: OutputFormat.parse("wav"))
-    """Of every file."""
+    """Format of every file."""
     template: str = DEFAULT_TEMPLATE
     """Path of each stem in the output folder, with fields; see ``naming.FIELDS``."""
     existing: Existing = "error"
@@ -67,7 +67,7 @@ class StemPlan:
     names: tuple[str, ...]
     """The stems to write."""
     values: Mapping[str, str | None]
-    """What stands for the template's fields, except {stem} and {ext}."""
+    """Values of the template's fields, except {stem} and {ext}."""
     options: StemOptions
     """What to write, and how."""
 
@@ -138,8 +138,8 @@ def write_stems(
         plan: where the stems go.
         progress: called with the fraction done, in [0, 1]. An exception that it raises passes
             through and cancels: no file and no folder is left behind.
-        listener: called with every piece ``[C, m]`` of all stems of the separator as it is
-            separated, at the song's own level: for meters and plots.
+        listener: called with each piece ``[C, m]`` of all the separator's stems once it is
+            separated, at the song's own level, for meters and plots.
 
     Raises:
         AudioError: the song cannot be read, or the stems cannot be written.

@@ -1,4 +1,4 @@
-"""Samples in memory, or song files on disk, to their stems."""
+"""Separate samples in memory, or song files on disk, into stems."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class Separator(RecordingSeparator):
 
         Args:
             path: the song: a file with sound in it, such as a video.
-            out_dir: the folder for the stems; it is made if missing.
+            out_dir: the folder for the stems; created if missing.
             stems: names of the stems to write, or "all".
             format: wav, flac, aiff, mp3, ogg, opus or m4a.
             bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; default: 16.
-            bitrate: of lossy formats, in bits per second or as in "320k".
+            bitrate: bit rate of lossy formats, in bits per second or as text such as "320k".
             template: path of each stem in ``out_dir``, with the fields {name} (of the song's file),
                 {artist}, {title}, {album}, {track}, {stem}, {model} and {ext}.
             existing: "error" refuses to replace files, "overwrite" replaces them, "skip" adds only
                 the missing ones.
-            strict: whether a song that does not decode completely is an error; else it is a
+            strict: whether a song that does not decode completely is an error instead of a
                 warning.
             progress: called with the fraction done, in [0, 1]. An exception that it raises passes
                 through and cancels: no file is left behind.
@@ -89,7 +89,7 @@ def separate(
 
     Args:
         source: path of a song, or samples ``[C, N]`` or (mono) ``[N]`` in [-1, 1].
-        sample_rate: Hz, of samples in memory; a file has its own.
+        sample_rate: sample rate of samples in memory, in Hz; files state their own.
         model: name of a model, path of a file of weights, or a ``Model``.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.

@@ -44,7 +44,7 @@ class LossConfig(Settings):
     def _has_terms(self) -> Self:
         terms = (self.magnitude, self.complex, self.waveform, self.waveform_squared)
         if not any((*terms, self.multi_resolution)):
-            raise ValueError("needs a term with a weight above 0")
+            raise ValueError("at least one term must have a weight above 0")
         if any(weight < 0 for weight in self.stem_weights.values()):
             raise ValueError("stem_weights must not be below 0")
         return self

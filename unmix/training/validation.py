@@ -130,5 +130,5 @@ def _summed(track: Track) -> tuple[str, ...]:
     pair = (VOCALS, ACCOMPANIMENT)
     summed = pair if all(map(track.terms, pair)) else (MIXTURE,)
     if not all(map(track.terms, summed)):
-        raise UnmixError(f"{track.name}: has no mixture, nor stems that sum to it")
+        raise UnmixError(f"{track.name}: has neither a mixture nor stems that sum to one")
     return summed

@@ -96,11 +96,13 @@ def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
             if place is None or place in taken:
                 continue
             if not member.regular or not _stays(name):
-                raise ModelError(f"{archive}: not unpacked: {name!r} in it leads elsewhere")
+                raise ModelError(
+                    f"{archive}: not unpacked: its member {name!r} leads out of the folder"
+                )
             total += member.size
             if total > _MOST:
                 raise ModelError(
-                    f"{archive}: not unpacked: {wanted} in it has more than {_MOST / 1e9:.1f} GB"
+                    f"{archive}: not unpacked: its {wanted} has more than {_MOST / 1e9:.1f} GB"
                 )
             target = folder / place
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +111,7 @@ def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
                 shutil.copyfileobj(content, file, 1 << 20)
             taken.add(place)
     except _DAMAGE as error:
-        raise ModelError(f"{archive}: a damaged archive ({error})") from None
+        raise ModelError(f"{archive}: the archive is damaged ({error})") from None
     if not taken:
         held = ", ".join(names[:_LISTED]) or "nothing"
         explained = f"{wanted} in it ({what})" if what else f"{wanted} in it"

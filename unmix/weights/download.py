@@ -24,10 +24,10 @@ def download(name: str, *, progress: ByteProgress | None = None, then: Sequence[
     in the cache is kept. An interrupted download resumes at the next call.
 
     Args:
-        name: of the model, see ``unmix models --all``.
+        name: name of the model; see ``unmix models --all``.
         progress: called after each block with the bytes received and the bytes of the file, None
             if unknown. What it raises ends the download.
-        then: names to be downloaded next; the file is kept for one that comes from it too.
+        then: names to be downloaded next; the file is kept if one of them comes from it too.
 
     Raises:
         ModelError: the name is unknown, the model can only be downloaded by hand, or the network,

@@ -47,7 +47,7 @@ def fetch(
     call resumes if the server supports ranges and still has the same file.
 
     Args:
-        url: of the file.
+        url: URL of the file.
         target: where to put it; no other process may be writing there. An existing file is kept,
             unless its sha256 is known and differs.
         size: expected bytes, if known.
@@ -83,7 +83,7 @@ class _Download:
 
     @property
     def note(self) -> Path:
-        """What tells the version that the part belongs to."""
+        """File that identifies the version of the file that the part belongs to."""
         return self.target.with_name(f"{self.target.name}.part.json")
 
     def run(self) -> None:
@@ -103,9 +103,9 @@ class _Download:
         if self.sha256 and (found := sha256_of(self.part)) != self.sha256:
             self._forget()
             raise ModelError(
-                f"{self.url}: expected sha256 {self.sha256}, got {found}: the file has changed, or "
-                "was damaged on its way, and was removed; try again, and do not use it if the "
-                "hash stays wrong"
+                f"{self.url}: expected sha256 {self.sha256}, got {found}: the download is damaged "
+                "or the file has changed, and was removed; try again, and do not use the file if "
+                "the hash stays wrong"
             )
         self.part.replace(self.target)
         self.note.unlink(missing_ok=True)
@@ -180,8 +180,8 @@ class _Download:
         if self.size and total and total != self.size:
             self._forget()
             raise ModelError(
-                f"{self.url}: expected {self.size} bytes, got {total}: the file has changed and "
-                "is not used"
+                f"{self.url}: expected {self.size} bytes, got {total}: the file has changed, and "
+                "unmix does not use it"
             )
 
     def _begin(self, response: requests.Response) -> None:

@@ -52,11 +52,11 @@ def import_model(
     Args:
         source: the foreign file, or the archive that it was published in.
         kind: what the file is: name of a published model, or of a recipe.
-        name: of the model in the cache (default: ``kind``).
+        name: name of the model in the cache (default: ``kind``).
         out: a ``.safetensors`` file to write instead.
-        licence: of the weights (default: the published model's if the file's hash proves it,
+        licence: licence of the weights (default: the published model's if the file has its hash,
             else "unknown").
-        stems: what the model estimates, in its order (default: as ``kind`` says).
+        stems: stems that the model estimates, in its order (default: those of ``kind``).
         overwrite: replace an existing model or file.
 
     Raises:

@@ -129,7 +129,7 @@ def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | No
     try:
         architecture, config = metadata["architecture"], json.loads(metadata["config"])
     except (KeyError, ValueError):
-        raise ModelError(f"{path}: names no architecture: not a model of unmix") from None
+        raise ModelError(f"{path}: not a model of unmix: it names no architecture") from None
     return _assemble(architecture, config, settings, state, path)
 
 

@@ -96,7 +96,7 @@ def test_another_recipe_is_refused(shared: Path, tmp_path: Path) -> None:
         convert_weights(folder_of(shared, "wave-unet-m6"), "wave-unet-m4", out)
     with pytest.raises(ModelError, match=r"does not fit .*missing: .*conv1d_26/kernel"):
         convert_weights(folder_of(shared, "wave-unet-m4"), "wave-unet-m6", out)
-    with pytest.raises(ConfigError, match=r"several forms; choose from .*wave-unet-m4"):
+    with pytest.raises(ConfigError, match=r"several recipes; choose from .*wave-unet-m4"):
         convert_weights(folder_of(shared, "wave-unet-m4"), "wave-unet", out)
     assert not out.exists()
 

@@ -164,7 +164,7 @@ class _Malicious:
 def test_never_runs_what_a_file_contains(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     source = _save(tmp_path / "model", _weights(), state=_Malicious(trace))
-    with pytest.raises(ModelError, match=r"Wave-U-Net-Pytorch .* unsafe files are refused"):
+    with pytest.raises(ModelError, match=r"Wave-U-Net-Pytorch .* code, which is refused"):
         convert_weights(source, NAME, tmp_path / "w.safetensors")
     assert not trace.exists()
     assert not (tmp_path / "w.safetensors").exists()

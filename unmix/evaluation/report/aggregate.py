@@ -31,9 +31,9 @@ class Aggregate:
     low: float
     """Lower end of the 95 % interval from bootstrapping tracks; NaN for fewer than two."""
     high: float
-    """Upper end."""
+    """Upper end of the interval."""
     tracks: int
-    """How many tracks count: those whose value is finite."""
+    """Number of tracks with a finite value; only these count."""
 
 
 def aggregate(
@@ -50,11 +50,11 @@ def aggregate(
         values: one for each track.
         how: a name in ``AGGREGATIONS``.
         seconds: durations of the tracks, which ``weighted`` needs.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
         interval: whether to compute the interval, which takes most of the time.
 
     Raises:
-        ValueError: for an unknown name, or durations that are missing or not as many.
+        ValueError: the name is unknown, or durations are missing or of another number.
     """
     if how not in AGGREGATIONS:
         raise ValueError(f"unknown aggregation {how!r}; choose from {', '.join(AGGREGATIONS)}")

@@ -31,7 +31,7 @@ class Comparison:
     worse: int
     """Tracks on which the second is better."""
     p_value: float
-    """Of Wilcoxon's two-sided signed-rank test; NaN if they share no track."""
+    """P-value of Wilcoxon's two-sided signed-rank test; NaN if they share no track."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class StemComparison:
     first: float
     """Aggregate of the first system on those tracks, in dB."""
     second: float
-    """Likewise of the second."""
+    """Aggregate of the second system on those tracks, in dB."""
     paired: Comparison
 
 
@@ -65,7 +65,7 @@ def compare(
         how: aggregation of the differences, a name in ``AGGREGATIONS``.
         seconds: durations by track, which ``weighted`` needs.
         less_is_better: lower values are better.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     tracks = [track for track in first if track in second]
     both = np.array([[first[track], second[track]] for track in tracks]).reshape(-1, 2)

@@ -73,7 +73,7 @@ def save_excerpts(folder: Path, fingerprint: str, examples: Sequence[Excerpt]) -
 
 
 def load_excerpts(folder: Path, fingerprint: str, track: str) -> list[Excerpt]:
-    """Return a track's saved excerpts; none if there are none, or of other settings."""
+    """Return a track's saved excerpts; none if they are missing or have another fingerprint."""
     place = excerpt_folder(folder, track)
     try:
         index = json.loads((place / _INDEX).read_text(encoding="utf-8"))

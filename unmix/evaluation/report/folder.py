@@ -30,7 +30,7 @@ def make_folder(folder: Path) -> None:
     """Make the folder of a report, which may exist, and check that it can be written to.
 
     Raises:
-        UnmixError: where that fails: before hours of work, not after.
+        UnmixError: the folder cannot be made or written to; better known before hours of work.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,14 +54,14 @@ def save_track(folder: Path, fingerprint: str, scores: Sequence[TrackScore]) -> 
 def load_track(
     folder: Path, fingerprint: str, system: str, track: str, *, stems: Sequence[str]
 ) -> list[TrackScore] | None:
-    """Return saved scores, or None where there are none, or of something else.
+    """Return saved scores; None if there are none, or if they depend on something else.
 
     Args:
-        folder: the report's.
+        folder: folder of the report.
         fingerprint: what the scores must depend on.
         system: name of the system.
         track: name of the track.
-        stems: which there must be, in this order.
+        stems: stems that the scores must have, in this order.
     """
     try:
         saved = json.loads(_track_file(folder, system, track).read_text(encoding="utf-8"))

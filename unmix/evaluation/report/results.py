@@ -56,7 +56,7 @@ def load_report(folder: Path) -> Report:
     except INVALID:
         raise UnmixError(f"{path}: not a report of unmix, or damaged; evaluate again") from None
     if not report.scores:
-        raise UnmixError(f"{path}: a report without scores; evaluate again")
+        raise UnmixError(f"{path}: the report has no scores; evaluate again")
     return report
 
 

@@ -31,7 +31,7 @@ class TrackScore:
     stem: str
     seconds: float
     values: Mapping[str, float]
-    """In dB, by a name in ``METRICS``: NaN if undefined, infinite if perfect."""
+    """Scores in dB by metric, a name in ``METRICS``: NaN if undefined, infinite if perfect."""
     frames: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Values of every frame, for metrics that are medians over frames."""
 

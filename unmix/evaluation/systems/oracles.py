@@ -8,8 +8,8 @@ sample rates, a window is the power of two that lasts about as long.
 A mixture need not be the sum of the references: it may be mastered or coded, or stems may be left
 out. The residual, the mixture minus all references, is therefore one more source. It takes no more
 of a bin than its own magnitude, so that rounding errors change nothing louder than themselves. The
-accompaniment may come with instruments that are part of it: then only what they leave of it is a
-source, and its estimate is the sum of that and of theirs.
+accompaniment may come with instruments that are part of it: then only the accompaniment without
+them is a source, and the estimate of the accompaniment is the sum of that source's and theirs.
 
 All take a mixture ``[C, N]``, references ``[C, N]`` by stem, and Hz; they return estimates
 ``[C, N]`` of the stems.

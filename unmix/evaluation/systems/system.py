@@ -178,12 +178,12 @@ class SavedEstimates:
             opus = file.path.suffix.lower() == ".opus"  # is always decoded at 48 kHz
             if file.sample_rate != signals.sample_rate and not opus:
                 raise UnmixError(
-                    f"{file.path}: has {file.sample_rate} Hz, its reference "
+                    f"{file.path}: has {file.sample_rate} Hz, but its reference has "
                     f"{signals.sample_rate} Hz; resample the estimates"
                 )
             if abs(file.seconds - signals.seconds) > _SECONDS_APART:
                 raise UnmixError(
-                    f"{file.path}: lasts {file.seconds:.2f} s, its reference "
+                    f"{file.path}: lasts {file.seconds:.2f} s, but its reference lasts "
                     f"{signals.seconds:.2f} s; are they of the same track?"
                 )
         rate, channels = signals.sample_rate, signals.audio_channels

@@ -67,7 +67,7 @@ def augment(
     """
     if config.image.share and references.shape[2] != 2:
         raise ConfigError(
-            f"augment.image needs 2 audio channels, and the model has {references.shape[2]}: "
+            f"augment.image needs 2 audio channels, but the model has {references.shape[2]}: "
             "remove that table"
         )
     chance = Chance(generator, references.device)

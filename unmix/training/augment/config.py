@@ -14,7 +14,7 @@ from ...config import Settings
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     if limits[0] > limits[1]:
-        raise ValueError("a range starts with its lower end")
+        raise ValueError("the first number of a range must be the lower one")
     return limits
 
 

@@ -26,7 +26,7 @@ class Converted:
     path: Path
     """The file that was written."""
     sha256: str
-    """Of that file, in hexadecimal."""
+    """SHA-256 of that file, in hexadecimal."""
     architecture: str
     stems: tuple[str, ...]
     parameters: int
@@ -45,12 +45,12 @@ def convert_weights(
 
     Args:
         source: the foreign file; for a TensorFlow checkpoint its folder, ``.index`` or prefix.
-        name: recipe with the settings that the file does not tell, or an architecture that has
+        name: recipe with the settings that the file does not contain, or an architecture that has
             one recipe.
-        out: the ``.safetensors`` file, which appears whole or not at all; its folder is made.
-        licence: of the weights.
+        out: the ``.safetensors`` file, written whole or not at all; its folder is created.
+        licence: licence of the weights.
         origin: source of the weights, such as a URL (default: the file's name).
-        settings: of the model; they override those of the recipe and of the file.
+        settings: settings of the model, which override those of the recipe and of the file.
 
     Raises:
         ModelError: the file is missing, damaged or of another kind, or tensors are missing or

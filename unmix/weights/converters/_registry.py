@@ -46,8 +46,8 @@ class Converter:
     Raises ModelError; the message names the file and what was expected.
     """
     settings: Callable[[Tensors], dict[str, Any]]
-    """Returns the settings that the tensors' shapes tell, such as widths; for the stems, possibly
-    only their number.
+    """Returns the settings that follow from the tensors' shapes, such as widths; for the stems,
+    possibly only their number.
 
     Raises KeyError, IndexError or ValueError if tensors are missing that every such file has.
     """

@@ -23,8 +23,8 @@ def read_torch(path: Path, what: str = "a PyTorch checkpoint") -> dict[str, Any]
     """Return the dict in a file, its tensors on the CPU.
 
     Args:
-        path: the ``.pth``, ``.pt`` or ``.ckpt`` file, in PyTorch's current format or that before
-            1.6.
+        path: the ``.pth``, ``.pt`` or ``.ckpt`` file, in PyTorch's current format or the one
+            before 1.6.
         what: what the file should be, for messages.
 
     Raises:
@@ -39,8 +39,8 @@ def read_torch(path: Path, what: str = "a PyTorch checkpoint") -> dict[str, Any]
     # A damaged pickle can fail in any way, from EOFError to UnicodeDecodeError.
     except Exception:
         raise ModelError(
-            f"{path}: expected {what} with nothing but tensors and plain values; it is damaged, of "
-            "another kind, or asks to run code: unsafe files are refused"
+            f"{path}: expected {what} with only tensors and plain values; the file is damaged, of "
+            "another kind, or asks to run code, which is refused"
         ) from None
     if not isinstance(content, dict):
         kind = type(content).__name__

@@ -17,7 +17,7 @@ from ._tensor_bundle import CHECKSUMS, SCOPE, bundle_files, ignored, numbered, r
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
-    """Return what the shapes tell: neither the sample rate nor whether the input is padded."""
+    """Return settings from the shapes, which show neither the sample rate nor the padding."""
     first = tensors[f"{_layer(0)}/kernel"]  # [taps, C, width]
     size, audio_channels, width = first.shape
     widths: list[int] = []
