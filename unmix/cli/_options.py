@@ -93,8 +93,7 @@ QualityOption = Annotated[
     QualityName, _separation_option("--quality", "-q", help="Preset; better quality is slower.")
 ]
 DeviceOption = Annotated[
-    str,
-    _separation_option("--device", "-d", metavar="NAME", help=DEVICE_HELP),
+    str, _separation_option("--device", "-d", metavar="NAME", help=DEVICE_HELP)
 ]
 ChunkOption = Annotated[
     float | None,

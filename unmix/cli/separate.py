@@ -47,7 +47,6 @@ def separate(
             metavar="TEXT",
             help="Path of each stem in DIR. Fields: {name} {artist} {title} {album} {track} "
             "{stem} {model} {ext}.",
-            rich_help_panel=options.FILES,
         ),
     ] = DEFAULT_TEMPLATE,
     overwrite: options.OverwriteOption = False,
