@@ -12,7 +12,7 @@ from unmix import Separator, load_model
 from unmix.errors import ConfigError
 from unmix.models import Model, build
 from unmix.recipes.reading import find_architecture
-from unmix.separation.stream import SeparationSettings, separate_blocks
+from unmix.separation.stream import Separation, SeparationSettings
 from unmix.weights.converters import convert_weights
 
 Samples = NDArray[np.float32]
@@ -111,8 +111,8 @@ def test_a_recording_as_the_reference(
     integers = np.load(shared / "parity_tf" / "waveunet_signal_input.npz")["input_int16"]
     mixture = samples_of(integers[:length])
     walked = walk(model, mixture)
-    settings = SeparationSettings(chunk=16389, overlap=0)
-    ours = np.concatenate(list(separate_blocks(model, [mixture], settings)), -1)
+    separation = Separation(model, SeparationSettings(chunk=16389, overlap=0))
+    ours = np.concatenate([*separation.push(mixture), *separation.finish()], -1)
     assert ours.shape == walked.shape
     # The reference moves its last window back, to end with the recording.
     shifted = length - 16389 if length > 147443 else length

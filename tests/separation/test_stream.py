@@ -1,7 +1,7 @@
 """Laws of the stream: an identity model returns the mixture, however it is cut."""
 
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unmix.models import Model, ModelConfig
-from unmix.separation.stream import Separation, SeparationSettings, separate_blocks
+from unmix.separation.stream import Separation, SeparationSettings
 
 Samples = NDArray[np.float32]
 
@@ -45,8 +45,17 @@ def _noise(length: int) -> Samples:
     return np.random.default_rng(length).standard_normal((2, length), np.float32)
 
 
-def _separate(model: Model, blocks: Sequence[Samples], options: SeparationSettings) -> Samples:
-    pieces = list(separate_blocks(model, blocks, options))
+def _pieces(
+    model: Model, blocks: Iterable[Samples], options: SeparationSettings
+) -> Iterator[Samples]:
+    separation = Separation(model, options)
+    for block in blocks:
+        yield from separation.push(block)
+    yield from separation.finish()
+
+
+def _separate(model: Model, blocks: Iterable[Samples], options: SeparationSettings) -> Samples:
+    pieces = list(_pieces(model, blocks, options))
     return np.concatenate([np.zeros((2, 2, 0), np.float32), *pieces], -1)
 
 
@@ -132,7 +141,7 @@ def test_memory_does_not_grow_with_the_recording() -> None:
             assert taken - given_back <= 4 * 75 + 25 + 2 * 60
             yield _noise(60)
 
-    for piece in separate_blocks(model, blocks(), options):
+    for piece in _pieces(model, blocks(), options):
         given_back += piece.shape[-1]
     assert given_back == taken == 12000
 

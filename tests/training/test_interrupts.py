@@ -124,7 +124,7 @@ def test_a_best_that_could_not_be_kept_is_scored_again(
         save_checkpoint(path, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr("unmix.training.checkpoint_writer.save_checkpoint", interrupted)
+        patch.setattr("unmix.training.checkpoint.save_checkpoint", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(run, log(), lambda model: {"vocals": 1.0})
     assert not run.best.exists()

@@ -2,7 +2,7 @@
 
 Trains a recipe (``--recipe``) and prints its row beside the published ones. DATA holds
 ``mir1k/SINGER/CLIP/{vocals,accompaniment}.*``. An interrupted run resumes; a complete one is only
-scored. ``unmix/evaluation/singing.py`` describes the protocol. With ``--write`` the row goes into
+scored. ``tools/singing.py`` describes the protocol. With ``--write`` the row goes into
 ``unmix/recipes/README.md``.
 """
 
@@ -18,7 +18,6 @@ from rich.progress import Progress
 
 from unmix import Separator
 from unmix.errors import UnmixError
-from unmix.evaluation.singing import MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe
 from unmix.separation.separator import QUALITIES
 from unmix.stems import ACCOMPANIMENT, VOCALS
@@ -28,6 +27,7 @@ from unmix.training.logs import CsvLog, Listeners
 from unmix.training.loop import train
 from unmix.training.run import Listener, Run
 
+from ..singing import MeanSingingScores, score_singing
 from ..tables import ROOT, MarkdownTable
 
 FIGURES = ("GNSDR", "GSIR", "GSAR")

@@ -18,12 +18,12 @@ from rich.table import Table
 
 from unmix import Separator
 from unmix.errors import UnmixError
-from unmix.evaluation.singing import score_singing
 from unmix.recipes.reading import find_recipe
 from unmix.stems import ACCOMPANIMENT, VOCALS
 from unmix.training.config import Recipe, TrainConfig, read_recipe, training_of
 from unmix.training.logs import CsvLog
 
+from ..singing import score_singing
 from .mir1k import trained
 
 RECIPE = "mir1k-semisupervised"

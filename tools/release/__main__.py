@@ -21,7 +21,6 @@ from PIL import Image
 from unmix import Separator, __version__
 from unmix.config import validate
 from unmix.errors import UnmixError
-from unmix.evaluation.singing import SINGING_STEMS, MeanSingingScores, score_singing
 from unmix.recipes.reading import find_recipe, resolved_text
 from unmix.songs.plot import plot_file
 from unmix.training.checkpoint import load_checkpoint
@@ -29,6 +28,7 @@ from unmix.training.config import Recipe, read_recipe
 from unmix.weights.load import load_model, save_weights
 from unmix.weights.manifest import ModelEntry, Score
 
+from ..singing import SINGING_STEMS, MeanSingingScores, score_singing
 from ..tables import ROOT
 from .card import card
 from .manifest import PRETRAINED, write_manifest

@@ -30,16 +30,7 @@ VORBIS_ORDER: dict[int, tuple[int, ...]] = {
 LAYOUT_NAMES = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 #: By count of channels: the channel mask of a WAV file, a bit per speaker.
-CHANNEL_MASKS = {
-    1: 0x4,
-    2: 0x3,
-    3: 0x7,
-    4: 0x33,
-    5: 0x37,
-    6: 0x3F,
-    7: 0x70F,
-    8: 0x63F,
-}
+CHANNEL_MASKS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 
 
 def channel_groups(channels: int) -> tuple[tuple[int, ...], ...]:

@@ -19,11 +19,7 @@ from .info import libsndfile_name
 from .wav import WavEncoder, to_integers
 
 _PIECE = 16384  # samples at once: libvorbis puts all of a call on the stack
-_SUBTYPES = {
-    "mp3": ("MP3", "MPEG_LAYER_III"),
-    "ogg": ("OGG", "VORBIS"),
-    "opus": ("OGG", "OPUS"),
-}
+_SUBTYPES = {"mp3": ("MP3", "MPEG_LAYER_III"), "ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS")}
 #: Bits per second of stereo Vorbis for libsndfile's compression levels 0, 0.1, ... 1.
 _VORBIS_RATES = (500, 320, 256, 224, 192, 160, 128, 112, 96, 80, 64)
 _OPUS_RANGE = (6000, 256_000)  # bits/s per channel at libsndfile's compression levels 1 and 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -19,30 +18,12 @@ from ..errors import UnmixError
 from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
 from ._inputs import Song
 
+if TYPE_CHECKING:
+    from ..songs.render import Result
+
 FAILED = 1
 
 _NAME = 32  # characters of a song's name beside its progress bar
-
-
-class Result(Protocol):
-    """What the result of every verb has; a dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-
-    @property
-    def seconds(self) -> float:
-        """Length of the song."""
-        ...
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Sentences on what the user may not expect."""
-        ...
-
-    @property
-    def skipped(self) -> bool:
-        """Whether all files existed already."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -268,7 +249,7 @@ class _Bars:
 
 def _plain(result: Result) -> dict[str, object]:
     """Return a result's fields as JSON values."""
-    return _plain_items({name: getattr(result, name) for name in result.__dataclass_fields__})
+    return _plain_items(vars(result))
 
 
 def _plain_items(items: Mapping[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,123 +58,89 @@ class PrecisionName(StrEnum):
     FP16 = "fp16"
 
 
-FILES = "Files"
-_SEPARATION = "Separation"
-_FINE = "Fine options"
+file_option = partial(typer.Option, rich_help_panel="Files")
+_separation_option = partial(typer.Option, rich_help_panel="Separation")
+_fine_option = partial(typer.Option, rich_help_panel="Fine options")
 
 SongsArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="SONG", help="Audio or video files, folders, or patterns."),
+    list[str], typer.Argument(metavar="SONG", help="Audio or video files, folders, or patterns.")
 ]
 RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Search subfolders too.")]
 BitDepthOption = Annotated[
-    BitDepth | None,
-    typer.Option(
-        help="Bits per sample of wav (32 is float), flac and aiff.", rich_help_panel=FILES
-    ),
+    BitDepth | None, file_option(help="Bits per sample of wav (32 is float), flac and aiff.")
 ]
 BitrateOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="RATE",
-        help="Bit rate of mp3, ogg, opus and m4a, such as 192k.",
-        rich_help_panel=FILES,
-    ),
+    file_option(metavar="RATE", help="Bit rate of mp3, ogg, opus and m4a, such as 192k."),
 ]
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=FILES)
-]
+OverwriteOption = Annotated[bool, file_option("--overwrite", help="Replace existing files.")]
 SkipOption = Annotated[
-    bool,
-    typer.Option(
-        "--skip-existing", help="Keep existing files; write missing ones.", rich_help_panel=FILES
-    ),
+    bool, file_option("--skip-existing", help="Keep existing files; write missing ones.")
 ]
 StrictOption = Annotated[
-    bool,
-    typer.Option("--strict", help="Fail on songs that do not decode fully.", rich_help_panel=FILES),
+    bool, file_option("--strict", help="Fail on songs that do not decode fully.")
 ]
 ModelOption = Annotated[
     str,
-    typer.Option(
+    _separation_option(
         "--model",
         "-m",
         metavar="NAME",
         help="Name of a model (see unmix models) or path of its weights.",
-        rich_help_panel=_SEPARATION,
     ),
 ]
 QualityOption = Annotated[
-    QualityName,
-    typer.Option(
-        "--quality", "-q", help="Preset; better quality is slower.", rich_help_panel=_SEPARATION
-    ),
+    QualityName, _separation_option("--quality", "-q", help="Preset; better quality is slower.")
 ]
 DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        "-d",
-        metavar="NAME",
-        help=DEVICE_HELP,
-        rich_help_panel=_SEPARATION,
-    ),
+    str, _separation_option("--device", "-d", metavar="NAME", help=DEVICE_HELP)
 ]
 ChunkOption = Annotated[
     float | None,
-    typer.Option(
+    _fine_option(
         metavar="SECONDS",
         min=0.1,
         help="Length of audio that the model sees at once.",
         show_default="the model's own",
-        rich_help_panel=_FINE,
     ),
 ]
 OverlapOption = Annotated[
     float | None,
-    typer.Option(
+    _fine_option(
         metavar="SHARE",
         min=0,
         max=0.95,
         help="Overlap of neighbouring chunks, 0 to 0.95.",
         show_default="by quality",
-        rich_help_panel=_FINE,
     ),
 ]
 ShiftsOption = Annotated[
     int | None,
-    typer.Option(
+    _fine_option(
         metavar="COUNT",
         min=1,
         max=20,
         help="Shifted passes to average, 1 to 20.",
         show_default="by quality",
-        rich_help_panel=_FINE,
     ),
 ]
 BatchSizeOption = Annotated[
     int | None,
-    typer.Option(
-        metavar="COUNT",
-        min=1,
-        help="Chunks to compute at once.",
-        show_default="by device",
-        rich_help_panel=_FINE,
+    _fine_option(
+        metavar="COUNT", min=1, help="Chunks to compute at once.", show_default="by device"
     ),
 ]
 PrecisionOption = Annotated[
-    PrecisionName | None,
-    typer.Option(help="Arithmetic precision.", show_default="by quality", rich_help_panel=_FINE),
+    PrecisionName | None, _fine_option(help="Arithmetic precision.", show_default="by quality")
 ]
 WienerOption = Annotated[
     int | None,
-    typer.Option(
+    _fine_option(
         metavar="COUNT",
         min=0,
         max=10,
         help="Iterations of a Wiener filter after the model; 0: none.",
         show_default="the model's own",
-        rich_help_panel=_FINE,
     ),
 ]
 JsonOption = Annotated[

@@ -72,8 +72,7 @@ def list_(
 
     A stem in brackets has no file; it is computed from the others.
     """
-    from ..data import Skipped
-    from ..data.checking import check as check_tracks
+    from ..data.folders import Skipped, check_tracks
 
     contents = _read(source, format, single, include, exclude)
     faults: list[Skipped] = []

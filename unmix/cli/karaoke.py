@@ -31,24 +31,22 @@ def karaoke(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        options.file_option(
             "--out",
             "-o",
             metavar="DIR",
             help="Folder for the karaoke versions.",
             show_default="the song's own",
-            rich_help_panel=options.FILES,
         ),
     ] = None,
     format: Annotated[  # noqa: A002  (the option's name)
         options.AudioFormat | None,
-        typer.Option(
+        options.file_option(
             "--format",
             "-f",
             metavar="NAME",
             help=options.FORMAT_HELP,
             show_default="the song's own",
-            rich_help_panel=options.FILES,
         ),
     ] = None,
     bit_depth: options.BitDepthOption = None,

@@ -25,9 +25,7 @@ _MORE = "More: unmix models --all (names, licences, scores), unmix models archit
 
 @app.callback(invoke_without_command=True)
 def models(
-    context: typer.Context,
-    everything: _AllOption = False,
-    json: options.JsonOption = False,
+    context: typer.Context, everything: _AllOption = False, json: options.JsonOption = False
 ) -> None:
     """List, download, import and check models.
 

@@ -20,13 +20,12 @@ def plot(
     song: Annotated[str, typer.Argument(metavar="SONG", help="An audio or video file.")],
     out: Annotated[
         Path | None,
-        typer.Option(
+        options.file_option(
             "--out",
             "-o",
             metavar="PNG",
             help="Picture to write.",
             show_default="NAME (spectrograms).png",
-            rich_help_panel=options.FILES,
         ),
     ] = None,
     overwrite: options.OverwriteOption = False,

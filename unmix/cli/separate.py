@@ -3,61 +3,51 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..songs.naming import DEFAULT_TEMPLATE
 from ..weights import DEFAULT
 from . import _options as options
-from ._batch import Work, run_batch
-from ._inputs import find_songs
+from ._batch import Claims, Done, Work, run_batch
+from ._inputs import Song, find_songs
+
+if TYPE_CHECKING:
+    from .._types import Progress
+    from ..songs.separate import StemPlan
+    from ..songs.separator import Separator
+
+_REMEDY = "choose other names with --template"
 
 
 def separate(
     songs: options.SongsArgument,
     out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Folder for the stems.",
-            rich_help_panel=options.FILES,
-        ),
+        Path, options.file_option("--out", "-o", metavar="DIR", help="Folder for the stems.")
     ] = Path("separated"),
     stems: Annotated[
         str,
-        typer.Option(
-            "--stems",
-            "-s",
-            metavar="NAMES",
-            help="Stems to write, comma-separated, or all.",
-            rich_help_panel=options.FILES,
+        options.file_option(
+            "--stems", "-s", metavar="NAMES", help="Stems to write, comma-separated, or all."
         ),
     ] = "vocals,accompaniment",
     format: Annotated[  # noqa: A002  (the option's name)
         options.AudioFormat,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="NAME",
-            help=options.FORMAT_HELP,
-            rich_help_panel=options.FILES,
-        ),
+        options.file_option("--format", "-f", metavar="NAME", help=options.FORMAT_HELP),
     ] = options.AudioFormat.WAV,
     bit_depth: options.BitDepthOption = None,
     bitrate: options.BitrateOption = None,
     template: Annotated[
         str,
-        typer.Option(
+        options.file_option(
             "--template",
             "-t",
             metavar="TEXT",
             help="Path of each stem in DIR. Fields: {name} {artist} {title} {album} {track} "
             "{stem} {model} {ext}.",
-            rich_help_panel=options.FILES,
         ),
     ] = DEFAULT_TEMPLATE,
     overwrite: options.OverwriteOption = False,
@@ -100,15 +90,50 @@ def separate(
         )
 
     def prepare() -> Work:
-        from ._stems import StemWriter
+        from ..songs.separate import plan_stems, write_stems
 
         separator = options.load_separator(
             model, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
         )
-        return StemWriter(separator=separator, out=out, options=wanted, plot=plot).work
+        claims = Claims()
+
+        def work(song: Song, progress: Progress) -> Done:
+            # Subfolders are kept.
+            plan = plan_stems(separator, song.path, out / song.folder, wanted)
+            claims.add(song.path, plan.paths.values(), _REMEDY)
+            if plot:
+                return _separate_and_plot(separator, plan, claims, progress)
+            result = write_stems(separator, plan, progress=progress)
+            return Done(result, tuple(result.stems.values()))
+
+        return work
 
     target = os.path.realpath(out)
     found = find_songs(
         songs, recursive=recursive, leave_out=lambda path: os.path.realpath(path) == target
     )
     run_batch("separate", found, prepare, as_json=json, debug=debug)
+
+
+def _separate_and_plot(
+    separator: Separator, plan: StemPlan, claims: Claims, progress: Progress
+) -> Done:
+    """Draw the stems as they pass; separate again only if all of them existed."""
+    from ..audio import probe
+    from ..songs.plot import PLOT_MARK, SpectrogramPlot, plot_file, song_title  # brings matplotlib
+    from ..songs.separate import write_stems
+    from ..storage import outputs_to_write
+
+    song, options = plan.source, plan.options
+    picture = plan.path(PLOT_MARK, "png")
+    claims.add(song, [picture], _REMEDY)
+    fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing))
+    drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
+    listener = drawing.add if fresh else None
+    result = write_stems(separator, plan, progress=progress, listener=listener)
+    if fresh and result.skipped:
+        plot_file(separator, song, picture, strict=options.strict, progress=progress)
+        result = replace(result, skipped=False)
+    elif fresh:
+        drawing.save(picture, overwrite=options.existing == "overwrite")
+    return Done(result, (*result.stems.values(), picture), {"plot": picture})

@@ -1,19 +1,21 @@
-"""Finding and opening the tracks in a folder."""
+"""Finding, opening and checking the tracks in a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Literal
+
+import numpy as np
 
 from ..errors import AudioError, UnmixError
 from ..stems import in_order
 from .layouts import LAYOUTS, STEM_MP4, FolderListing, Found, Source, recognise
 from .musdb import expand
 from .packed import INDEX, open_packed
-from .tracks import StemFile, Track
+from .tracks import SILENCE, StemFile, Track, TrackProgress
 
 TRACK_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif"))
 
@@ -176,3 +178,31 @@ def _matches(names: Iterable[str | Path], patterns: Sequence[str]) -> bool:
         for part in (PurePath(name), *PurePath(name).parents[:-1])
         for pattern in patterns
     )
+
+
+def check_tracks(
+    tracks: Sequence[Track], progress: TrackProgress = lambda fraction, track: None
+) -> Iterator[Skipped]:
+    """Yield the stems that do not decode to their end, and those that are silent.
+
+    Args:
+        tracks: the tracks to decode.
+        progress: see ``TrackProgress``.
+    """
+    total, seconds = sum(track.seconds for track in tracks), 0.0
+    for track in tracks:
+        progress(seconds / total, track.name)
+        for stem, file in track.stems.items():
+            if reason := _fault(file):
+                yield Skipped(file.path, stem, reason)
+        seconds += track.seconds
+
+
+def _fault(file: StemFile) -> str | None:
+    loudest = 0.0
+    try:
+        for block in file.blocks():
+            loudest = max(loudest, float(np.abs(block).max(initial=0)))
+    except AudioError as error:
+        return str(error)
+    return f"{file.path} is silent throughout" if loudest < SILENCE else None

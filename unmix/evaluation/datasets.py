@@ -12,8 +12,11 @@ from ..data.folders import FolderFormat
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS
 from .musdb_tracks import SPLITS, musdb_tracks
-from .singing import SAMPLE_RATE, TRAINING_SINGERS
 
+#: Singers of MIR-1K whose 175 clips are for training; the other 825 clips are for testing.
+TRAINING_SINGERS = ("abjones", "amy")
+#: Hz, of MIR-1K.
+SAMPLE_RATE = 16000
 _STEMS = (MIXTURE, VOCALS, ACCOMPANIMENT, *INSTRUMENTS)
 _USUAL = ("bss", "sdr", "si_sdr", "log_l1")
 

@@ -58,10 +58,7 @@ class MusevalTrack:
 
 
 def museval_scores(
-    *,
-    estimates: Sequence[Samples],
-    references: Sequence[Samples],
-    options: BSSOptions,
+    *, estimates: Sequence[Samples], references: Sequence[Samples], options: BSSOptions
 ) -> MusevalScores:
     """Return museval's figures.
 

@@ -108,9 +108,7 @@ def bss_eval(
 
 
 def bss_eval_blocks(
-    blocks: Blocks,
-    options: BSSOptions | None = None,
-    device: torch.device | None = None,
+    blocks: Blocks, options: BSSOptions | None = None, device: torch.device | None = None
 ) -> BSSScores:
     """Return BSS Eval's figures of signals that pass in blocks, in bounded memory.
 

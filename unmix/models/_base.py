@@ -106,6 +106,15 @@ class Model(nn.Module, ABC):
         """
         return 1
 
+    def inner_length(self, mixture: Tensor) -> int:
+        """Return how many samples of a mixture ``[B, C, N]`` are left without the context."""
+        length = mixture.shape[-1] - 2 * self.context
+        if length < 1:
+            raise ValueError(
+                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
+            )
+        return length
+
     @abstractmethod
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``."""

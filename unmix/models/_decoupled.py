@@ -1,7 +1,10 @@
 """What the networks of Kong et al. (ISMIR 2021) share: magnitudes to four maps for each bin.
 
-A U-Net on the mixture's magnitudes, with every bin normalised on its own. The four maps correct
-magnitude and phase. Subclasses define the convolutions of a level and how the decoder doubles.
+"Decoupling Magnitude and Phase Estimation with Deep ResUNet for Music Source Separation": a mask in
+[0, 1] cannot restore what other stems cancel, nor rotate a phase. Four maps for each bin of the
+mixture scale its magnitude, rotate its phase by the angle of a pair of values, and add to the
+magnitude. The U-Net sees the mixture's magnitudes, with every bin normalised on its own. Subclasses
+define the convolutions of a level and how the decoder doubles.
 """
 
 from __future__ import annotations
@@ -16,8 +19,13 @@ from torch.nn import functional as F
 
 from ..frontends import SubbandSTFT
 from ._base import SpectrogramConfig, SpectrogramModel
-from .blocks.decoupled import MAPS, decoupled_frames, floored_magnitude
 
+#: Maps for every bin: the mask, the two of the rotation, and the term added to the magnitude.
+MAPS = 4
+# Least magnitude to divide by, so that silence gets a phase of zero instead of an arbitrary one.
+_QUIETEST = 1e-5
+# The same for the pair that rotates the phase.
+_SHORTEST = 1e-10
 #: Weight of a batch in the running statistics: the published batches are small.
 MOMENTUM = 0.01
 #: Slope of the activations for negative values.
@@ -119,6 +127,21 @@ class DecoupledModel(SpectrogramModel):
         return padded.contiguous(memory_format=torch.channels_last)
 
 
+class Shortcut(nn.Module):
+    """A branch beside a shortcut, which is a 1x1 convolution where the width changes."""
+
+    def __init__(self, width_in: int, width_out: int, *branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(*branch)
+        same = width_in == width_out
+        self.shortcut = nn.Identity() if same else nn.Conv2d(width_in, width_out, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
+        total: Tensor = self.shortcut(features) + self.branch(features)
+        return total
+
+
 class _Level(nn.Module):
     """Double, concatenate the skip, convolve."""
 
@@ -130,3 +153,28 @@ class _Level(nn.Module):
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         joined: Tensor = self.stack(torch.cat([self.doubling(features), skip], 1))
         return joined
+
+
+def floored_magnitude(frames: Tensor) -> Tensor:
+    """Return the magnitudes of complex frames, at least 1e-5."""
+    power = frames.real.square() + frames.imag.square()
+    return power.clamp(min=_QUIETEST**2).sqrt()
+
+
+def decoupled_frames(frames: Tensor, maps: Tensor, bounded: bool) -> Tensor:
+    """Return the stems' complex frames ``[B, S, C, F, T]``.
+
+    Args:
+        frames: of the mixture, complex ``[B, C, F, T]``.
+        maps: real ``[B, S, C, MAPS, F, T]``, unbounded.
+        bounded: whether the term added to a magnitude is limited to [-1, 1].
+    """
+    mask, real, imaginary, added = maps.to(frames.real.dtype).unbind(3)
+    magnitude = floored_magnitude(frames)
+    phase = (frames / magnitude).unsqueeze(1)
+    rotation = torch.complex(real.tanh(), imaginary.tanh())
+    # Clamped before the square root, whose gradient at zero is infinite.
+    length = (rotation.real.square() + rotation.imag.square()).clamp(min=_SHORTEST**2).sqrt()
+    scaled = magnitude.unsqueeze(1) * mask.sigmoid()
+    level = (scaled + (added.tanh() if bounded else added)).relu()
+    return level * phase * (rotation / length)

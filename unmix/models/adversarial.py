@@ -92,11 +92,7 @@ class AdversarialSeparator(Model):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Return estimates ``[B, S, C, N - 2 * context]`` of a mixture ``[B, C, N]``."""
-        length = mixture.shape[-1] - 2 * self.context
-        if length < 1:
-            raise ValueError(
-                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
-            )
+        length = self.inner_length(mixture)
         # centres 0          context          context + length
         #         |-cut-|-network's-|---- estimates ----|-network's-|-cut-|   frames of the mixture
         frames = self.stft(mixture)[..., self._cut : -self._cut]
@@ -232,10 +228,7 @@ class _Halve(nn.Module):
         for axis in (1, 0):  # F.pad begins with the last axis
             size, kernel, stride = features.shape[2 + axis], kernels[axis], strides[axis]
             total = (math.ceil(size / stride) - 1) * stride + kernel - size
-            padding += [
-                total // 2,
-                total - total // 2,
-            ]  # an odd one goes after, as in TensorFlow
+            padding += [total // 2, total - total // 2]  # an odd one goes after, as in TensorFlow
         return F.leaky_relu(self.convolution(F.pad(features, padding)), _LEAK)
 
 

@@ -9,9 +9,9 @@ Howard et al., "MobileNets" (2017); a level has two such blocks with shortcuts. 
 from __future__ import annotations
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from ._decoupled import LEAK, MOMENTUM, DecoupledConfig, DecoupledModel
+from ._decoupled import LEAK, MOMENTUM, DecoupledConfig, DecoupledModel, Shortcut
 from ._registry import register
 
 
@@ -46,12 +46,13 @@ class MobileNetSubband(DecoupledModel):
         )
 
 
-class _Separable(nn.Module):
+class _Separable(Shortcut):
     """Convolutions across, within and across maps, each normalised first, beside a shortcut."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
+        super().__init__(
+            width_in,
+            width_out,
             nn.BatchNorm2d(width_in),
             nn.LeakyReLU(LEAK, inplace=True),
             nn.Conv2d(width_in, width_out, 1, bias=False),
@@ -62,9 +63,3 @@ class _Separable(nn.Module):
             nn.LeakyReLU(LEAK, inplace=True),
             nn.Conv2d(width_out, width_out, 1, bias=False),
         )
-        same = width_in == width_out
-        self.shortcut = nn.Identity() if same else nn.Conv2d(width_in, width_out, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        total: Tensor = self.shortcut(features) + self.branch(features)
-        return total

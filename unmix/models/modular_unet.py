@@ -26,12 +26,11 @@ from ..frontends.features import (
 from ._base import MaskModel, SpectrogramConfig
 from ._registry import register
 from .blocks.axial import AxialTransformer
-from .blocks.conv import Activation, Norm, PlainBlock, Style
+from .blocks.conv import Activation, Norm, PlainBlock, ResidualBlock, Style
 from .blocks.dense import DenseBlock, dense_growth
 from .blocks.multires import MultiResBlock, multires_widths
 from .blocks.recurrent import RecurrentBlock
 from .blocks.resample import Double, Halve, Pool, Repeat, fold_subbands, unfold_subbands
-from .blocks.residual import ResidualBlock
 from .blocks.skeleton import Parts, Skeleton
 from .blocks.skips import Add, Concatenate, Convolved, Gated, Multiply, Skip
 from .blocks.tfc_tdf import TfcTdfBlock

@@ -11,9 +11,9 @@ Two variants were published: on frames of 2048 samples (recipe ``resunet``; the 
 from __future__ import annotations
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from ._decoupled import LEAK, MOMENTUM, DecoupledConfig, DecoupledModel
+from ._decoupled import LEAK, MOMENTUM, DecoupledConfig, DecoupledModel, Shortcut
 from ._registry import register
 
 
@@ -50,12 +50,13 @@ class ResUNet(DecoupledModel):
         )
 
 
-class _Residual(nn.Module):
+class _Residual(Shortcut):
     """Twice normalise, rectify, convolve; beside a shortcut."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
+        super().__init__(
+            width_in,
+            width_out,
             nn.BatchNorm2d(width_in, momentum=MOMENTUM),
             nn.LeakyReLU(LEAK, inplace=True),
             nn.Conv2d(width_in, width_out, 3, padding=1, bias=False),
@@ -63,9 +64,3 @@ class _Residual(nn.Module):
             nn.LeakyReLU(LEAK, inplace=True),
             nn.Conv2d(width_out, width_out, 3, padding=1, bias=False),
         )
-        same = width_in == width_out
-        self.shortcut = nn.Identity() if same else nn.Conv2d(width_in, width_out, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        total: Tensor = self.shortcut(features) + self.branch(features)
-        return total

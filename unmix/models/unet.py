@@ -150,10 +150,5 @@ class _Up(nn.Sequential):
 def _double(width_in: int, width_out: int, kernel: int) -> nn.ConvTranspose2d:
     """Return the convolution that doubles both axes; odd kernels need a row and a column more."""
     return nn.ConvTranspose2d(
-        width_in,
-        width_out,
-        kernel,
-        stride=2,
-        padding=(kernel - 1) // 2,
-        output_padding=kernel % 2,
+        width_in, width_out, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2
     )

@@ -123,11 +123,7 @@ class WaveUNet(Model):
 
         In evaluation mode, a difference is clamped to [-1, 1].
         """
-        length = mixture.shape[-1] - 2 * self.context
-        if length < 1:
-            raise ValueError(
-                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
-            )
+        length = self.inner_length(mixture)
         # The levels do not make every length. For others, the last samples, fewer than 2^depth, see
         # these zeros at the far end of their context.
         padded = F.pad(mixture, (0, self._possible(length) - length))

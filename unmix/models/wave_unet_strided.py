@@ -92,11 +92,7 @@ class StridedWaveUNet(Model):
 
         In evaluation mode they are clamped to [-1, 1].
         """
-        length = mixture.shape[-1] - 2 * self.context
-        if length < 1:
-            raise ValueError(
-                f"expected more than {2 * self.context} samples, got {mixture.shape[-1]}"
-            )
+        length = self.inner_length(mixture)
         padded = F.pad(mixture, (0, self._input_length(length) - mixture.shape[-1]))
         estimates = torch.stack([network(padded)[..., :length] for network in self.networks], 1)
         return estimates if self.training else estimates.clamp(-1, 1)
@@ -186,8 +182,8 @@ class _Up(nn.Module):
         return merged
 
 
-class _Decimate(nn.Module):
-    """``[B, W, stride * (n - 1) + 1]`` to ``[B, W, n]``, both ends included."""
+class _LowPass(nn.Module):
+    """A low-pass filter for ``stride``."""
 
     taps: Tensor
 
@@ -195,6 +191,10 @@ class _Decimate(nn.Module):
         super().__init__()
         self.stride = stride
         self.register_buffer("taps", low_pass(stride)[None, None], persistent=False)
+
+
+class _Decimate(_LowPass):
+    """``[B, W, stride * (n - 1) + 1]`` to ``[B, W, n]``, both ends included."""
 
     def forward(self, features: Tensor) -> Tensor:
         width = features.shape[1]
@@ -202,18 +202,11 @@ class _Decimate(nn.Module):
         return F.conv1d(padded, self.taps.expand(width, 1, -1), stride=self.stride, groups=width)
 
 
-class _Interpolate(nn.Module):
+class _Interpolate(_LowPass):
     """``[B, W, n]`` to ``[B, W, stride * (n - 1) + 1]``: insert zeros, apply the same filter.
 
     The result is softer by ``stride``, which the following normalisation undoes.
     """
-
-    taps: Tensor
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.register_buffer("taps", low_pass(stride)[None, None], persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         width, count = features.shape[1:]

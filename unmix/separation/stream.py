@@ -7,7 +7,6 @@ fixed groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,25 +49,6 @@ class SeparationSettings:
     def hop(self) -> int:
         """Samples from the start of one chunk to the start of the next."""
         return max(self.step, round(self.chunk * (1 - self.overlap)) // self.step * self.step)
-
-
-def separate_blocks(
-    model: Model, blocks: Iterable[Samples], settings: SeparationSettings
-) -> Iterator[Samples]:
-    """Yield the estimates of a recording as they become final.
-
-    Args:
-        model: in evaluation mode, on the device to compute on.
-        blocks: the recording, in pieces ``[C, n]`` of any size, at the model's rate and channels.
-        settings: how to cut and compute it.
-
-    Yields:
-        Pieces ``[S, C, n]``, which together have as many samples as the recording.
-    """
-    separation = Separation(model, settings)
-    for block in blocks:
-        yield from separation.push(block)
-    yield from separation.finish()
 
 
 class Separation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from ..audio.tags import copy_tags, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, check_existing, outputs_to_write, writing
+from ..storage import Existing, check_existing, writing
 from ..weights import DEFAULT
 from .naming import KARAOKE, beside
-from .render import SKIPPED, Stems, StemSeparator, render
+from .render import Rendering, Stems, StemSeparator, render
 
 # Videos with the tags of m4a; others have what FFmpeg copies.
 _TAGGED_VIDEOS = (".mp4", ".m4v")
@@ -28,31 +28,15 @@ _ALIASES = {"aif": "aiff", "aifc": "aiff", "oga": "ogg", "wave": "wav", "m4b": "
 
 
 @dataclass(frozen=True, kw_only=True)
-class KaraokeFile:
+class KaraokeFile(Rendering):
     """The result of ``karaoke``."""
 
-    source: Path
-    """The song, as it was given."""
     path: Path
     """The karaoke version."""
     guide: float | None
     """Level of the vocals that were kept, in dB, at most 0; None if they were removed."""
     video: bool
     """Whether the karaoke version is a video, with the song's own picture."""
-    sample_rate: int
-    """Hz: the song's own, unless the format does not support it. 0 if skipped."""
-    channels: int
-    """Audio channels of the song and its karaoke version. 0 if skipped."""
-    samples: int
-    """Samples per channel of the sound, at ``sample_rate``. 0 if skipped."""
-    seconds: float
-    """Length of the sound. 0 if skipped."""
-    gain: float
-    """Factor applied to the sound so that it does not clip, in (0, 1]; 1 if it would not."""
-    warnings: tuple[str, ...]
-    """Sentences on what was repaired, is missing, or differs from the song."""
-    skipped: bool
-    """Whether the file existed and was kept: the song was not decoded."""
 
 
 def karaoke(
@@ -205,36 +189,21 @@ def write_karaoke(
             f"karaoke needs {VOCALS} and {ACCOMPANIMENT}; the model {separator.model_name} "
             f"separates {', '.join(separator.stems)}"
         )
-    options = plan.options
-    done = SKIPPED
-    with open_audio(plan.source) as reader:
-        outputs = outputs_to_write(plan.source, {KARAOKE: plan.path}, options.existing)
-        if outputs:
-            done = render(
-                separator,
-                reader,
-                outputs,
-                lambda stems: {KARAOKE: _with_guide(stems, options.guide)},
-                format=plan.format,
-                finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
-                overwrite=options.existing == "overwrite",
-                strict=options.strict,
-                progress=progress,
-            )
-    skipped = done is SKIPPED
-    return KaraokeFile(
-        source=plan.source,
-        path=plan.path,
-        guide=options.guide,
-        video=plan.video,
-        sample_rate=done.sample_rate,
-        channels=done.channels,
-        samples=done.samples,
-        seconds=done.seconds,
-        gain=done.gain,
-        warnings=() if skipped else (*plan.warnings, *done.warnings),
-        skipped=skipped,
+    guide = plan.options.guide
+    done = render(
+        separator,
+        plan.source,
+        {KARAOKE: plan.path},
+        lambda stems: {KARAOKE: _with_guide(stems, guide)},
+        format=plan.format,
+        finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
+        existing=plan.options.existing,
+        strict=plan.options.strict,
+        progress=progress,
     )
+    if not done.skipped:
+        done = replace(done, warnings=(*plan.warnings, *done.warnings))
+    return KaraokeFile(path=plan.path, guide=guide, video=plan.video, **vars(done))
 
 
 def _with_guide(stems: Stems, guide: float | None) -> Samples:

@@ -22,7 +22,7 @@ from ..errors import AudioError, UnmixError
 from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 from ..storage import Existing, check_existing, outputs_to_write, writing, written_whole
 from .naming import beside
-from .render import Stems, StemSeparator
+from .render import Result, Stems, StemSeparator
 from .spectrogram import PooledSpectrogram
 
 PLOT_MARK = "spectrograms"
@@ -36,19 +36,11 @@ _TITLE = 90  # characters that fit on the picture
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlotFile:
+class PlotFile(Result):
     """The result of ``plot_file``."""
 
-    source: Path
-    """The song, as it was given."""
     path: Path
     """The picture, a PNG."""
-    seconds: float
-    """Length of the song; 0 if skipped."""
-    warnings: tuple[str, ...]
-    """Sentences on what was repaired or is missing."""
-    skipped: bool
-    """Whether the picture existed and was kept."""
 
 
 def plot_file(
@@ -79,7 +71,7 @@ def plot_file(
     target = beside(source, PLOT_MARK, "png") if picture is None else Path(picture)
     with open_audio(source) as reader:
         if not outputs_to_write(source, {PLOT_MARK: target}, existing):
-            return PlotFile(source=source, path=target, seconds=0.0, warnings=(), skipped=True)
+            return PlotFile(source=source, path=target, skipped=True)
         plot = SpectrogramPlot(reader.sample_rate, song_title(source))
         for stems in separator.stream(reader.blocks(), reader.sample_rate):
             plot.add(stems)
@@ -90,13 +82,8 @@ def plot_file(
         plot.save(target, overwrite=existing == "overwrite")
         if progress is not None:
             progress(1.0)
-        return PlotFile(
-            source=source,
-            path=target,
-            seconds=plot.seconds,
-            warnings=tuple(reader.warnings),
-            skipped=False,
-        )
+        warnings = tuple(reader.warnings)
+        return PlotFile(source=source, path=target, seconds=plot.seconds, warnings=warnings)
 
 
 class SpectrogramPlot:

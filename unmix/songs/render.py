@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Protocol
 
 from .._types import Progress, Samples
-from ..audio import AudioReader, OutputFormat, resampled_length
+from ..audio import AudioReader, OutputFormat, open_audio, resampled_length
 from ..errors import AudioError
-from ..storage import put_in_place, staging
-from .levelling import Direct, Spooled, open_sink
+from ..storage import Existing, outputs_to_write, put_in_place, staging
+from .levelling import open_sink
 
 Stems = Mapping[str, Samples]
 
@@ -44,43 +44,46 @@ class StemSeparator(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rendering:
-    """What all outputs of a song have in common once they are written."""
+class Result:
+    """What the results of all work on a song have in common."""
 
-    sample_rate: int
-    """Sample rate of the files in Hz; 0 if skipped."""
-    channels: int
-    """Audio channels; 0 if skipped."""
-    samples: int
-    """Samples per channel, at ``sample_rate``."""
-    gain: float
-    """Factor applied to all outputs, in (0, 1]."""
-    warnings: tuple[str, ...]
+    source: Path
+    """The song, as it was given."""
+    seconds: float = 0.0
+    """Length of the song. 0 if skipped."""
+    warnings: tuple[str, ...] = ()
     """Sentences on what was repaired, is missing, or differs from the song."""
-
-    @property
-    def seconds(self) -> float:
-        """Length of every output."""
-        return self.samples / self.sample_rate if self.sample_rate else 0.0
+    skipped: bool = False
+    """Whether all files existed and were kept: the song was not decoded."""
 
 
-#: All outputs existed and were kept: the song was not decoded.
-SKIPPED = Rendering(sample_rate=0, channels=0, samples=0, gain=1.0, warnings=())
+@dataclass(frozen=True, kw_only=True)
+class Rendering(Result):
+    """What the results of rendering a song have in common."""
+
+    sample_rate: int = 0
+    """Hz: the song's own, unless the format does not support it. 0 if skipped."""
+    channels: int = 0
+    """Audio channels of the song and of every output. 0 if skipped."""
+    samples: int = 0
+    """Samples per channel of every output, at ``sample_rate``. 0 if skipped."""
+    gain: float = 1.0
+    """Factor applied to all outputs so that none clips, in (0, 1]; 1 if none would."""
 
 
 def render(
     separator: StemSeparator,
-    reader: AudioReader,
-    outputs: Mapping[str, Path],
+    source: Path,
+    paths: Mapping[str, Path],
     combine: Callable[[Stems], Stems],
     *,
     format: OutputFormat,  # noqa: A002  (the writer's word for it)
     finish: Callable[[str, Path], Iterable[str]],
-    overwrite: bool,
+    existing: Existing,
     strict: bool,
     progress: Progress | None,
 ) -> Rendering:
-    """Separate an open song and write what ``combine`` makes of its stems.
+    """Separate a song and write what ``combine`` makes of its stems.
 
     Where the format cannot hold samples above full scale, the peak over everything that ``combine``
     returns decides one gain for all of it, so that the outputs keep their balance and their sum.
@@ -89,15 +92,15 @@ def render(
 
     Args:
         separator: what separates.
-        reader: the song, at its beginning.
-        outputs: a path for each output to write, at least one. ``combine`` may return more: those
-            are not written, but count for the gain.
+        source: the song.
+        paths: a path for each output. ``combine`` may return more: those are not written, but count
+            for the gain, as do outputs that exist and are kept.
         combine: from pieces ``[C, m]`` of the stems to pieces of the outputs.
         format: of all outputs.
         finish: called with the name and the staged path of every output when it is whole, to add
             tags or change it in place; returns warnings, and raises ``AudioError`` if the file
             cannot be written.
-        overwrite: whether to replace existing files.
+        existing: what to do about files that exist: "error", "overwrite" or "skip".
         strict: whether a song that does not decode completely is an error.
         progress: called with the fraction done, in [0, 1], which never falls. An exception that it
             raises passes through and cancels the work, and nothing is left behind.
@@ -107,36 +110,32 @@ def render(
             cannot be written.
         UnmixError: an output exists and may not be replaced.
     """
-    format.check(reader.channels, reader.sample_rate)
-    report = _Meter(progress)
-    with staging(outputs) as staged:
-        with _final_names(staged, outputs):
-            with ExitStack() as stack:
-                sink = open_sink(
-                    staged,
-                    sample_rate=reader.sample_rate,
-                    channels=reader.channels,
-                    format=format,
-                    stack=stack,
-                )
-                _pour(separator, reader, combine, sink, report)
-                if strict and not reader.complete:
-                    raise AudioError("; ".join(reader.warnings) + " (strict: nothing was written)")
-                gain = sink.finish(report)
-            said = [sentence for name, path in staged.items() for sentence in finish(name, path)]
-        report(1.0)
-        put_in_place([(staged[name], path) for name, path in outputs.items()], overwrite=overwrite)
-    rate = format.sample_rate_for(reader.sample_rate)
-    return Rendering(
-        sample_rate=rate,
-        channels=reader.channels,
-        samples=resampled_length(reader.samples_read, reader.sample_rate, rate),
-        gain=gain,
-        # Two stems of one song lack the same tags: say it once.
-        warnings=tuple(
-            dict.fromkeys([*reader.warnings, *_warnings(reader, format.name, rate, gain), *said])
-        ),
-    )
+    with open_audio(source) as reader:
+        outputs = outputs_to_write(source, paths, existing)
+        if not outputs:
+            return Rendering(source=source, skipped=True)
+        format.check(reader.channels, reader.sample_rate)
+        report = _Meter(progress)
+        with staging(outputs) as staged:
+            with _final_names(staged, outputs):
+                gain = _pour(separator, reader, combine, staged, format, strict, report)
+                said = [warning for name, path in staged.items() for warning in finish(name, path)]
+            report(1.0)
+            renamed = [(staged[name], path) for name, path in outputs.items()]
+            put_in_place(renamed, overwrite=existing == "overwrite")
+        rate = format.sample_rate_for(reader.sample_rate)
+        samples = resampled_length(reader.samples_read, reader.sample_rate, rate)
+        warned = [*reader.warnings, *_warnings(reader, format.name, rate, gain), *said]
+        return Rendering(
+            source=source,
+            sample_rate=rate,
+            channels=reader.channels,
+            samples=samples,
+            seconds=samples / rate,
+            gain=gain,
+            # Two stems of one song lack the same tags: say it once.
+            warnings=tuple(dict.fromkeys(warned)),
+        )
 
 
 class _Meter:
@@ -156,19 +155,27 @@ def _pour(
     separator: StemSeparator,
     reader: AudioReader,
     combine: Callable[[Stems], Stems],
-    sink: Direct | Spooled,
+    staged: Mapping[str, Path],
+    format: OutputFormat,  # noqa: A002  (the writer's word for it)
+    strict: bool,
     report: _Meter,
-) -> None:
-    """Send the whole song through the separator into the sink."""
+) -> float:
+    """Send the whole song through the separator into the files; return their gain."""
     total = reader.info.length
     done = 0
-    report(0.0)
-    for stems in separator.stream(reader.blocks(), reader.sample_rate):
-        sink.write(combine(stems))
-        done += next(iter(stems.values())).shape[-1]
-        report(sink.share * done / max(total, done) if total else 0.0)
-    if done != reader.samples_read:
-        raise RuntimeError(f"{reader.path}: {reader.samples_read} samples in, {done} out")
+    rate, channels = reader.sample_rate, reader.channels
+    with ExitStack() as stack:
+        sink = open_sink(staged, sample_rate=rate, channels=channels, format=format, stack=stack)
+        report(0.0)
+        for stems in separator.stream(reader.blocks(), rate):
+            sink.write(combine(stems))
+            done += next(iter(stems.values())).shape[-1]
+            report(sink.share * done / max(total, done) if total else 0.0)
+        if done != reader.samples_read:
+            raise RuntimeError(f"{reader.path}: {reader.samples_read} samples in, {done} out")
+        if strict and not reader.complete:
+            raise AudioError("; ".join(reader.warnings) + " (strict: nothing was written)")
+        return sink.finish(report)
 
 
 @contextmanager

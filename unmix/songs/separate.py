@@ -12,13 +12,13 @@ from os import PathLike
 from pathlib import Path
 
 from .._types import Progress
-from ..audio import OutputFormat, open_audio
+from ..audio import OutputFormat
 from ..audio.tags import copy_tags, read_tags
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
-from ..storage import Existing, check_existing, outputs_to_write
+from ..storage import Existing, check_existing
 from .naming import DEFAULT_TEMPLATE, check_template, fill, template_fields
-from .render import SKIPPED, Stems, StemSeparator, render
+from .render import Rendering, Stems, StemSeparator, render
 
 StemListener = Callable[[Stems], object]
 
@@ -26,27 +26,11 @@ _TAG_FIELDS = frozenset({"artist", "title", "album", "track"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeparatedFile:
+class SeparatedFile(Rendering):
     """The result of ``Separator.separate_file``."""
 
-    source: Path
-    """The song, as it was given."""
     stems: dict[str, Path]
     """The file of every stem that was asked for, including those that were skipped."""
-    sample_rate: int
-    """Hz, of the stems: the song's own, unless the format does not support it. 0 if skipped."""
-    channels: int
-    """Audio channels of the song and of every stem. 0 if skipped."""
-    samples: int
-    """Samples per channel of every stem, at ``sample_rate``. 0 if skipped."""
-    seconds: float
-    """Length of every stem. 0 if skipped."""
-    gain: float
-    """Factor applied to all stems so that none clips, in (0, 1]; 1 if none would."""
-    warnings: tuple[str, ...]
-    """Sentences on what was repaired, is missing, or differs from the song."""
-    skipped: bool
-    """Whether all files existed and were kept: the song was not decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,41 +149,27 @@ def write_stems(
         UnmixError: a file is in the way.
     """
     options = plan.options
-    done = SKIPPED
-    with open_audio(plan.source) as reader:
-        outputs = outputs_to_write(plan.source, plan.paths, options.existing)
 
-        def combine(pieces: Stems) -> Stems:
-            if listener is not None:
-                listener(pieces)
-            return {stem: pieces[stem] for stem in plan.names}
+    def combine(pieces: Stems) -> Stems:
+        if listener is not None:
+            listener(pieces)
+        return {stem: pieces[stem] for stem in plan.names}
 
-        def tag(stem: str, staged: Path) -> Iterable[str]:
-            return copy_tags(plan.source, staged, stem_title=stem)
+    def tag(stem: str, staged: Path) -> Iterable[str]:
+        return copy_tags(plan.source, staged, stem_title=stem)
 
-        if outputs:
-            done = render(
-                separator,
-                reader,
-                outputs,
-                combine,
-                format=options.format,
-                finish=tag,
-                overwrite=options.existing == "overwrite",
-                strict=options.strict,
-                progress=progress,
-            )
-    return SeparatedFile(
-        source=plan.source,
-        stems=plan.paths,
-        sample_rate=done.sample_rate,
-        channels=done.channels,
-        samples=done.samples,
-        seconds=done.seconds,
-        gain=done.gain,
-        warnings=done.warnings,
-        skipped=done is SKIPPED,
+    done = render(
+        separator,
+        plan.source,
+        plan.paths,
+        combine,
+        format=options.format,
+        finish=tag,
+        existing=options.existing,
+        strict=options.strict,
+        progress=progress,
     )
+    return SeparatedFile(stems=plan.paths, **vars(done))
 
 
 def _chosen(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[str, ...]:

@@ -79,10 +79,7 @@ class CsvLog:
     def _begin(self, path: Path, step: int, header: list[str]) -> None:
         """Keep the complete rows of an earlier run for steps before ``step``."""
         kept = [row for row in _rows(path) if len(row) == len(header) and _step(row) < step]
-        with (
-            written_whole(path) as part,
-            part.open("w", newline="", encoding="utf-8") as file,
-        ):
+        with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *kept])
 
 

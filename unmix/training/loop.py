@@ -10,7 +10,7 @@ import torch
 
 from ..errors import ConfigError, UnmixError
 from .batches import Batch, batches
-from .checkpoint_writer import CheckpointWriter
+from .checkpoint import CheckpointWriter
 from .distributed import leave_group, make_fabric
 from .nonfinite import save_nonfinite
 from .optimisation import discard_gradients
@@ -58,7 +58,7 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
         processes=fabric.world_size,
     )
     items = config.batch_size * config.accumulate * fabric.world_size
-    writer = CheckpointWriter(run, trainee, listener)
+    writer = CheckpointWriter(run, trainee.state, listener)
     try:
         while True:
             if validate and _due(trainee):

@@ -148,16 +148,12 @@ def separation_loss(
         distances = _distances(error.frames, 1, has_residual)
         loss = loss + config.complex * _mean(distances, level, weights)
     if config.waveform:
-        distances, level = (
-            _distances(error.samples, 1, has_residual),
-            _level(mixture.samples, config),
-        )
+        distances = _distances(error.samples, 1, has_residual)
+        level = _level(mixture.samples, config)
         loss = loss + config.waveform * _mean(distances, level, weights)
     if config.waveform_squared:
-        distances, level = (
-            _distances(error.samples, 2, has_residual),
-            _power(mixture.samples, config),
-        )
+        distances = _distances(error.samples, 2, has_residual)
+        level = _power(mixture.samples, config)
         loss = loss + config.waveform_squared * _mean(distances, level, weights)
     if config.multi_resolution:
         whole = estimates.with_residual_of(mixture) if has_residual else estimates

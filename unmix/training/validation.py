@@ -105,10 +105,7 @@ def _scores(separator: RecordingSeparator, track: Track) -> dict[str, float]:
     estimates = separator.separate(known.mixture, separator.model.sample_rate)
     scores = {
         stem: float(
-            sdr(
-                estimate=torch.from_numpy(estimates[stem]),
-                reference=torch.from_numpy(reference),
-            )
+            sdr(estimate=torch.from_numpy(estimates[stem]), reference=torch.from_numpy(reference))
         )
         for stem, reference in known.references.items()
     }

@@ -232,11 +232,7 @@ def _next(blocks: Iterator[bytes]) -> bytes:
     """
     try:
         return next(blocks, b"")
-    except (
-        requests.ConnectionError,
-        requests.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-    ):
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
         raise _CutError from None
 
 

@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unmix.models.blocks.conv import PlainBlock, Style, change_width
+from unmix.models.blocks.conv import PlainBlock, ResidualBlock, Style, change_width
 from unmix.models.blocks.dense import DenseBlock, dense_growth
 from unmix.models.blocks.multires import MultiResBlock, multires_widths
 from unmix.models.blocks.recurrent import RecurrentConvolution
-from unmix.models.blocks.residual import ResidualBlock
 from unmix.models.blocks.tfc_tdf import TDF, FrequencyLinear, TfcTdfBlock
 
 STYLE = Style()

@@ -3,6 +3,9 @@
 Both work on the mixture alone, without training. They estimate the vocals, and the accompaniment as
 the residual, so that the two sum to the mixture. As in Rafii and Pardo, vocals have nothing below
 100 Hz.
+
+Both take a mixture ``[C, N]``, references by stem, of which only the names are used, and Hz; they
+return estimates ``[C, N]`` of vocals and accompaniment: those that have references.
 """
 
 from __future__ import annotations
@@ -50,14 +53,6 @@ def harmonic_percussive(
     short window, of the percussive part under the long one. Masks are ratios of the squared medians
     of magnitude over time and over frequency, for each channel alone: FitzGerald,
     "Harmonic/Percussive Separation using Median Filtering" (DAFx 2010).
-
-    Args:
-        mixture: ``[C, N]``.
-        references: only their names are used.
-        sample_rate: Hz.
-
-    Returns:
-        Estimates ``[C, N]`` of vocals and accompaniment: those that have references.
     """
     samples = torch.from_numpy(mixture)
     wavering = samples - _harmonic(samples, transform(_LONG, 2, sample_rate), 0)
@@ -74,14 +69,6 @@ def repet_sim(
     Rafii and Pardo, "Music/Voice Separation using the Similarity Matrix" (ISMIR 2012): a frame of
     the accompaniment is the median of the most similar frames, at most the mixture's. Similarity is
     the cosine of mean magnitudes over channels; each channel has its own medians and masks.
-
-    Args:
-        mixture: ``[C, N]``.
-        references: only their names are used.
-        sample_rate: Hz.
-
-    Returns:
-        Estimates ``[C, N]`` of vocals and accompaniment: those that have references.
     """
     stft = transform(_N_FFT, 2, sample_rate)
     frames = stft(torch.from_numpy(mixture))

@@ -10,6 +10,9 @@ out. The residual, the mixture minus all references, is therefore one more sourc
 of a bin than its own magnitude, so that rounding errors change nothing louder than themselves. The
 accompaniment may come with instruments that are part of it: then only the accompaniment without
 them is a source, and the estimate of the accompaniment is the sum of that source's and theirs.
+
+All take a mixture ``[C, N]``, references ``[C, N]`` by stem, and Hz; they return estimates
+``[C, N]`` of the stems.
 """
 
 from __future__ import annotations
@@ -51,14 +54,6 @@ def ideal_ratio_mask(
     """Divide the mixture by the ratio of the true magnitudes: SiSEC's IRM1.
 
     Each channel has its own masks, in [0, 1], which sum to one over all sources.
-
-    Args:
-        mixture: ``[C, N]``.
-        references: ``[C, N]`` by stem.
-        sample_rate: Hz.
-
-    Returns:
-        Estimates ``[C, N]`` by stem.
     """
     stft = transform(_N_FFT, 2, sample_rate)
     sources = _sources(mixture, references)
@@ -75,14 +70,6 @@ def ideal_binary_mask(
 
     Each channel has its own mask. A bin may belong to several stems, where they cancel each other,
     or to none: estimates do not quite sum to the mixture.
-
-    Args:
-        mixture: ``[C, N]``.
-        references: ``[C, N]`` by stem.
-        sample_rate: Hz.
-
-    Returns:
-        Estimates ``[C, N]`` by stem.
     """
     stft = transform(_N_FFT, 2, sample_rate)
     frames = stft(torch.from_numpy(mixture))
@@ -102,14 +89,6 @@ def multichannel_wiener_filter(
     and frame, the mean over channels, and a spatial covariance in each bin, the mean over the
     frames of a piece. For one channel it is the ratio mask of powers, SiSEC's IRM2. See
     ``unmix.frontends.masks.multichannel_filter``.
-
-    Args:
-        mixture: ``[C, N]``.
-        references: ``[C, N]`` by stem.
-        sample_rate: Hz.
-
-    Returns:
-        Estimates ``[C, N]`` by stem.
     """
     stft = transform(_N_FFT, 2, sample_rate)
     sources = _sources(mixture, references)

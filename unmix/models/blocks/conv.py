@@ -1,4 +1,4 @@
-"""Convolutions with norm and activation, and the plain block of Ronneberger et al.'s U-Net."""
+"""Convolutions with norm and activation, and the plain and the residual block made of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from torch import nn
-
-from .norm import GroupNorm
+from torch import Tensor, nn
 
 Norm = Literal["batch", "instance", "group"]
 Activation = Literal["relu", "leaky-relu", "gelu", "silu"]
@@ -23,6 +21,24 @@ _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
 }
 # Wu and He, "Group Normalization" (ECCV 2018), found little difference between 4 and 32 groups.
 _GROUPS = 8
+
+
+class GroupNorm(nn.GroupNorm):
+    """Torch's group normalisation, after the mean of the features is removed.
+
+    In the channels-last layout, torch computes variances on the CPU as the mean of squares minus
+    the square of the mean. With a mean ten times the deviation, the error is one percent; without
+    the mean, below 0.01 percent. One group per map is instance normalisation, which in evaluation
+    mode is about five times faster than torch's own.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        """Return normalised features ``[B, W, F, T]``."""
+        # Detached, because the result does not depend on the means.
+        means = input.detach().mean((2, 3), keepdim=True)
+        groups = means.unflatten(1, (self.num_groups, -1))
+        shared = groups.mean(2, keepdim=True).expand_as(groups).flatten(1, 2)
+        return super().forward(input - shared)
 
 
 @dataclass(frozen=True)
@@ -85,3 +101,23 @@ class PlainBlock(nn.Sequential):
     def __init__(self, width_in: int, width_out: int, layers: int, style: Style) -> None:
         widths = [width_in, *[width_out] * layers]
         super().__init__(*(style.convolution(*pair) for pair in pairwise(widths)))
+
+
+class ResidualBlock(nn.Module):
+    """Convolutions beside a shortcut, which is a 1x1 convolution where the width changes.
+
+    Zhang et al., "Road Extraction by Deep Residual U-Net" (IEEE GRSL 2018). Meant for a
+    preactivated style, as in the paper, which leaves the shortcut free of activations. Arguments
+    as in ``PlainBlock``.
+    """
+
+    def __init__(self, width_in: int, width_out: int, layers: int, style: Style) -> None:
+        super().__init__()
+        self.shortcut = change_width(width_in, width_out)
+        self.body = PlainBlock(width_in, width_out, layers, style)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features ``[B, width_out, F, T]`` of ``[B, width_in, F, T]``."""
+        body: Tensor = self.body(features)
+        shortcut: Tensor = self.shortcut(features)
+        return body + shortcut

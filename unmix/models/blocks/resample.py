@@ -1,4 +1,7 @@
-"""Layers that halve and double feature maps, and sub-bands folded into feature maps."""
+"""Layers that halve and double feature maps, and sub-bands folded into feature maps.
+
+Arguments are as in ``Halve``.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,7 @@ class Halve(nn.Sequential):
 
 
 class Double(nn.Sequential):
-    """Double by a 2x2 transposed convolution, as in Ronneberger et al. (2015).
-
-    Args:
-        width_in: feature maps in.
-        width_out: feature maps out.
-        style: norm and activation.
-    """
+    """Double by a 2x2 transposed convolution, as in Ronneberger et al. (2015)."""
 
     def __init__(self, width_in: int, width_out: int, style: Style) -> None:
         layer = nn.ConvTranspose2d(width_in, width_out, 2, stride=2, bias=False)
@@ -52,11 +49,6 @@ class Repeat(nn.Sequential):
     """Double by repeating every value, then convolve, which avoids checkerboard patterns.
 
     Odena et al., "Deconvolution and Checkerboard Artifacts" (Distill 2016).
-
-    Args:
-        width_in: feature maps in.
-        width_out: feature maps out.
-        style: norm and activation.
     """
 
     def __init__(self, width_in: int, width_out: int, style: Style) -> None:

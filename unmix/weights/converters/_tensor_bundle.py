@@ -23,6 +23,10 @@ from ._sstable import DamageError, masked_checksum, read_table, take, varint
 
 #: Package that computes the checksums.
 CHECKSUMS = "google_crc32c"
+#: Scope of the networks of Stoller et al.
+SCOPE = "separator/"
+# What the optimizer remembers of each variable.
+_SLOTS = ("/Adam", "/Adam_1")
 
 _INDEX = ".index"
 # A checkpoint of ten thousand tensors has an index of about a megabyte.
@@ -243,3 +247,13 @@ def _messages(fields: _Fields, number: int) -> list[bytes]:
     if len(messages) != len(fields.get(number, [])):
         raise DamageError("an entry holds a number where a message was expected")
     return messages
+
+
+def ignored(name: str) -> bool:
+    """Return whether a variable is of another scope, or of the optimizer."""
+    return not name.startswith(SCOPE) or name.endswith(_SLOTS)
+
+
+def numbered(kind: str, number: int) -> str:
+    """Return the name of a layer: the first one of its kind has no number."""
+    return f"{kind}_{number}" if number else kind

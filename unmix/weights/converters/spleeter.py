@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ...models import Model
 from ._registry import Converter, Move, Tensors, register_converter
-from ._tensor_bundle import CHECKSUMS, bundle_files, read_bundle
-from ._tensorflow import numbered
+from ._tensor_bundle import CHECKSUMS, bundle_files, numbered, read_bundle
 
 _WHAT = "a TensorFlow checkpoint of Spleeter (its folder or .index file)"
 _LEVELS = 6

@@ -64,10 +64,6 @@ def _layer(ours: str, convolution: str, norm: str) -> list[Move]:
 register_converter(
     "unet",
     Converter(
-        what=_WHAT,
-        read=read_chainer,
-        settings=_settings,
-        moves=_moves,
-        free=frozenset({"widths"}),
+        what=_WHAT, read=read_chainer, settings=_settings, moves=_moves, free=frozenset({"widths"})
     ),
 )

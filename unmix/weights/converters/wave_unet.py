@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ...models import Model
 from ._registry import Converter, Move, Tensors, register_converter
-from ._tensor_bundle import CHECKSUMS, bundle_files, read_bundle
-from ._tensorflow import SCOPE, ignored, numbered
+from ._tensor_bundle import CHECKSUMS, SCOPE, bundle_files, ignored, numbered, read_bundle
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:

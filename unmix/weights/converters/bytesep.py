@@ -1,4 +1,4 @@
-"""What the converters of ByteDance's music_source_separation share.
+"""Converters of ByteDance's checkpoints of ResUNet143 and MobileNet_Subbandtime: torch files.
 
 A checkpoint is ``{"step": ..., "model": state}``. Its STFT is fixed and ignored; its sub-band
 filters are converted, as ours are of another design.
@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from ...models import Model
-from ._registry import Converter, Move, Tensors
+from ._registry import Converter, Move, Tensors, register_converter
 from ._torch_file import read_tensors
 
 _ANALYSIS = "pqmf.ana_conv_filter.weight"
@@ -24,10 +24,19 @@ _SYNTHESIS = "pqmf.syn_conv_filter.weight"
 _LAYER = re.compile(
     r"(encoder|bottleneck|decoder|last)(?:\.(\d+))?(?:\.stack)?\.(\d+)\.(?:branch\.)?(\d+|shortcut)"
 )
+_RESUNET_WHAT = (
+    "a checkpoint of ByteDance's ResUNet143 (keys like encoder_block1.conv_block1.conv1.weight)"
+)
+_RESUNET_FIRST = "encoder_block{}.conv_block1.conv1.weight"
+_MOBILENET_WHAT = (
+    "a checkpoint of ByteDance's MobileNet_Subbandtime "
+    "(keys like encoder_block1.conv_block.conv1a.weight)"
+)
+_MOBILENET_FIRST = "encoder_block{}.conv_block.conv1a.weight"
 
 
 @dataclass(frozen=True)
-class Layer:
+class _Layer:
     """Place of a layer in our model."""
 
     part: str
@@ -40,7 +49,7 @@ class Layer:
     """Place in the branch, from 0, or "shortcut"."""
 
 
-def converter(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Converter:
+def _converter(what: str, first: str, moves: Callable[[Model], list[Move]]) -> Converter:
     """Return a converter of these checkpoints.
 
     Args:
@@ -71,7 +80,7 @@ def _ignored(name: str) -> bool:
     return name.startswith(("stft.", "istft."))
 
 
-def moves(model: Model, layer: Callable[[Layer, int], str]) -> list[Move]:
+def _moves(model: Model, layer: Callable[[_Layer, int], str]) -> list[Move]:
     """Return the moves for a model.
 
     Args:
@@ -99,7 +108,7 @@ def moves(model: Model, layer: Callable[[Layer, int], str]) -> list[Move]:
     return found
 
 
-def _theirs(place: str, levels: int, layer: Callable[[Layer, int], str]) -> str:
+def _theirs(place: str, levels: int, layer: Callable[[_Layer, int], str]) -> str:
     fixed = {"norm": "bn0", "head": "after_conv2"}
     if place in fixed:
         return fixed[place]
@@ -112,7 +121,7 @@ def _theirs(place: str, levels: int, layer: Callable[[Layer, int], str]) -> str:
     part, rank, block, name = match.groups()
     # Our decoder lists its levels like the encoder; theirs counts from the deepest.
     number = levels - int(rank) if part == "decoder" else int(rank or 0) + 1
-    return layer(Layer(part, number, int(block), name), levels)
+    return layer(_Layer(part, number, int(block), name), levels)
 
 
 def _frequency_first(weight: Tensor) -> Tensor:
@@ -133,3 +142,47 @@ def _analysis_filters(weight: Tensor) -> Tensor:
 def _synthesis_filters(weight: Tensor) -> Tensor:
     """Turn ``[phase, band, step]``, the taps of each phase backwards, into ``[band, tap]``."""
     return weight.permute(1, 2, 0).flip(1).flatten(1)
+
+
+def _resunet_moves(model: Model) -> list[Move]:
+    # Without sub-bands it was trained with InPlaceABN, which has a name of its own.
+    banded = any(name.startswith("stft.filterbank") for name in model.state_dict())
+    second = "bn2" if banded else "abn2"
+
+    def layer(place: _Layer, levels: int) -> str:
+        stack = {
+            "encoder": f"encoder_block{place.rank}",
+            "bottleneck": f"conv_block{levels + 1}{chr(ord('a') + place.rank - 1)}",
+            "decoder": f"decoder_block{place.rank}",
+            "last": "after_conv_block1",
+        }[place.part]
+        # The decoder's first block is its upsampling.
+        number = place.block + (2 if place.part == "decoder" else 1)
+        kinds = {"0": "bn1", "2": "conv1", "3": second, "5": "conv2", "shortcut": "shortcut"}
+        return f"{stack}.conv_block{number}.{kinds[place.name]}"
+
+    return _moves(model, layer)
+
+
+def _mobilenet_layer(place: _Layer, levels: int) -> str:
+    stack = {
+        "encoder": f"encoder_block{place.rank}.conv_block",
+        "bottleneck": f"conv_block{levels + 1}",
+        "decoder": f"decoder_block{place.rank}.conv_block2",
+        "last": "after_conv_block1",
+    }[place.part]
+    if place.name == "shortcut":
+        return f"{stack}.shortcut"
+    # Normalisation, activation, convolution: three times, named a, b, c.
+    turn, kind = divmod(int(place.name), 3)
+    return f"{stack}.{'conv' if kind else 'bn'}{place.block + 1}{'abc'[turn]}"
+
+
+def _mobilenet_moves(model: Model) -> list[Move]:
+    return _moves(model, _mobilenet_layer)
+
+
+register_converter("resunet", _converter(_RESUNET_WHAT, _RESUNET_FIRST, _resunet_moves))
+register_converter(
+    "mobilenet-subband", _converter(_MOBILENET_WHAT, _MOBILENET_FIRST, _mobilenet_moves)
+)

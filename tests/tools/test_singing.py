@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from unmix.evaluation.singing import SAMPLE_RATE, score_singing
+from tools.singing import SAMPLE_RATE, score_singing
 
 Samples = NDArray[np.float32]
 

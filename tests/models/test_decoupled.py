@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unmix.models.blocks.decoupled import MAPS, decoupled_frames, floored_magnitude
+from unmix.models._decoupled import MAPS, decoupled_frames, floored_magnitude
 
 _OPEN = 50.0
 

@@ -17,17 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._types import Progress, Samples
-from ..data import Track, find_tracks
-from ..metrics import singing_scores
-from ..stems import ACCOMPANIMENT, VOCALS
+from unmix._types import Progress, Samples
+from unmix.data import Track, find_tracks
+from unmix.evaluation.datasets import SAMPLE_RATE, TRAINING_SINGERS
+from unmix.metrics import singing_scores
+from unmix.stems import ACCOMPANIMENT, VOCALS
 
 #: Estimates of a mixture ``[C, N]`` at a sample rate in Hz, by stem.
 Separate = Callable[[Samples, int], dict[str, Samples]]
 
-#: Singers whose 175 clips are for training; the other 825 clips are for testing.
-TRAINING_SINGERS = ("abjones", "amy")
-SAMPLE_RATE = 16000
 SINGING_STEMS = (VOCALS, ACCOMPANIMENT)
 
 
