@@ -61,8 +61,8 @@ def _parts(recipe: Recipe) -> set[tuple[str, str]]:
     return {(f"{recipe.architecture}: {kind}", value) for kind, value in parts}
 
 
-def slow_but(fast: Collection[str], names: Iterable[str]) -> list[object]:
-    """Return names as parameters, all of them marked slow but for some."""
+def slow_but(fast: Collection[object], names: Iterable[object]) -> list[object]:
+    """Return names, or other values, as parameters; all are marked slow but for some."""
     return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 

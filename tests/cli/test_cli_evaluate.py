@@ -63,6 +63,7 @@ def test_estimates_of_another_system(unmix: Unmix, data: Path, tmp_path: Path) -
     assert value == pytest.approx(20, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_report_goes_on_and_is_compared(unmix: Unmix, data: Path, tmp_path: Path) -> None:
     options = ("--metrics", "sdr", "--baselines", "none", "--examples", "1")
     for name, gain in (("first", 0.95), ("second", 0.9)):

@@ -331,6 +331,7 @@ def published(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         thread.join()
 
 
+@pytest.mark.slow
 def test_from_the_net_to_stems(
     unmix: Unmix, published: list[str], excerpt: Path, cache: Path, tmp_path: Path
 ) -> None:

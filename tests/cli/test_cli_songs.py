@@ -342,6 +342,7 @@ def test_strict(unmix: Unmix, tricky: Path, tmp_path: Path) -> None:
     assert unmix(*arguments).code == 0
 
 
+@pytest.mark.slow
 def test_plot_beside_the_stems(unmix: Unmix, folder: Path) -> None:
     outcome = unmix("separate", "music/a.wav", "--plot")
     assert outcome.out.splitlines()[-1] == "separated/a/spectrograms.png"

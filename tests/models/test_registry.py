@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from smoke import of_each_part, slow_but
+from smoke import of_each_part, read, slow_but
 from torch import Tensor
 
 from unmix import Separator, load_model
@@ -20,16 +20,8 @@ from unmix.training.config import Recipe
 from unmix.weights.load import save_weights
 
 
-def test_every_architecture_has_a_recipe(recipe: Recipe) -> None:
-    assert recipe.architecture in names()
-    used = {r.architecture for r in map(_read, recipes())}
-    assert used == set(names())
-
-
-def _read(name: str) -> Recipe:
-    from unmix.training.config import read_recipe
-
-    return read_recipe(recipes()[name])
+def test_every_architecture_has_a_recipe() -> None:
+    assert {read(name).architecture for name in recipes()} == set(names())
 
 
 def test_says_who_wrote_the_paper(recipe: Recipe) -> None:
@@ -137,7 +129,9 @@ def test_weights_come_back_to_the_bit(smoke_model: Model, recipe: Recipe, tmp_pa
         assert torch.equal(again(mixture), smoke_model(mixture))
 
 
-@pytest.mark.parametrize(("channels", "sample_rate"), [(1, 22050), (2, 48000)])
+@pytest.mark.parametrize(
+    ("channels", "sample_rate"), [pytest.param(1, 22050, marks=pytest.mark.slow), (2, 48000)]
+)
 def test_separates_a_recording(
     smoke_model: Model, excerpt: Path, channels: int, sample_rate: int
 ) -> None:

@@ -128,6 +128,7 @@ def test_an_hour_has_ticks_and_a_label_of_hours() -> None:
     assert len(labels) < 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "title", ["", "A$AP $ave $x^2$", "日本語の歌 עברית", "x" * 500, "a\nb\tc", "\udcff"]
 )

@@ -79,7 +79,12 @@ def test_a_model_of_samples_trains_too(make_run: MakeRun, log: Log, stems: list[
 
 @pytest.mark.parametrize(
     "stems",
-    [["drums"], ["vocals", "drums"], ["vocals", "drums", "bass", "other"], ["bass", "vocals"]],
+    [
+        pytest.param(["drums"], marks=pytest.mark.slow),
+        pytest.param(["vocals", "drums"], marks=pytest.mark.slow),
+        ["vocals", "drums", "bass", "other"],
+        ["bass", "vocals"],
+    ],
 )
 def test_any_stems_can_be_trained(make_run: MakeRun, log: Log, stems: list[str]) -> None:
     settings = {"steps": 60, "ema": 0.9, "learning_rate": 5e-3, "validate_every": 60}
