@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from smoke import slow_but
 import soundfile
+from smoke import slow_but
 
 from tools.accompaniment import players
 from tools.accompaniment.songs import read_song
@@ -50,7 +50,7 @@ def _cadence(key: Key) -> np.ndarray:
     return np.concatenate(chords).astype(np.float32)
 
 
-@pytest.mark.parametrize("tempo", slow_but([100.0], [63.0, 82.5, 100.0, 121.0, 147.0, 180.0])
+@pytest.mark.parametrize("tempo", slow_but([100.0], [63.0, 82.5, 100.0, 121.0, 147.0, 180.0]))
 def test_the_tempo_of_clicks_is_told(tempo: float) -> None:
     assert _octaves_apart(estimate_tempo(_clicks(tempo), RATE), tempo) < np.log2(1.01)
 

@@ -211,9 +211,7 @@ _HEAD = {"system": "m", "dataset": "d", "settings": {}, "fingerprint": "print"}
 )
 def test_what_has_another_shape_is_no_report(tmp_path: Path, held: object) -> None:
     (tmp_path / "scores.json").write_text(json.dumps(held))
-    with pytest.raises(
-        UnmixError, match=r"scores.json: (not a report of|the report has no scores)"
-    ):
+    with pytest.raises(UnmixError, match=r"scores.json: (not a report of|.* has no scores)"):
         load_report(tmp_path)
     path = tmp_path / "tracks" / "m" / "a.json"
     path.parent.mkdir(parents=True)
