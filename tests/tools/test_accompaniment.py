@@ -225,7 +225,8 @@ def test_a_song_is_rendered_for_the_trainer_to_read(folder: Path, tmp_path: Path
     for track in tracks:
         for stem, file in track.stems.items():
             samples = file.read(0, file.length, 16000, 2)
-            assert 7 * 16000 < samples.shape[1] < 14 * 16000
+            # Sound fonts differ in how long the last notes ring.
+            assert 7 * 16000 < samples.shape[1] < 30 * 16000
             assert np.abs(samples).max() > 0.01, stem
     render("again", "--sample-rate", "16000")
     for stem in INSTRUMENTS:
