@@ -15,8 +15,8 @@ LONGEST = 300  # lines
 #: Rooms from the ground up. Modules of one room may import each other where the room is a folder;
 #: rooms on one line are strangers.
 LAYERS = (
-    ("errors", "_version"),
-    ("_types", "config", "stems", "storage", "devices"),
+    ("errors", "_version", "_types"),
+    ("config", "stems", "storage", "devices"),
     ("audio",),
     ("data",),
     ("frontends", "metrics", "recipes"),

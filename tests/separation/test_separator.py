@@ -164,6 +164,20 @@ def test_the_function_separate(model: Model) -> None:
         unmix.separate(mixture, model=model)
 
 
+def test_the_function_separate_chooses_the_model_by_the_stems() -> None:
+    """Vocals, drums, bass and other sum to the song, and so do drums and all but the drums."""
+    mixture = _noise(2, 44100)
+    stems = unmix.separate(
+        mixture, 44100, stems=["vocals", "drums", "bass", "other", "no_drums"], quality="fast"
+    )
+    no_drums = stems.pop("no_drums")
+    assert tuple(stems) == ("vocals", "drums", "bass", "other")
+    np.testing.assert_allclose(sum(stems.values()), mixture, atol=1e-6)
+    np.testing.assert_allclose(no_drums + stems["drums"], mixture, atol=1e-6)
+    with pytest.raises(UnmixError, match="no model of the package gives piano"):
+        unmix.separate(mixture, 44100, stems="piano")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

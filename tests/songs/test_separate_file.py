@@ -231,6 +231,7 @@ def _plan(separator: StemSeparator, song: Path | str, **options: object) -> Stem
         ("all", ("vocals", "accompaniment")),
         ("vocals", ("vocals",)),
         (["accompaniment", "accompaniment"], ("accompaniment",)),
+        (["instrumental", "no_vocals"], ("instrumental", "no_vocals")),
     ],
 )
 def test_stems_are_chosen_by_name(
@@ -239,6 +240,11 @@ def test_stems_are_chosen_by_name(
     plan = _plan(splitter, "song.wav", stems=stems)
     assert plan.names == names
     assert plan.paths == {name: Path(f"out/song/{name}.wav") for name in names}
+
+
+def test_a_model_that_lacks_a_stem_names_those_that_have_it(splitter: StemSeparator) -> None:
+    with pytest.raises(UnmixError, match=r"no stem 'drums'.*all, vocals.*has it: .*4stems"):
+        _plan(splitter, "song.wav", stems="drums")
 
 
 def test_the_listener_hears_the_song_at_its_own_level(

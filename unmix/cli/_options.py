@@ -89,6 +89,16 @@ ModelOption = Annotated[
         help="Name of a model (see unmix models) or path of its weights.",
     ),
 ]
+ModelByStemsOption = Annotated[
+    str | None,
+    _separation_option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        help="Name of a model (see unmix models) or path of its weights.",
+        show_default="the best with these stems",
+    ),
+]
 QualityOption = Annotated[
     QualityName, _separation_option("--quality", "-q", help="Preset; better quality is slower.")
 ]

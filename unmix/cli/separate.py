@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..songs.naming import DEFAULT_TEMPLATE
-from ..weights import DEFAULT
+from ..weights.manifest import model_with
 from . import _options as options
 from ._batch import Claims, Done, Work, run_batch
 from ._inputs import Song, find_songs
@@ -31,7 +31,11 @@ def separate(
     stems: Annotated[
         str,
         options.file_option(
-            "--stems", "-s", metavar="NAMES", help="Stems to write, comma-separated, or all."
+            "--stems",
+            "-s",
+            metavar="NAMES",
+            help="Stems to write, comma-separated, or all: vocals, accompaniment (instrumental), "
+            "drums, bass, other; no_drums is everything but the drums.",
         ),
     ] = "vocals,accompaniment",
     format: Annotated[  # noqa: A002  (the option's name)
@@ -53,7 +57,7 @@ def separate(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
-    model: options.ModelOption = DEFAULT,
+    model: options.ModelByStemsOption = None,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
     chunk: options.ChunkOption = None,
@@ -69,7 +73,7 @@ def separate(
     json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Separate songs into vocals and accompaniment, one file each.
+    """Separate songs into vocals and accompaniment, or other stems, one file each.
 
     Stems have the song's length, channels, sample rate and tags, and sum to the song. If a stem
     would clip, all stems of that song are turned down equally, with a warning; --format wav
@@ -88,12 +92,13 @@ def separate(
             existing=existing,
             strict=strict,
         )
+        chosen = model or model_with(names).name
 
     def prepare() -> Work:
         from ..songs.separate import plan_stems, write_stems
 
         separator = options.load_separator(
-            model, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
+            chosen, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
         )
         claims = Claims()
 

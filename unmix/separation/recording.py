@@ -3,6 +3,7 @@
 The model sees the recording resampled, in groups of channels. The estimates return to the
 recording's own rate and channels, and the residual is computed there: the stems sum to the
 recording exactly, and what the model cannot see (above its band or its rate) is in the residual.
+Estimates of vocals, drums, bass and other share it, so that these sum to the recording too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from .._types import Samples
 from ..audio import Resampler, channel_groups
 from ..models import Model
-from ..stems import ACCOMPANIMENT, VOCALS, in_order, residual_name
+from ..stems import ACCOMPANIMENT, ALL_FOUR, VOCALS, in_order, residual_name
 from .stream import Separation, SeparationSettings
 
 
@@ -68,6 +69,8 @@ class Recording:
         for lane in self._lanes:
             estimates[:, lane.group] = lane.take(count)
         stems = dict(zip(self._model.stems, estimates, strict=True))
+        if stems.keys() >= set(ALL_FOUR):
+            _complete(stems, mixture)
         residual = residual_name(stems)
         if residual == ACCOMPANIMENT:
             stems[residual] = mixture - stems[VOCALS]
@@ -76,6 +79,13 @@ class Recording:
         else:
             stems[residual] = mixture - estimates.sum(0)
         return {name: stems[name] for name in in_order(stems)}
+
+
+def _complete(stems: dict[str, Samples], mixture: Samples) -> None:
+    """Let estimates of all sources sum to the mixture: each takes an equal share of the rest."""
+    share = (mixture - sum(stems.values())) / np.float32(len(stems))
+    for samples in stems.values():
+        samples += share
 
 
 class _Lane:

@@ -15,8 +15,9 @@ from .._types import Progress
 from ..audio import OutputFormat
 from ..audio.tags import copy_tags, read_tags
 from ..errors import UnmixError
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, VOCALS, needed, pick
 from ..storage import Existing, check_existing
+from ..weights.manifest import list_models
 from .naming import DEFAULT_TEMPLATE, check_template, fill, template_fields
 from .render import Rendering, Stems, StemSeparator, render
 
@@ -42,7 +43,8 @@ class StemOptions:
     """
 
     stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT)
-    """Names of the stems to write, or "all"."""
+    """Names of the stems to write, or "all". ``no_drums`` is everything but the drums,
+    ``instrumental`` another word for accompaniment."""
     format: OutputFormat = field(default_factory=lambda: OutputFormat.parse("wav"))
     """Format of every file."""
     template: str = DEFAULT_TEMPLATE
@@ -100,7 +102,7 @@ def plan_stems(
         options: what to write.
 
     Raises:
-        UnmixError: the separator does not have a stem.
+        UnmixError: the separator does not have a stem; names the models that do.
     """
     source = Path(path)
     values: dict[str, str | None] = {
@@ -116,7 +118,7 @@ def plan_stems(
     return StemPlan(
         source=source,
         folder=Path(out_dir),
-        names=_chosen(separator, options.stems),
+        names=chosen_stems(separator, options.stems),
         values=values,
         options=options,
     )
@@ -153,7 +155,7 @@ def write_stems(
     def combine(pieces: Stems) -> Stems:
         if listener is not None:
             listener(pieces)
-        return {stem: pieces[stem] for stem in plan.names}
+        return {stem: pick(pieces, stem) for stem in plan.names}
 
     def tag(stem: str, staged: Path) -> Iterable[str]:
         return copy_tags(plan.source, staged, stem_title=stem)
@@ -172,15 +174,20 @@ def write_stems(
     return SeparatedFile(stems=plan.paths, **vars(done))
 
 
-def _chosen(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[str, ...]:
+def chosen_stems(separator: StemSeparator, stems: str | Sequence[str]) -> tuple[str, ...]:
     """Return the names asked for, each once, after checking that the separator has them."""
     if stems == "all":
         return separator.stems
     names = tuple(dict.fromkeys([stems] if isinstance(stems, str) else stems))
-    choices = ", ".join(("all", *separator.stems))
     for name in names:
-        if name not in separator.stems:
-            raise UnmixError(
-                f"the model {separator.model_name} has no stem {name!r}; choose from {choices}"
-            )
+        if needed(name) not in separator.stems:
+            raise UnmixError(_no_stem(separator, name))
     return names
+
+
+def _no_stem(separator: StemSeparator, name: str) -> str:
+    """Return the sentence that a model lacks a stem, and which models have it."""
+    choices = ", ".join(("all", *separator.stems))
+    sentence = f"the model {separator.model_name} has no stem {name!r}; choose from {choices}"
+    others = [entry.names[-1] for entry in list_models() if needed(name) in entry.stems]
+    return f"{sentence}, or a model that has it: {', '.join(others)}" if others else sentence

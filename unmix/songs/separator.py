@@ -14,11 +14,11 @@ from ..audio import OutputFormat, read_audio
 from ..errors import UnmixError
 from ..models import Model
 from ..separation.separator import RecordingSeparator
-from ..stems import ACCOMPANIMENT, VOCALS
+from ..stems import ACCOMPANIMENT, VOCALS, pick
 from ..storage import Existing
-from ..weights import DEFAULT
+from ..weights.manifest import model_with
 from .naming import DEFAULT_TEMPLATE
-from .separate import SeparatedFile, StemOptions, plan_stems, write_stems
+from .separate import SeparatedFile, StemOptions, chosen_stems, plan_stems, write_stems
 
 
 class Separator(RecordingSeparator):
@@ -50,7 +50,8 @@ class Separator(RecordingSeparator):
         Args:
             path: the song: a file with sound in it, such as a video.
             out_dir: the folder for the stems; created if missing.
-            stems: names of the stems to write, or "all".
+            stems: names of the stems to write, or "all"; ``no_drums`` is everything but the drums,
+                ``instrumental`` another word for accompaniment.
             format: wav, flac, aiff, mp3, ogg, opus or m4a.
             bit_depth: 16, 24 or 32 (float) for wav, 16 or 24 for flac and aiff; default: 16.
             bitrate: bit rate of lossy formats, in bits per second or as text such as "320k".
@@ -80,7 +81,8 @@ def separate(
     source: str | PathLike[str] | ArrayLike,
     sample_rate: int | None = None,
     *,
-    model: str | Path | Model = DEFAULT,
+    stems: str | Sequence[str] | None = None,
+    model: str | Path | Model | None = None,
     quality: str = "balanced",
     device: str = "auto",
     progress: Progress | None = None,
@@ -90,16 +92,20 @@ def separate(
     Args:
         source: path of a song, or samples ``[C, N]`` or (mono) ``[N]`` in [-1, 1].
         sample_rate: sample rate of samples in memory, in Hz; files state their own.
-        model: name of a model, path of a file of weights, or a ``Model``.
+        stems: names of the stems to return, or "all"; ``no_drums`` is everything but the drums,
+            ``instrumental`` another word for accompaniment; default: all of the model.
+        model: name of a model, path of a file of weights, or a ``Model``; default: the best of the
+            package that gives these stems, of vocals and accompaniment if none are named.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Returns:
-        Every stem by name: float32 ``[C, N]`` at the source's sample rate, summing to the source.
+        Each of these stems by name: float32 ``[C, N]`` at the source's sample rate. Vocals and
+        accompaniment sum to the source, and so do vocals, drums, bass and other.
 
     Raises:
-        UnmixError: the source cannot be read or separated.
+        UnmixError: the source cannot be read or separated, or there is no such stem.
     """
     if isinstance(source, str | PathLike):
         samples, sample_rate = read_audio(Path(source))
@@ -107,5 +113,9 @@ def separate(
         raise UnmixError("give the sample_rate of the samples, in Hz")
     else:
         samples = np.asarray(source)
+    if model is None:
+        model = model_with([stems] if isinstance(stems, str) else stems or ()).name
     separator = Separator(model, device=device, quality=quality)
-    return separator.separate(samples, sample_rate, progress=progress)
+    chosen = chosen_stems(separator, stems or "all")
+    separated = separator.separate(samples, sample_rate, progress=progress)
+    return {name: pick(separated, name) for name in chosen}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from ..config import Settings, SettingsT, read_toml, validate
 from ..errors import ModelError
+from ..stems import in_order, needed
 from . import DEFAULT
 from .cache import WEIGHTS, cached_names, in_cache, recorded_sha256, weights_path
 
@@ -173,6 +175,25 @@ def find_model(name: str) -> ModelEntry:
             "unmix models --all lists what can be downloaded"
         )
     return entry
+
+
+def model_with(stems: Iterable[str]) -> ModelEntry:
+    """Return the first model of the package, hence the best, that gives all of these stems.
+
+    Args:
+        stems: names of stems, other words for them, or ``no_`` before one; "all" asks for none.
+
+    Raises:
+        ModelError: no model gives all of them.
+    """
+    wanted = {needed(name) for name in stems} - {"all"}
+    for entry in list_models():
+        if wanted <= set(entry.stems):
+            return entry
+    known = in_order({stem for entry in list_models() for stem in entry.stems})
+    raise ModelError(
+        f"no model of the package gives {', '.join(sorted(wanted))}; choose from {', '.join(known)}"
+    )
 
 
 def find_published(name: str) -> PublishedModel | None:
