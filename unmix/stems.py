@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from ._types import Samples
+if TYPE_CHECKING:
+    from ._types import Samples
 
 MIXTURE = "mixture"
 VOCALS = "vocals"
