@@ -7,7 +7,7 @@ import mutagen
 import numpy as np
 import pytest
 from mutagen.flac import Picture as FlacPicture
-from mutagen.id3 import COMM, RVA2, TXXX
+from mutagen.id3 import APIC, COMM, RVA2, TXXX
 from mutagen.mp4 import MP4FreeForm
 
 from unmix.audio import FORMATS, Picture, Tags, copy_tags, probe, read_audio, read_tags
@@ -200,3 +200,38 @@ def test_totals_of_vorbis_comments(tmp_path, song, write):
 
 def test_missing_files_have_no_tags(tmp_path):
     assert read_tags(tmp_path / "missing.mp3") == Tags()
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1 << 24])
+@pytest.mark.parametrize("target", FORMATS)
+def test_a_cover_that_is_too_large_is_named_and_the_rest_stays(
+    tmp_path, song, write, tagged, size, target
+):
+    """FLAC's blocks, which Vorbis comments use too, hold less than 16 MiB."""
+    source = tagged("mp3")
+    file = mutagen.File(source)
+    file.tags.add(APIC(encoding=3, mime="image/png", type=4, desc="back", data=bytes(size)))
+    file.save()
+    destination = tmp_path / f"stem.{target}"
+    write(destination, song(5000))
+    said = copy_tags(source, destination, stem_title="vocals")
+    found = read_tags(destination)
+    assert found.fields == {**FULL.fields, "title": ("Séculaire (vocals)",)}
+    left_out = target in ("flac", "ogg", "opus") and size == 1 << 24
+    assert sorted(len(art.data) for art in found.pictures) == [len(PNG), *([size] * (not left_out))]
+    sentence = "the tags of song.mp3 were copied without a picture of 16,777,216 bytes"
+    assert said == [sentence] * left_out
+    assert probe(destination).length == read_audio(destination)[0].shape[1]
+
+
+def test_a_text_that_is_too_long_is_named_and_the_rest_stays(tmp_path, song, write, tagged):
+    tags = Tags(fields={**FULL.fields, "comment": ("x" * (1 << 24),)}, pictures=FULL.pictures)
+    destination = tmp_path / "stem.flac"
+    write(destination, song(5000))
+    said = copy_tags(tagged("mp3", tags), destination, stem_title=None)
+    assert said == [
+        "the tags of song.mp3 were copied without the comment, of 16,777,216 characters"
+    ]
+    found = read_tags(destination)
+    assert found.fields == {name: FULL.fields[name] for name in FULL.fields if name != "comment"}
+    assert [art.data for art in found.pictures] == [PNG]

@@ -7,6 +7,7 @@ from .reader import AudioReader, open_audio, probe, read_audio, read_excerpt
 from .resample import Resampler, resample, resampled_length
 from .tag_formats import Picture
 from .tags import Tags, copy_tags, read_tags
+from .verification import check_written
 from .writer import AudioWriter
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Resampler",
     "Tags",
     "channel_groups",
+    "check_written",
     "copy_tags",
     "format_like",
     "open_audio",

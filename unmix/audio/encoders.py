@@ -14,8 +14,8 @@ from av.audio.stream import AudioStream
 
 from .._types import Samples
 from .channels import LAYOUT_NAMES, VORBIS_ORDER
+from .checked_file import CheckedFile
 from .formats import OutputFormat
-from .info import libsndfile_name
 from .wav import WavEncoder, to_integers
 
 _PIECE = 16384  # samples at once: libvorbis puts all of a call on the stack
@@ -28,12 +28,19 @@ _OPUS_RANGE = (6000, 256_000)  # bits/s per channel at libsndfile's compression 
 class Encoder(Protocol):
     """A file that grows block by block."""
 
+    file: CheckedFile
+    """The file, which the library may have written without looking at the errors."""
+
     def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
         ...
 
     def close(self) -> None:
-        """Complete the file and close it."""
+        """Complete the file and close it.
+
+        Raises:
+            OSError: a part of it was not written.
+        """
         ...
 
     def abandon(self) -> None:
@@ -51,23 +58,27 @@ class SoundFileEncoder:
     def __init__(
         self, path: Path, *, sample_rate: int, channels: int, output_format: OutputFormat
     ) -> None:
-        self._path = path
         self._bits = output_format.bit_depth
         self._empty_flac = _flac_header(sample_rate, channels, self._bits or 16)
         name = output_format.name
         order = VORBIS_ORDER.get(channels) if name in ("ogg", "opus") else None
         self._rows = None if order is None else list(order)
         container, subtype = _SUBTYPES.get(name, (name.upper(), f"PCM_{self._bits}"))
-        self._file = soundfile.SoundFile(
-            libsndfile_name(path),
-            "w",
-            samplerate=sample_rate,
-            channels=channels,
-            format=container,
-            subtype=subtype,
-            compression_level=_compression(output_format, sample_rate, channels),
-            bitrate_mode="CONSTANT" if name == "mp3" else None,
-        )
+        self.file = CheckedFile(path)
+        try:
+            self._file = soundfile.SoundFile(
+                self.file,
+                "w",
+                samplerate=sample_rate,
+                channels=channels,
+                format=container,
+                subtype=subtype,
+                compression_level=_compression(output_format, sample_rate, channels),
+                bitrate_mode="CONSTANT" if name == "mp3" else None,
+            )
+        except BaseException:
+            self.file.close()
+            raise
 
     def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
@@ -81,18 +92,24 @@ class SoundFileEncoder:
                 # libsndfile uses the upper bits of 32; its own scaling of floats is not exact.
                 integers = to_integers(piece, self._bits) << (32 - self._bits)
                 self._file.write(np.ascontiguousarray(integers.T))
+            self.file.check()
 
     def close(self) -> None:
         """Complete the file and close it."""
         empty = self._file.format == "FLAC" and self._file.frames == 0
-        self._file.close()
-        if empty:  # libsndfile writes the header only with the first samples
-            self._path.write_bytes(self._empty_flac)
+        try:
+            self._file.close()
+            if empty:  # libsndfile writes the header only with the first samples
+                self.file.write(self._empty_flac)
+        finally:
+            self.file.close()
+        self.file.check()
 
     def abandon(self) -> None:
         """Close the file without completing it."""
         with suppress(soundfile.LibsndfileError):
             self._file.close()
+        self.file.close()
 
 
 def _flac_header(sample_rate: int, channels: int, bits: int) -> bytes:
@@ -130,16 +147,16 @@ class AacEncoder:
         self._rate = sample_rate
         self._layout = LAYOUT_NAMES[channels]
         self._position = 0
-        self._file = path.open("wb+")
+        self.file = CheckedFile(path)
         try:
             options = {"movie_timescale": str(sample_rate)}
-            self._container = av.open(self._file, "w", format="ipod", container_options=options)
+            self._container = av.open(self.file, "w", format="ipod", container_options=options)
             stream = self._container.add_stream("aac", rate=sample_rate, layout=self._layout)
             assert isinstance(stream, AudioStream)
             stream.bit_rate = output_format.bitrate or 0
             self._stream = stream
         except BaseException:
-            self._file.close()
+            self.file.close()
             raise
 
     def write(self, block: Samples) -> None:
@@ -151,6 +168,7 @@ class AacEncoder:
             frame.pts = self._position
             self._position += piece.shape[1]
             self._container.mux(self._stream.encode(frame))
+            self.file.check()
 
     def close(self) -> None:
         """Complete the file and close it."""
@@ -158,13 +176,14 @@ class AacEncoder:
             self._container.mux(self._stream.encode(None))
             self._container.close()
         finally:
-            self._file.close()
+            self.file.close()
+        self.file.check()
 
     def abandon(self) -> None:
         """Close the file without completing it."""
         with suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
-        self._file.close()
+        self.file.close()
 
 
 def open_encoder(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .._types import Samples
 from ..errors import AudioError
+from .container import open_sound
 from .decoders import PIECE
 from .headers import Header
 from .info import AudioInfo
@@ -53,7 +54,7 @@ class FFmpegDecoder:
         self._file = path.open("rb")  # as a file: names are not taken for protocols or playlists
         try:
             try:
-                self._container = av.open(self._file, mode="r", metadata_errors="replace")
+                self._container = open_sound(self._file, mpeg=header.kind == "mpeg")
             except (av.FFmpegError, ValueError) as error:
                 raise AudioError(
                     f"{path} cannot be read as audio: it is damaged or not an audio file"

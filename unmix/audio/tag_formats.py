@@ -74,6 +74,7 @@ _ASF = {
 }
 _MP4_IMAGES = {"image/jpeg": MP4Cover.FORMAT_JPEG, "image/png": MP4Cover.FORMAT_PNG}
 _FRONT_COVER = 3
+_LARGEST_BLOCK = (1 << 24) - 1  # bytes: FLAC counts the size of its blocks in 24 bits
 
 Fields = dict[str, tuple[str, ...]]
 
@@ -141,7 +142,7 @@ def write_fields(
     if isinstance(tags, MP4Tags):
         return _write_mp4(tags, fields, pictures)
     _write_comments(tags, fields)
-    blocks = list(map(_to_flac, pictures))
+    blocks = [block for block in map(_to_flac, pictures) if len(block.write()) <= _LARGEST_BLOCK]
     if isinstance(file, FLAC):
         file.clear_pictures()
         for block in blocks:
@@ -149,7 +150,8 @@ def write_fields(
     elif blocks:
         texts = [base64.b64encode(block.write()).decode("ascii") for block in blocks]
         tags["metadata_block_picture"] = texts
-    return []
+    held = {id(block.data) for block in blocks}
+    return [f"a picture of {len(art.data):,} bytes" for art in pictures if id(art.data) not in held]
 
 
 def _read_id3(tags: ID3) -> dict[str, list[str]]:

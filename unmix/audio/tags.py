@@ -16,6 +16,7 @@ import av
 import mutagen
 
 from ..errors import AudioError
+from .container import open_container
 from .tag_formats import Picture, read_fields, read_pictures, write_fields
 
 #: FFmpeg's names of the fields, for files that mutagen does not know.
@@ -137,13 +138,9 @@ def copy_tags(
         title = f"{tags.title or source.stem} ({stem_title})"
         tags = replace(tags, fields={**tags.fields, "title": (title,)})
     try:
-        left_out = _write(destination, tags)
-    except Exception as error:
-        cause = _system_error(error)
-        if cause is not None:
-            reason = cause.strerror or str(cause)
-            raise AudioError(f"{destination} cannot be tagged: {reason}") from error
-        return [*warnings, f"the tags of {source.name} could not be written: {_short(error)}"]
+        left_out = _write_what_fits(destination, tags)
+    except _Refused as error:
+        return [*warnings, f"the tags of {source.name} could not be written: {error}"]
     return [
         *warnings,
         *(f"the tags of {source.name} were copied without {what}" for what in left_out),
@@ -168,7 +165,7 @@ def _read(path: Path, warnings: list[str]) -> Tags:
 def _is_strange(path: Path) -> bool:
     """Return whether FFmpeg finds that a file has a format that mutagen does not know."""
     try:
-        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+        with path.open("rb") as file, open_container(file) as container:
             names = container.format.name.split(",")
     except (av.FFmpegError, OSError, ValueError):
         return False
@@ -177,7 +174,7 @@ def _is_strange(path: Path) -> bool:
 
 def _ffmpeg_fields(path: Path) -> dict[str, tuple[str, ...]]:
     try:
-        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+        with path.open("rb") as file, open_container(file) as container:
             metadata = dict(container.metadata)
             if container.streams.audio:
                 metadata = {**container.streams.audio[0].metadata, **metadata}
@@ -187,17 +184,59 @@ def _ffmpeg_fields(path: Path) -> dict[str, tuple[str, ...]]:
     return {name: (lower[theirs],) for theirs, name in _FFMPEG_NAMES.items() if lower.get(theirs)}
 
 
-def _write(destination: Path, tags: Tags) -> list[str]:
-    """Write the tags; return what the format cannot hold."""
+class _Refused(Exception):  # noqa: N818  (caught here, with its sentence)
+    """The format does not take these tags."""
+
+
+def _write_what_fits(destination: Path, tags: Tags) -> list[str]:
+    """Write the tags, or if the format refuses them, every one it takes; return the others."""
     if not tags.fields and not tags.pictures:
         return []
-    file: Any = mutagen.File(destination)
-    if file is None:
-        raise ValueError(f"the format of {destination.name} has no tags")
-    if file.tags is None:
-        file.add_tags()
-    left_out = write_fields(file, tags.fields, tags.pictures)
-    file.save()
+    try:
+        return _write(destination, tags)
+    except _Refused as error:
+        refused = error
+    left_out: list[str] = []
+    for name, texts in tags.fields.items():
+        try:
+            left_out += _write(destination, Tags(fields={name: texts}))
+        except _Refused:
+            left_out.append(f"the {name}, of {sum(map(len, texts)):,} characters")
+    kept: tuple[Picture, ...] = ()
+    for picture in tags.pictures:
+        try:
+            left_out += _write(destination, Tags(pictures=(*kept, picture)))
+            kept = (*kept, picture)
+        except _Refused:
+            left_out.append(f"a picture of {len(picture.data):,} bytes")
+    if len(left_out) == len(tags.fields) + len(tags.pictures):
+        raise refused
+    return left_out
+
+
+def _write(destination: Path, tags: Tags) -> list[str]:
+    """Add tags to a file; return what the format has no place for.
+
+    Raises:
+        _Refused: the format does not take them; the file is as before.
+        AudioError: the disk is full or read-only.
+    """
+    try:
+        file: Any = mutagen.File(destination)
+        if file is None:
+            raise _Refused(f"the format of {destination.name} has no tags")
+        if file.tags is None:
+            file.add_tags()
+        left_out = write_fields(file, tags.fields, tags.pictures)
+        file.save()
+    except _Refused:
+        raise
+    except Exception as error:  # mutagen raises anything
+        cause = _system_error(error)
+        if cause is not None:
+            reason = cause.strerror or str(cause)
+            raise AudioError(f"{destination} cannot be tagged: {reason}") from error
+        raise _Refused(_short(error)) from error
     return left_out
 
 

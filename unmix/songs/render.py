@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .._types import Progress, Samples
-from ..audio import AudioReader, OutputFormat, open_audio, resampled_length
+from ..audio import AudioReader, OutputFormat, check_written, open_audio, resampled_length
 from ..errors import AudioError
 from ..storage import Existing, outputs_to_write, put_in_place, staging
 from .levelling import open_sink
@@ -120,11 +120,13 @@ def render(
             with _final_names(staged, outputs):
                 gain = _pour(separator, reader, combine, staged, format, strict, report)
                 said = [warning for name, path in staged.items() for warning in finish(name, path)]
+                rate = format.sample_rate_for(reader.sample_rate)
+                samples = resampled_length(reader.samples_read, reader.sample_rate, rate)
+                for path in staged.values():  # tags and pictures were written after the samples
+                    check_written(path, length=samples, sample_rate=rate, exact=False)
             report(1.0)
             renamed = [(staged[name], path) for name, path in outputs.items()]
             put_in_place(renamed, overwrite=existing == "overwrite")
-        rate = format.sample_rate_for(reader.sample_rate)
-        samples = resampled_length(reader.samples_read, reader.sample_rate, rate)
         warned = [*reader.warnings, *_warnings(reader, format.name, rate, gain), *said]
         return Rendering(
             source=source,

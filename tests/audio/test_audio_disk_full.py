@@ -1,0 +1,157 @@
+"""A disk that is full at any byte: the file is whole, or there is none, and somebody says so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmix._types import Samples
+from unmix.audio import FORMATS, AudioWriter, OutputFormat, read_audio, resampled_length
+from unmix.audio.checked_file import CheckedFile
+from unmix.audio.verification import check_written
+from unmix.audio.writer import _FAILURES
+from unmix.errors import AudioError
+
+if sys.platform != "win32":
+    import resource
+
+RATE = 44100
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of file sizes")
+
+
+@pytest.fixture(scope="module")
+def song() -> Samples:
+    rng = np.random.default_rng(3)
+    tone = np.sin(np.arange(RATE // 2) * 0.05) * 0.3
+    return (tone + rng.normal(0, 0.03, (2, tone.size))).astype(np.float32)
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size: to its writer, that is a disk that fills up.
+
+    Python ignores the signal that comes with it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _write(path: Path, samples: Samples, name: str) -> None:
+    form = OutputFormat.parse(name)
+    with AudioWriter(path, sample_rate=RATE, channels=2, format=form, overwrite=True) as file:
+        file.write(samples)
+
+
+@posix
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_is_whole_or_absent(tmp_path: Path, song: Samples, name: str) -> None:
+    path = tmp_path / f"a.{name}"
+    _write(path, song, name)
+    size, length = path.stat().st_size, read_audio(path)[0].shape[1]
+    path.unlink()
+    rng = np.random.default_rng(0)
+    # The last pages are written when the encoder is closed: they are tried byte by byte.
+    limits = [0, 1, *range(size - 12, size + 2), *map(int, rng.integers(2, size, 16))]
+    for limit in limits:
+        enough = nullcontext() if limit >= size else pytest.raises(AudioError, match="room on the")
+        with enough as caught, file_size_limit(limit):
+            _write(path, song, name)
+        assert caught is None or str(path) in str(caught.value)
+        assert path.exists() == (limit >= size)
+        if path.exists():
+            assert read_audio(path)[0].shape[1] == length
+            path.unlink()
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_disk_that_breaks_is_one_sentence(
+    tmp_path: Path, song: Samples, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An input or output error, at the first byte and at closing."""
+    real = Path.open
+
+    class Broken:
+        def __init__(self, file: object) -> None:
+            self._file = file
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._file, name)
+
+        def write(self, data: bytes) -> int:
+            raise OSError(5, "Input/output error")
+
+    def broken(self: Path, mode: str = "r", *args: object, **more: object) -> object:
+        opened = real(self, mode, *args, **more)  # type: ignore[call-overload]
+        return Broken(opened) if mode.startswith("w") else opened
+
+    monkeypatch.setattr(Path, "open", broken)
+    with pytest.raises(AudioError, match="Input/output error"):
+        _write(tmp_path / f"a.{name}", song, name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_lost_its_end_is_noticed(tmp_path: Path) -> None:
+    file = CheckedFile(tmp_path / "a")
+    file.write(bytes(100))
+    file.seek(0)
+    file.write(b"head")
+    file.check()
+    with (tmp_path / "a").open("r+b") as other:
+        other.truncate(90)
+    file.close()
+    with pytest.raises(OSError, match="10 bytes"):
+        file.check()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("samples", [1, 100, 1151, 4097])
+def test_short_files_promise_what_was_written(
+    tmp_path: Path, song: Samples, name: str, samples: int
+) -> None:
+    """Files of a few frames too, which some decoders do not recognize."""
+    path = tmp_path / f"a.{name}"
+    _write(path, song[:, :samples], name)
+    rate = OutputFormat.parse(name).sample_rate_for(RATE)
+    read = read_audio(path)[0].shape[1]
+    check_written(path, length=read, sample_rate=rate)
+    assert read == resampled_length(samples, RATE, rate)
+
+
+SPOILERS: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "halved": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILERS.values(), ids=SPOILERS)
+@pytest.mark.parametrize("name", ["wav", "aiff", "mp3", "ogg", "opus", "m4a", "flac"])
+def test_what_was_spoilt_before_it_has_a_name_is_not_published(
+    tmp_path: Path,
+    song: Samples,
+    name: str,
+    spoil: Callable[[Path], object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the encoder says: the file on the disk is looked at."""
+    real = AudioWriter._check_whole
+
+    def spoilt(self: AudioWriter, file: CheckedFile) -> None:
+        spoil(self._target)
+        real(self, file)
+
+    monkeypatch.setattr(AudioWriter, "_check_whole", spoilt)
+    with pytest.raises((AudioError, *_FAILURES)):
+        _write(tmp_path / f"a.{name}", song, name)
+    assert not list(tmp_path.iterdir())
