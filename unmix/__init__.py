@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .errors import AudioWarning as AudioWarning
     from .errors import Cancelled as Cancelled
     from .errors import UnmixError as UnmixError
     from .evaluation import evaluate as evaluate
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .weights.manifest import list_models as list_models
 
 _HOMES = {
+    "AudioWarning": "errors",
     "Cancelled": "errors",
     "KaraokeFile": "songs.karaoke",
     "SeparatedFile": "songs.separate",
@@ -44,6 +46,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AudioWarning",
     "Cancelled",
     "KaraokeFile",
     "SeparatedFile",

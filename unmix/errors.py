@@ -36,6 +36,10 @@ class Cancelled(UnmixError):  # noqa: N818  (not a failure, but what the caller 
     """The caller cancelled the work; no files are left behind."""
 
 
+class AudioWarning(UserWarning):
+    """A file was read, but not all of it, or only after repairs; the message says what."""
+
+
 def missing_extra(module: str | None) -> str:
     """Return the sentence that says how to install an optional package; empty for any other.
 

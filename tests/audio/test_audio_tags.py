@@ -235,3 +235,19 @@ def test_a_text_that_is_too_long_is_named_and_the_rest_stays(tmp_path, song, wri
     found = read_tags(destination)
     assert found.fields == {name: FULL.fields[name] for name in FULL.fields if name != "comment"}
     assert [art.data for art in found.pictures] == [PNG]
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "ogg"])
+def test_a_tag_in_front_of_another_format_is_read_without_a_word(
+    tmp_path, song, write, tagged, kind
+):
+    """Half of the first kilobytes of an MP3 is its tag: put it before a file without one."""
+    mp3 = tagged("mp3").read_bytes()
+    end = 10 + sum(byte << shift for byte, shift in zip(mp3[6:10], (21, 14, 7, 0), strict=True))
+    write(tmp_path / f"plain.{kind}", song(5000))
+    source = tmp_path / f"song.{kind}"
+    source.write_bytes(mp3[:end] + (tmp_path / f"plain.{kind}").read_bytes())
+    destination = tmp_path / "stem.flac"
+    write(destination, song(5000))
+    assert copy_tags(source, destination, stem_title=None) == []
+    assert read_tags(destination) == FULL

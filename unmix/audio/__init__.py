@@ -1,9 +1,10 @@
 """Audio files in and out, as streams of float blocks ``[C, n]``; nothing else opens them."""
 
 from .channels import channel_groups
+from .excerpt import read_excerpt
 from .formats import FORMATS, OutputFormat, format_like, parse_bitrate
 from .info import AudioInfo
-from .reader import AudioReader, open_audio, probe, read_audio, read_excerpt
+from .reader import AudioReader, open_audio, probe, read_audio
 from .resample import Resampler, resample, resampled_length
 from .tag_formats import Picture
 from .tags import Tags, copy_tags, read_tags

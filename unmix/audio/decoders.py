@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
@@ -12,6 +13,7 @@ import soundfile
 from .._types import Samples
 from .channels import VORBIS_ORDER
 from .headers import Header
+from .id3 import Behind
 from .info import AudioInfo, libsndfile_name
 
 #: Samples per channel to decode at once: enough to be fast, few enough to stream.
@@ -67,7 +69,7 @@ class SoundFileDecoder:
             DecodeStopped: libsndfile cannot read the file, or does not know its length.
         """
         try:
-            self._file = soundfile.SoundFile(libsndfile_name(path))
+            self._file = soundfile.SoundFile(_source(path, header))
         except (soundfile.LibsndfileError, OSError) as error:
             raise DecodeStopped(str(error)) from error
         if not 0 <= self._file.frames < _MAX_LENGTH:
@@ -125,15 +127,21 @@ class SoundFileDecoder:
         return np.ascontiguousarray(samples, dtype=np.float32)
 
 
+def _source(path: Path, header: Header) -> str | bytes | BinaryIO:
+    """Return what libsndfile opens: the file, or what lies behind the tags in front of it."""
+    if not header.start:
+        return libsndfile_name(path)
+    return BufferedReader(Behind(path.open("rb"), header.start))
+
+
 def _info(file: soundfile.SoundFile, path: Path, header: Header) -> AudioInfo:
     container = file.format.lower()
     lossy = file.subtype in ("VORBIS", "OPUS") or file.subtype.startswith(("MPEG", "GSM", "MS_"))
-    length = max(file.frames, header.promised or 0)
     seconds = file.frames / file.samplerate
     return AudioInfo(
         sample_rate=file.samplerate,
         channels=file.channels,
-        length=length,
+        length=max(file.frames, header.promised or 0),
         container=_CONTAINERS.get(container, container),
         codec=file.subtype.lower(),
         bit_depth=_BIT_DEPTHS.get(file.subtype),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -19,6 +20,7 @@ from ..errors import AudioError
 from .container import open_sound
 from .decoders import PIECE
 from .headers import Header
+from .id3 import Behind
 from .info import AudioInfo
 
 #: Full scale of FFmpeg's integer sample types.
@@ -51,11 +53,13 @@ class FFmpegDecoder:
         """
         self._path = path
         self._header = header
-        self._file = path.open("rb")  # as a file: names are not taken for protocols or playlists
+        self._file: BinaryIO = path.open("rb")
+        if header.start:
+            self._file = BufferedReader(Behind(self._file, header.start))
         try:
             try:
                 self._container = open_sound(self._file, mpeg=header.kind == "mpeg")
-            except (av.FFmpegError, ValueError) as error:
+            except (av.FFmpegError, OSError, ValueError) as error:
                 raise AudioError(
                     f"{path} cannot be read as audio: it is damaged or not an audio file"
                 ) from error
@@ -161,7 +165,7 @@ class FFmpegDecoder:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.FFmpegError:
+            except (av.FFmpegError, OSError):  # a broken disk, or a place before the file
                 self._bad += 1
                 return
             try:

@@ -6,7 +6,9 @@ sample where libsndfile gives up. Memory holds a few blocks at a time.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -14,11 +16,12 @@ from typing import Self
 import numpy as np
 
 from .._types import Samples
-from ..errors import AudioError
-from .decoders import DecodeStopped, SoundFileDecoder
+from ..errors import AudioError, AudioWarning
+from .decoders import DecodeStopped
 from .ffmpeg import FFmpegDecoder
-from .headers import Header, read_header
+from .headers import Header
 from .info import AudioInfo
+from .opening import look, open_decoder
 from .resample import Resampler
 
 BLOCK = 65536
@@ -40,10 +43,10 @@ class AudioReader:
         self.warnings: list[str] = []
         self.complete = True
         self.samples_read = 0
-        self._header = _look(path)
+        self._header = look(path)
         self._stream_index = stream
-        self._decoder = _open_decoder(path, self._header, stream)
-        self.info: AudioInfo = self._decoder.info
+        self._decoder = open_decoder(path, self._header, stream)
+        self.info: AudioInfo = _with_promise(self._decoder.info, self._header)
         self._decoded = 0
         self._repaired = 0
 
@@ -81,6 +84,15 @@ class AudioReader:
             self.samples_read += block.shape[1]
             yield block
         self._check_end()
+
+    def check_complete(self) -> None:
+        """Refuse a file that has not decoded completely; call it at the end.
+
+        Raises:
+            AudioError: a part is missing.
+        """
+        if not self.complete:
+            raise AudioError("; ".join(self.warnings) + " (strict: nothing was done)")
 
     def close(self) -> None:
         """Close the file."""
@@ -145,6 +157,10 @@ class AudioReader:
     def _check_end(self) -> None:
         """Compare the decoded length with the promised one, and warn of what is missing."""
         decoder, info, name = self._decoder, self.info, self.path.name
+        if not self._decoded and (info.length != 0 or self._header.cut):
+            raise AudioError(
+                f"{self.path} holds sound that does not decode: it is damaged, get it again"
+            )
         promised = None if info.length_is_estimate else info.length
         decoded = f"decoded {self._decoded / info.sample_rate:.1f} s"
         missing = promised is not None and promised - self._decoded > decoder.tolerance
@@ -152,10 +168,11 @@ class AudioReader:
             self.complete = False
             total = f"{promised / info.sample_rate:.1f} s"
             self.warnings.append(f"{name} is cut short or damaged: {decoded} of {total}")
-        elif self._header.endless or not self.complete:
+        elif self._header.cut or not self.complete:
             self.complete = False
             self.warnings.append(f"{name} is cut short: {decoded}, and the end is missing")
-        middle = [sentence for sentence in decoder.damage if not (missing and "end" in sentence)]
+        # The end is there if all that was promised is: what follows is another program's.
+        middle = [one for one in decoder.damage if promised is None or "end" not in one]
         if middle:
             self.complete = False
             self.warnings.append(f"{name} is damaged: {'; '.join(middle)}")
@@ -175,70 +192,30 @@ def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> Audio
     return AudioReader(Path(path), stream=stream)
 
 
-def read_audio(path: str | PathLike[str], *, stream: int | None = None) -> tuple[Samples, int]:
+def read_audio(
+    path: str | PathLike[str], *, stream: int | None = None, strict: bool = False
+) -> tuple[Samples, int]:
     """Return all samples ``[C, N]`` of a file, full scale 1, and their sample rate in Hz.
 
-    Raises:
-        AudioError: there is no such file, or it contains no audio.
-    """
-    with open_audio(path, stream=stream) as reader:
-        empty = np.zeros((reader.channels, 0), np.float32)
-        return np.concatenate([empty, *reader.blocks()], axis=1), reader.sample_rate
-
-
-def read_excerpt(
-    path: str | PathLike[str], start: int, length: int, *, stream: int | None = None
-) -> Samples:
-    """Return the samples ``[C, length]`` from ``start`` on; fewer if the file ends before.
-
-    It seeks, so that it takes about as long anywhere in wav, flac, ogg and m4a files; an mp3 is
-    decoded from its beginning. NaN and infinity become 0.
+    A file that does not decode completely, or only after repairs, is an ``AudioWarning`` for each
+    thing that is missing or repaired.
 
     Args:
         path: the file.
-        start: first sample, at least 0.
-        length: samples per channel, at least 0.
         stream: index of the audio stream, from 0; default: the best one.
+        strict: whether a file that does not decode completely is an error instead.
 
     Raises:
-        AudioError: there is no such file, or it contains no audio.
-        ValueError: ``start`` or ``length`` is negative.
+        AudioError: there is no such file, it contains no audio, or (strict) not all of it.
     """
-    if start < 0 or length < 0:
-        raise ValueError(f"expected start and length of at least 0, got {start} and {length}")
-    file = Path(path)
-    header = _look(file)
-    decoder = _open_decoder(file, header, stream)
-    try:
-        samples = decoder.excerpt(start, length)
-    except DecodeStopped:
-        samples = _other_excerpt(file, header, decoder.info, start, length)
-    finally:
-        decoder.close()
-    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _other_excerpt(path: Path, header: Header, info: AudioInfo, start: int, length: int) -> Samples:
-    """Return an excerpt by FFmpeg, at the rate and within the length of libsndfile."""
-    decoder = FFmpegDecoder(path, header)
-    try:
-        if decoder.info.sample_rate != info.sample_rate:
-            with AudioReader(path) as reader:  # Opus at another rate: decode up to it
-                return _walked_excerpt(reader, start, length)
-        end = start + length if info.length is None else min(start + length, info.length)
-        return decoder.excerpt(start, max(0, end - start))
-    finally:
-        decoder.close()
-
-
-def _walked_excerpt(reader: AudioReader, start: int, length: int) -> Samples:
-    parts = [np.zeros((reader.channels, 0), np.float32)]
-    for block in reader.blocks():
-        begin = reader.samples_read - block.shape[1]
-        parts.append(block[:, max(0, start - begin) : max(0, start + length - begin)])
-        if reader.samples_read >= start + length:
-            break
-    return np.concatenate(parts, axis=1)
+    with open_audio(path, stream=stream) as reader:
+        empty = np.zeros((reader.channels, 0), np.float32)
+        samples = np.concatenate([empty, *reader.blocks()], axis=1)
+        if strict:
+            reader.check_complete()
+        for sentence in reader.warnings:
+            warnings.warn(sentence, AudioWarning, stacklevel=2)
+        return samples, reader.sample_rate
 
 
 def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
@@ -251,31 +228,12 @@ def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
         return reader.info
 
 
-def _look(path: Path) -> Header:
-    """Read a file's header, and turn errors into one sentence."""
-    try:
-        if path.is_dir():
-            raise AudioError(f"{path} is a folder: give a file in it")
-        if path.stat().st_size == 0:
-            raise AudioError(f"{path} is empty: download or copy it again")
-        return read_header(path)
-    except FileNotFoundError as error:
-        raise AudioError(f"{path} does not exist: check the name") from error
-    except PermissionError as error:
-        raise AudioError(f"{path} is not readable: change its permissions") from error
-    except OSError as error:
-        raise AudioError(f"{path} cannot be opened: {error.strerror or error}") from error
-
-
-def _open_decoder(
-    path: Path, header: Header, stream: int | None
-) -> SoundFileDecoder | FFmpegDecoder:
-    if header.soundfile and not stream:
-        try:
-            return SoundFileDecoder(path, header)
-        except DecodeStopped:
-            pass
-    return FFmpegDecoder(path, header, stream)
+def _with_promise(info: AudioInfo, header: Header) -> AudioInfo:
+    """Return what a decoder found, with the length that only the header has."""
+    known = -1 if info.length is None else info.length
+    if header.promised is None or header.promised <= known:
+        return info
+    return replace(info, length=header.promised, length_is_estimate=False)
 
 
 def _reblocked(pieces: Iterator[Samples], channels: int, size: int) -> Iterator[Samples]:

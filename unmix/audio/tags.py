@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import mutagen
+from mutagen import MutagenError
+from mutagen.id3 import ID3
 
 from ..errors import AudioError
 from .container import open_container
+from .headers import read_header
 from .tag_formats import Picture, read_fields, read_pictures, write_fields
 
 #: FFmpeg's names of the fields, for files that mutagen does not know.
@@ -152,7 +156,7 @@ def _read(path: Path, warnings: list[str]) -> Tags:
     fields: dict[str, tuple[str, ...]] = {}
     pictures: tuple[Picture, ...] = ()
     try:
-        file = mutagen.File(path)
+        file = _tagged(path)
         if file is not None and file.tags is not None:
             fields = read_fields(file)
             pictures = read_pictures(file)
@@ -160,6 +164,20 @@ def _read(path: Path, warnings: list[str]) -> Tags:
         if not _is_strange(path):
             warnings.append(f"the tags of {path.name} are damaged: {_short(error)}")
     return Tags(fields=fields or _ffmpeg_fields(path), pictures=pictures)
+
+
+def _tagged(path: Path) -> Any:
+    """Return mutagen's view of a file; the tag in front of what is no MP3, if it has no other."""
+    in_front = read_header(path).start > 0
+    try:
+        file = mutagen.File(path)
+    except MutagenError:
+        if not in_front:
+            raise
+        file = None
+    if in_front and (file is None or not file.tags):
+        return SimpleNamespace(tags=ID3(path))  # type: ignore[no-untyped-call]
+    return file
 
 
 def _is_strange(path: Path) -> bool:

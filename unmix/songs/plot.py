@@ -18,7 +18,7 @@ from matplotlib.ticker import MultipleLocator
 from .._types import Progress, Samples
 from ..audio import open_audio
 from ..audio.tags import read_tags
-from ..errors import AudioError, UnmixError
+from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
 from ..storage import Existing, check_existing, outputs_to_write, writing, written_whole
 from .naming import beside
@@ -77,8 +77,8 @@ def plot_file(
             plot.add(stems)
             if progress is not None:
                 progress(min(1.0, plot.seconds / (reader.info.duration or float("inf"))))
-        if strict and not reader.complete:
-            raise AudioError("; ".join(reader.warnings))
+        if strict:
+            reader.check_complete()
         plot.save(target, overwrite=existing == "overwrite")
         if progress is not None:
             progress(1.0)

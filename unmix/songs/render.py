@@ -175,8 +175,8 @@ def _pour(
             report(sink.share * done / max(total, done) if total else 0.0)
         if done != reader.samples_read:
             raise RuntimeError(f"{reader.path}: {reader.samples_read} samples in, {done} out")
-        if strict and not reader.complete:
-            raise AudioError("; ".join(reader.warnings) + " (strict: nothing was written)")
+        if strict:
+            reader.check_complete()
         return sink.finish(report)
 
 

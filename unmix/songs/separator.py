@@ -85,6 +85,7 @@ def separate(
     model: str | Path | Model | None = None,
     quality: str = "balanced",
     device: str = "auto",
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Samples]:
     """Return the stems of a song file, or of samples in memory.
@@ -98,6 +99,8 @@ def separate(
             package that gives these stems, of vocals and accompaniment if none are named.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        strict: whether a file that does not decode completely is an error; otherwise an
+            ``AudioWarning`` says what is missing.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Returns:
@@ -108,7 +111,7 @@ def separate(
         UnmixError: the source cannot be read or separated, or there is no such stem.
     """
     if isinstance(source, str | PathLike):
-        samples, sample_rate = read_audio(Path(source))
+        samples, sample_rate = read_audio(Path(source), strict=strict)
     elif sample_rate is None:
         raise UnmixError("give the sample_rate of the samples, in Hz")
     else:

@@ -1,0 +1,63 @@
+"""ID3 tags in front of files that are no MP3: what follows them is read as a file of its own."""
+
+from __future__ import annotations
+
+import os
+from io import RawIOBase
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_HEAD = 10  # bytes
+_FOOTER = 0x10  # flag: the header comes again at the end
+
+
+def id3_end(file: BinaryIO) -> int:
+    """Return the number of bytes that ID3v2 tags take at the beginning of a file."""
+    end = 0
+    while True:
+        file.seek(end)
+        head = file.read(_HEAD)
+        if len(head) < _HEAD or head[:3] != b"ID3" or max(head[6:]) > 127 or 255 in head[3:5]:
+            return end
+        size = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        end += _HEAD * (2 if head[5] & _FOOTER else 1) + size
+
+
+class Behind(RawIOBase):
+    """What lies behind the first bytes of a file, as a file that is read; it closes the other."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file = file
+        self._start = start
+        file.seek(start)
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read into a buffer; return how many bytes."""
+        view = memoryview(buffer).cast("B")
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to another place; return it."""
+        place = offset + self._start if whence == os.SEEK_SET else offset
+        return self._file.seek(place, whence) - self._start
+
+    def tell(self) -> int:
+        """Return the place in bytes."""
+        return self._file.tell() - self._start
+
+    def close(self) -> None:
+        """Close both files."""
+        self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
