@@ -1,17 +1,26 @@
-"""Devices, arithmetic precision, denormal numbers and out-of-memory errors."""
+"""Devices, arithmetic precision, denormal numbers, and what the host process has set or forked."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
 import torch
 
 from .errors import UnmixError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+if hasattr(os, "register_at_fork"):
+    # The threads that torch computes with do not exist in a forked child, which would wait for
+    # them for ever. torch's own loaders of data do the same.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def choose_device(name: str) -> torch.device:
@@ -90,3 +99,53 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     # of the CPU's allocator on Linux and on Windows.
     words = ("out of memory", "_ALLOC_FAILED", "can't allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+@contextlib.contextmanager
+def own_defaults() -> Iterator[None]:
+    """Compute with the defaults of torch and numpy, whatever the host process has set.
+
+    It is also a decorator. torch's default type is one for all threads: it is put back when the
+    last thread that computes here is done.
+    """
+    with torch.device("cpu"), np.errstate(all="ignore"):
+        _default_type.borrow()
+        try:
+            yield
+        finally:
+            _default_type.give_back()
+
+
+class _DefaultType:
+    """torch's default type of real numbers, set to 32 bits while anybody needs that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._hosts = torch.float32
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def borrow(self) -> None:
+        """Set it."""
+        with self._lock:
+            if self._users == 0:
+                self._hosts = torch.get_default_dtype()
+                torch.set_default_dtype(torch.float32)
+            self._users += 1
+
+    def give_back(self) -> None:
+        """Restore it, after the last user."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                torch.set_default_dtype(self._hosts)
+
+    def _renew(self) -> None:
+        """Begin anew in a forked child, where the threads that used it do not exist."""
+        if self._users:
+            torch.set_default_dtype(self._hosts)
+        self._lock, self._users = threading.Lock(), 0
+
+
+_default_type = _DefaultType()

@@ -16,6 +16,7 @@ from .opening import look, open_decoder
 from .reader import AudioReader
 
 
+@np.errstate(all="ignore")
 def read_excerpt(
     path: str | PathLike[str], start: int, length: int, *, stream: int | None = None
 ) -> Samples:

@@ -192,6 +192,7 @@ def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> Audio
     return AudioReader(Path(path), stream=stream)
 
 
+@np.errstate(all="ignore")
 def read_audio(
     path: str | PathLike[str], *, stream: int | None = None, strict: bool = False
 ) -> tuple[Samples, int]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._types import Samples
 from ..audio import Resampler, channel_groups
+from ..devices import own_defaults
 from ..models import Model
 from ..stems import ACCOMPANIMENT, ALL_FOUR, VOCALS, in_order, residual_name
 from .stream import Separation, SeparationSettings
@@ -27,6 +28,7 @@ class Recording:
         channels: number of channels of the recording.
     """
 
+    @own_defaults()
     def __init__(
         self, model: Model, settings: SeparationSettings, sample_rate: int, channels: int
     ) -> None:
@@ -38,6 +40,7 @@ class Recording:
             for group in _groups(channels, model.audio_channels)
         ]
 
+    @own_defaults()
     def push(self, block: Samples) -> dict[str, Samples]:
         """Take samples ``[C, n]`` in [-1, 1]; return the next samples ``[C, m]`` of every stem.
 
@@ -54,6 +57,7 @@ class Recording:
             lane.push(block)
         return self._deliver(min(lane.ready for lane in self._lanes))
 
+    @own_defaults()
     def finish(self) -> dict[str, Samples]:
         """Return the remaining samples of every stem, which then has as many as came in."""
         left = self._mixture.shape[-1]

@@ -43,6 +43,7 @@ class PlotFile(Result):
     """The picture, a PNG."""
 
 
+@np.errstate(all="ignore")
 def plot_file(
     separator: StemSeparator,
     path: str | PathLike[str],

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, check_written, open_audio, resampled_length
 from ..errors import AudioError
@@ -71,6 +73,7 @@ class Rendering(Result):
     """Factor applied to all outputs so that none clips, in (0, 1]; 1 if none would."""
 
 
+@np.errstate(all="ignore")
 def render(
     separator: StemSeparator,
     source: Path,

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..devices import own_defaults
 from ..errors import ModelError
 from ..models import Model, build, config_type
 from ..storage import sha256_of, written_whole
@@ -23,6 +24,7 @@ from .cache import WEIGHTS
 from .manifest import FoundWeights, find_weights
 
 
+@own_defaults()
 def load_model(
     source: str | Path | FoundWeights = DEFAULT,
     *,
