@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 
-import librosa
-import librosa.display
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,6 +16,7 @@ from matplotlib.ticker import MultipleLocator
 
 from .._types import Progress, Samples
 from ..audio import open_audio
+from ..audio.libraries import import_librosa
 from ..audio.tags import read_tags
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
@@ -138,7 +138,7 @@ class SpectrogramPlot:
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(magnitudes), 1, sharex=True, sharey=True)
         for axis, (name, magnitude) in zip(axes, magnitudes.items(), strict=True):
-            image = librosa.display.specshow(
+            image = import_module("librosa.display").specshow(
                 _decibels(magnitude, peak),
                 sr=self._rate,
                 hop_length=self._rows[name].hop_length,
@@ -190,7 +190,7 @@ def _decibels(magnitude: Samples, peak: float) -> Samples:
     """Return levels in dB relative to the peak, in [``_FLOOR``, 0]."""
     if peak == 0:
         return np.full_like(magnitude, _FLOOR)
-    levels: Samples = librosa.amplitude_to_db(magnitude / peak, ref=1.0, top_db=None)
+    levels: Samples = import_librosa().amplitude_to_db(magnitude / peak, ref=1.0, top_db=None)
     return np.maximum(levels, _FLOOR)
 
 
