@@ -37,7 +37,7 @@ OWNER = ".owner"
 _NAME = re.compile(r"\.unmix-([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{8}")
 # Each attempt has a new name; one fails only where another process takes the folder for a leftover.
 _ATTEMPTS = 20
-_AS_IT_IS = {"follow_symlinks": False}
+_RESUMABLE = re.compile(r"\..+\.packing", re.DOTALL)
 
 State = Literal["left", "in use", "unknown"]
 
@@ -105,18 +105,30 @@ def look(path: Path) -> Leftover:
     return Leftover(path, size_of(path), state)
 
 
-def hidden_in(parent: Path, *, depth: int = 0) -> Iterator[Path]:
-    """Yield what is hidden in a folder, and ``depth`` levels below it; links are not followed."""
-    try:
-        with os.scandir(parent) as entries:
-            found = [e for e in entries if depth or e.name.startswith(PREFIX)]
-            hidden = [e.name for e in found if e.name.startswith(PREFIX) and not e.is_symlink()]
-            below = [e.name for e in found if not e.name.startswith(".") and e.is_dir(**_AS_IT_IS)]
-    except OSError:
-        return
-    yield from (parent / name for name in sorted(hidden))
-    for name in sorted(below) if depth else ():
-        yield from hidden_in(parent / name, depth=depth - 1)
+def hidden_in(parent: Path, *, depth: int = 0, resumable: bool = False) -> Iterator[Path]:
+    """Yield what is hidden in a folder, and below it; links are not followed.
+
+    Args:
+        parent: the folder; one that cannot be read has nothing.
+        depth: how many levels of folders below it to search; -1: all.
+        resumable: whether to yield packings too, which the next one continues.
+    """
+    waiting = [(parent, depth)]
+    while waiting:
+        folder, left = waiting.pop()
+        found, below = [], []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    ours = entry.name.startswith(PREFIX)
+                    if ours or (resumable and _RESUMABLE.fullmatch(entry.name)):
+                        found += [entry.name] * (not entry.is_symlink())
+                    elif left and entry.is_dir(follow_symlinks=False):
+                        below.append(entry.name)
+        except OSError:
+            continue
+        yield from (folder / name for name in sorted(found))
+        waiting += [(folder / name, left - 1) for name in sorted(below, reverse=True)]
 
 
 def size_of(path: Path) -> int:
@@ -152,7 +164,7 @@ def _made(parent: Path) -> tuple[Path, Held]:
 
 def _asked(path: Path, *, make: bool = True) -> tuple[Held, State]:
     """Return the lock of something hidden, held if it was free, and the state of its owner."""
-    named = _NAME.fullmatch(path.name)
+    named = _NAME.fullmatch(path.name) or _RESUMABLE.fullmatch(path.name)
     nothing = Held(None, None, path)
     if named is None or not path.is_dir() or path.is_symlink():
         return nothing, "unknown"  # of an earlier version, or of somebody else
@@ -169,6 +181,8 @@ def _asked(path: Path, *, make: bool = True) -> tuple[Held, State]:
 
 def _known_machine(named: re.Match[str]) -> bool:
     """Return whether a hidden folder was made on this machine, whose locks this process sees."""
+    if named.re is _RESUMABLE:
+        return True
     host, boot = _machine()
     return named[1] == host or named[2] == boot
 

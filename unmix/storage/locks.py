@@ -29,7 +29,7 @@ class Held:
 
     def __init__(self, number: int | None, free: bool | None, path: Path) -> None:
         self._number = number
-        self._path = path
+        self.path = path
         self.free = free
 
     @property
@@ -38,7 +38,7 @@ class Held:
         if self._number is None:
             return False
         try:
-            return os.path.samestat(os.fstat(self._number), self._path.lstat())
+            return os.path.samestat(os.fstat(self._number), self.path.lstat())
         except OSError:
             return False
 
