@@ -19,6 +19,7 @@ import typer
 from .._version import __version__
 from ..errors import UnmixError, missing_extra
 from ._console import say_error
+from .clean import clean
 from .data import app as data
 from .data import list_ as list_data
 from .data import pack
@@ -48,7 +49,7 @@ def _help(verb: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-for _verb in (separate, karaoke, plot, train, evaluate):
+for _verb in (separate, karaoke, plot, train, evaluate, clean):
     app.command(help=_help(_verb), epilog=_EXIT_CODES)(_verb)
 for _part in (list_, download, path, verify, import_, architectures):
     models.command(_part.__name__.rstrip("_"), help=_help(_part), epilog=_EXIT_CODES)(_part)

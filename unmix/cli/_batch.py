@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from .._version import __version__
 from ..errors import UnmixError
+from ..storage import one_name
 from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
 from ._inputs import Song
 
@@ -64,21 +66,34 @@ def run_batch(
 
 
 class Claims:
-    """Which song each file of this run belongs to, so that songs never share files."""
+    """Which song each file of this run belongs to, so that songs never share or replace files.
 
-    def __init__(self) -> None:
+    Args:
+        songs: all songs of the run.
+    """
+
+    def __init__(self, songs: Sequence[Song] = ()) -> None:
         self._owners: dict[str, Path] = {}
+        self._songs = {_place(song.path): song.path for song in songs if not song.error}
 
     def add(self, song: Path, paths: Iterable[Path], remedy: str) -> None:
         """Claim paths for the results of a song.
 
         Raises:
-            UnmixError: another song has claimed one of them.
+            UnmixError: another song has claimed one of them, or is one of them.
         """
         for path in paths:
-            owner = self._owners.setdefault(str(path.resolve()).casefold(), song)
+            place = _place(path)
+            other = self._songs.get(place, song)
+            if other != song:
+                raise UnmixError(f"{song}: {path} is a song of this run itself; {remedy}")
+            owner = self._owners.setdefault(place, song)
             if owner != song:
                 raise UnmixError(f"{song}: {path} is already the result of {owner}; {remedy}")
+
+
+def _place(path: Path) -> str:
+    return one_name(Path(os.path.realpath(path)))  # which accepts circular links
 
 
 class _Batch:

@@ -46,6 +46,14 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
+def size_text(size: int) -> str:
+    """Return a size in bytes in decimal units: ``14.7 MB``."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
+
+
 def print_json(document: object) -> None:
     """Print one JSON document, in ASCII, which is valid in every locale."""
     typer.echo(json.dumps(document, indent=2))

@@ -90,11 +90,11 @@ def karaoke(
         separator = options.load_separator(
             model, quality, device, chunk, overlap, shifts, batch_size, precision
         )
-        claims = Claims()
+        claims = Claims(found)
 
         def work(song: Song, progress: Progress) -> Done:
             folder = None if out is None else out / song.folder
-            plan = plan_karaoke(song.path, folder, wanted)
+            plan = plan_karaoke(song.path, folder, wanted, root=out)
             claims.add(song.path, [plan.path], "choose another folder with --out")
             result = write_karaoke(separator, plan, progress=progress)
             return Done(result, (result.path,))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..songs.naming import DEFAULT_TEMPLATE
+from ..storage import remove_leftovers
 from ..weights.manifest import model_with
 from . import _options as options
 from ._batch import Claims, Done, Work, run_batch
@@ -100,11 +101,12 @@ def separate(
         separator = options.load_separator(
             chosen, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
         )
-        claims = Claims()
+        claims = Claims(found)
+        remove_leftovers(out, depth=len(Path(template).parts) - 1)
 
         def work(song: Song, progress: Progress) -> Done:
             # Subfolders are kept.
-            plan = plan_stems(separator, song.path, out / song.folder, wanted)
+            plan = plan_stems(separator, song.path, out, wanted, below=song.folder)
             claims.add(song.path, plan.paths.values(), _REMEDY)
             if plot:
                 return _separate_and_plot(separator, plan, claims, progress)
@@ -132,7 +134,7 @@ def _separate_and_plot(
     song, options = plan.source, plan.options
     picture = plan.path(PLOT_MARK, "png")
     claims.add(song, [picture], _REMEDY)
-    fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing))
+    fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing, root=plan.root))
     drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
     listener = drawing.add if fresh else None
     result = write_stems(separator, plan, progress=progress, listener=listener)
@@ -140,5 +142,5 @@ def _separate_and_plot(
         plot_file(separator, song, picture, strict=options.strict, progress=progress)
         result = replace(result, skipped=False)
     elif fresh:
-        drawing.save(picture, overwrite=options.existing == "overwrite")
+        drawing.save(picture, existing=options.existing)
     return Done(result, (*result.stems.values(), picture), {"plot": picture})

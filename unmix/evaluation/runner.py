@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from .._types import Progress, Samples
 from .._version import __version__
 from ..data import Track
 from ..errors import UnmixError
+from ..storage import hidden_folder
 from .datasets import Dataset
 from .museval_backend import museval_frames, processors
 from .report.excerpts import Excerpt, excerpts, load_excerpts, save_excerpts
@@ -199,8 +200,8 @@ class Runner:
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Yield a folder for signals, inside the report's folder if there is one."""
-        with TemporaryDirectory(prefix=".unmix-", dir=self._folder) as folder:
-            yield Path(folder)
+        with hidden_folder(self._folder or Path(gettempdir())) as folder:
+            yield folder
 
     def _advance(self, seconds: float) -> None:
         self._done += seconds

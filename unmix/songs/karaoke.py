@@ -135,10 +135,16 @@ class KaraokePlan:
     """Sentences on how the file differs from the song."""
     options: KaraokeOptions
     """What to write, and how."""
+    root: Path | None = None
+    """The folder that no link below it may lead out of."""
 
 
 def plan_karaoke(
-    path: str | PathLike[str], out_dir: str | PathLike[str] | None, options: KaraokeOptions
+    path: str | PathLike[str],
+    out_dir: str | PathLike[str] | None,
+    options: KaraokeOptions,
+    *,
+    root: Path | None = None,
 ) -> KaraokePlan:
     """Decide where a song's karaoke version goes, and its format; nothing is written.
 
@@ -146,6 +152,7 @@ def plan_karaoke(
         path: the song; it is opened, as its kind decides the format.
         out_dir: the folder to write to; None: the song's own.
         options: what to write.
+        root: a folder with ``out_dir`` in it that no link may lead out of.
 
     Raises:
         AudioError: the song cannot be read.
@@ -166,6 +173,7 @@ def plan_karaoke(
         video=video,
         warnings=warnings,
         options=options,
+        root=root,
     )
 
 
@@ -198,6 +206,7 @@ def write_karaoke(
         format=plan.format,
         finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
         existing=plan.options.existing,
+        root=plan.root,
         strict=plan.options.strict,
         progress=progress,
     )

@@ -20,7 +20,14 @@ from ..audio.libraries import import_librosa
 from ..audio.tags import read_tags
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
-from ..storage import Existing, check_existing, outputs_to_write, writing, written_whole
+from ..storage import (
+    Existing,
+    check_existing,
+    outputs_to_write,
+    put_in_place,
+    staging,
+    writing,
+)
 from .naming import beside
 from .render import Result, Stems, StemSeparator
 from .spectrogram import PooledSpectrogram
@@ -80,11 +87,13 @@ def plot_file(
                 progress(min(1.0, plot.seconds / (reader.info.duration or float("inf"))))
         if strict:
             reader.check_complete()
-        plot.save(target, overwrite=existing == "overwrite")
+        skipped = not plot.save(target, existing=existing)
         if progress is not None:
             progress(1.0)
         warnings = tuple(reader.warnings)
-        return PlotFile(source=source, path=target, seconds=plot.seconds, warnings=warnings)
+        return PlotFile(
+            source=source, path=target, seconds=plot.seconds, warnings=warnings, skipped=skipped
+        )
 
 
 class SpectrogramPlot:
@@ -121,15 +130,22 @@ class SpectrogramPlot:
         self._rows[VOCALS].push(stems[VOCALS])
         self._rows[ACCOMPANIMENT].push(stems[ACCOMPANIMENT])
 
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the picture; nothing can be added afterwards.
+    def save(self, path: Path, *, existing: Existing = "error") -> bool:
+        """Write the picture and return whether it was; nothing can be added afterwards.
+
+        Args:
+            path: the PNG to write.
+            existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
 
         Raises:
-            AudioError: the file cannot be written, or exists and may not be replaced.
+            AudioError: the file cannot be written.
+            UnmixError: it exists and may not be replaced.
         """
         figure = self._draw()
-        with writing(path), written_whole(path, overwrite=overwrite) as staged:
-            figure.savefig(staged, format="png", dpi=130)
+        with staging({PLOT_MARK: path}) as staged:
+            with writing(path):
+                figure.savefig(staged[PLOT_MARK], format="png", dpi=130)
+            return not put_in_place([(staged[PLOT_MARK], path)], existing=existing)
 
     def _draw(self) -> Figure:
         magnitudes = {name: row.finish() for name, row in self._rows.items()}

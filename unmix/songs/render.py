@@ -56,7 +56,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     """Sentences on what was repaired, is missing, or differs from the song."""
     skipped: bool = False
-    """Whether all files existed and were kept: the song was not decoded."""
+    """Whether all files existed and were kept: the song was not decoded, unless another process
+    wrote them meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ def render(
     existing: Existing,
     strict: bool,
     progress: Progress | None,
+    root: Path | None = None,
 ) -> Rendering:
     """Separate a song and write what ``combine`` makes of its stems.
 
@@ -107,6 +109,7 @@ def render(
         strict: whether a song that does not decode completely is an error.
         progress: called with the fraction done, in [0, 1], which never falls. An exception that it
             raises passes through and cancels the work, and nothing is left behind.
+        root: a folder with all paths in it that no link may lead out of.
 
     Raises:
         AudioError: the song cannot be decoded (with ``strict``: not completely), or an output
@@ -114,7 +117,7 @@ def render(
         UnmixError: an output exists and may not be replaced.
     """
     with open_audio(source) as reader:
-        outputs = outputs_to_write(source, paths, existing)
+        outputs = outputs_to_write(source, paths, existing, root=root)
         if not outputs:
             return Rendering(source=source, skipped=True)
         format.check(reader.channels, reader.sample_rate)
@@ -129,10 +132,13 @@ def render(
                     check_written(path, length=samples, sample_rate=rate, exact=False)
             report(1.0)
             renamed = [(staged[name], path) for name, path in outputs.items()]
-            put_in_place(renamed, overwrite=existing == "overwrite")
+            kept = put_in_place(renamed, existing=existing)
         warned = [*reader.warnings, *_warnings(reader, format.name, rate, gain), *said]
+        if kept:
+            warned += [f"{path}: appeared meanwhile, and was kept" for path in kept]
         return Rendering(
             source=source,
+            skipped=len(kept) == len(outputs),
             sample_rate=rate,
             channels=reader.channels,
             samples=samples,

@@ -1,0 +1,24 @@
+"""Hashes of files, and the folder of the user's cache."""
+
+from __future__ import annotations
+
+import os
+from hashlib import file_digest
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return ``$UNMIX_CACHE``, else ``$XDG_CACHE_HOME/unmix``, else the platform's cache folder."""
+    if named := os.environ.get("UNMIX_CACHE"):
+        return Path(named).expanduser().absolute()
+    if home := os.environ.get("XDG_CACHE_HOME"):
+        return Path(home).expanduser().absolute() / "unmix"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("unmix"))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
