@@ -32,6 +32,10 @@ class ModelError(UnmixError):
     """A model is unknown, damaged or unsuitable; the message lists the choices."""
 
 
+class NoCacheError(UnmixError):
+    """Nothing can be kept between runs; what needs no cache still works."""
+
+
 class Cancelled(UnmixError):  # noqa: N818  (not a failure, but what the caller asked for)
     """The caller cancelled the work; no files are left behind."""
 

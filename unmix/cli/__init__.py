@@ -7,7 +7,6 @@ the list of models appear at once.
 from __future__ import annotations
 
 import inspect
-import io
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ import typer
 from .._version import __version__
 from ..errors import UnmixError, missing_extra
 from ._console import say_error
+from ._streams import lost_output, prepare_streams
 from .clean import clean
 from .data import app as data
 from .data import list_ as list_data
@@ -81,12 +81,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: those after the command's name; default: ``sys.argv``.
     """
-    _prepare_streams()
+    prepare_streams()
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _exit_on_signal)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="unmix")
+        try:
+            app(args=None if arguments is None else list(arguments), prog_name="unmix")
+        finally:
+            lost = lost_output()
+            if lost is not None:
+                say_error(f"standard output cannot be written: {lost.strerror or lost}")
+                sys.exit(1)
     except UnmixError as error:
         say_error(str(error))
         sys.exit(1)
@@ -102,11 +108,3 @@ def _exit_on_signal(number: int, frame: FrameType | None) -> None:
     """Exit by an exception, so that temporary files are removed."""
     del frame
     sys.exit(128 + number)
-
-
-def _prepare_streams() -> None:
-    """Let any file name be printed: as its bytes if the encoding allows, else escaped."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            utf8 = stream.encoding.lower().replace("-", "") == "utf8"
-            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import AudioError
 from ..songs.naming import DEFAULT_TEMPLATE
 from ..storage import remove_leftovers
 from ..weights.manifest import model_with
@@ -18,7 +19,7 @@ from ._inputs import Song, find_songs
 
 if TYPE_CHECKING:
     from .._types import Progress
-    from ..songs.separate import StemPlan
+    from ..songs.separate import SeparatedFile, StemPlan
     from ..songs.separator import Separator
 
 _REMEDY = "choose other names with --template"
@@ -125,12 +126,18 @@ def separate(
 def _separate_and_plot(
     separator: Separator, plan: StemPlan, claims: Claims, progress: Progress
 ) -> Done:
-    """Draw the stems as they pass; separate again only if all of them existed."""
+    """Draw the stems as they pass; separate again only if all of them existed.
+
+    A picture that cannot be drawn costs no stem: a warning says why it is missing.
+    """
     from ..audio import probe
-    from ..songs.plot import PLOT_MARK, SpectrogramPlot, plot_file, song_title  # brings matplotlib
     from ..songs.separate import write_stems
     from ..storage import outputs_to_write
 
+    try:
+        from ..songs.plot import PLOT_MARK, SpectrogramPlot, plot_file, song_title
+    except Exception as error:  # libraries of pictures fail in their own ways
+        return _without_picture(write_stems(separator, plan, progress=progress), error)
     song, options = plan.source, plan.options
     picture = plan.path(PLOT_MARK, "png")
     claims.add(song, [picture], _REMEDY)
@@ -138,9 +145,19 @@ def _separate_and_plot(
     drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
     listener = drawing.add if fresh else None
     result = write_stems(separator, plan, progress=progress, listener=listener)
-    if fresh and result.skipped:
-        plot_file(separator, song, picture, strict=options.strict, progress=progress)
-        result = replace(result, skipped=False)
-    elif fresh:
-        drawing.save(picture, existing=options.existing)
+    try:
+        if fresh and result.skipped:
+            plot_file(separator, song, picture, strict=options.strict, progress=progress)
+            result = replace(result, skipped=False)
+        elif fresh:
+            drawing.save(picture, existing=options.existing)
+    except (AudioError, OSError) as error:
+        return _without_picture(result, error)
     return Done(result, (*result.stems.values(), picture), {"plot": picture})
+
+
+def _without_picture(result: SeparatedFile, error: Exception) -> Done:
+    """Return what was done, with a warning instead of the picture."""
+    sentence = f"{result.source.name}: the picture is left out: {error}"
+    result = replace(result, warnings=(*result.warnings, sentence))
+    return Done(result, tuple(result.stems.values()))

@@ -6,9 +6,23 @@ import os
 from hashlib import file_digest
 from pathlib import Path
 
+from ..errors import NoCacheError
+
 
 def cache_folder() -> Path:
-    """Return ``$UNMIX_CACHE``, else ``$XDG_CACHE_HOME/unmix``, else the platform's cache folder."""
+    """Return ``$UNMIX_CACHE``, else ``$XDG_CACHE_HOME/unmix``, else the platform's cache folder.
+
+    Raises:
+        NoCacheError: none of them is known, as for a user without a home.
+    """
+    try:
+        return _cache_folder()
+    except RuntimeError:
+        sentence = "there is no folder for the cache, as no home is known: set UNMIX_CACHE to one"
+        raise NoCacheError(sentence) from None
+
+
+def _cache_folder() -> Path:
     if named := os.environ.get("UNMIX_CACHE"):
         return Path(named).expanduser().absolute()
     if home := os.environ.get("XDG_CACHE_HOME"):
