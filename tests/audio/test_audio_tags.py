@@ -12,6 +12,7 @@ from mutagen.mp4 import MP4FreeForm
 
 from unmix.audio import FORMATS, Picture, Tags, copy_tags, probe, read_audio, read_tags
 from unmix.audio import tags as tags_module
+from unmix.audio import wav as wav_module
 from unmix.audio.verification import check_written
 from unmix.errors import AudioError
 
@@ -298,3 +299,31 @@ def test_tags_that_cannot_be_read_back_are_an_error(tmp_path, song, write, tagge
     monkeypatch.setattr(tags_module, "_write_what_fits", spoil)
     with pytest.raises(AudioError, match=r"stem\.flac cannot be tagged.*check the disk"):
         copy_tags(source, destination, stem_title="vocals")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("kind", ["plain", "id3 in front", "other name"])
+def test_tags_of_files_in_order_are_no_false_alarm(
+    tmp_path, song, write, tagged, monkeypatch, name, kind
+):
+    path = tagged(name)
+    if kind == "id3 in front":
+        tags = mutagen.id3.ID3()
+        tags.add(mutagen.id3.TIT2(encoding=3, text=["Séculaire"]))
+        tags.save(tmp_path / "id3")
+        path.write_bytes((tmp_path / "id3").read_bytes() + path.read_bytes())
+    elif kind == "other name":
+        path = path.rename(tmp_path / ("song.flac" if name == "mp3" else "song.mp3"))
+    destination = tmp_path / "stem.flac"
+    write(destination, song(3000))
+    assert copy_tags(path, destination, stem_title="vocals") == []
+    assert read_tags(destination).title == "Séculaire (vocals)"
+
+
+def test_a_wav_beyond_four_gibibytes_has_no_damaged_tags(tmp_path, song, write, monkeypatch):
+    monkeypatch.setattr(wav_module, "RIFF_LIMIT", 1000)
+    write(tmp_path / "song.wav", song(3000))
+    write(tmp_path / "stem.flac", song(3000))
+    assert (tmp_path / "song.wav").read_bytes()[:4] == b"RF64"
+    assert copy_tags(tmp_path / "song.wav", tmp_path / "stem.flac", stem_title="vocals") == []
+    assert read_tags(tmp_path / "stem.flac").title == "song (vocals)"

@@ -14,36 +14,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import av
 import mutagen
 
 from ..errors import AudioError
-from .container import open_container
 from .tag_formats import Picture, read_fields, read_pictures, write_fields
+from .tag_reading import read_all
 
 _LONG = 60  # characters: longer texts are not repeated in a sentence
-#: FFmpeg's names of the fields, for files that mutagen does not know.
-_FFMPEG_NAMES = {
-    "title": "title",
-    "artist": "artist",
-    "album_artist": "album_artist",
-    "album": "album",
-    "track": "track",
-    "disc": "disc",
-    "date": "date",
-    "genre": "genre",
-    "composer": "composer",
-    "lyrics": "lyrics",
-    "comment": "comment",
-    "copyright": "copyright",
-}
-
-#: FFmpeg's names of the file formats that mutagen knows. It sometimes takes others for these, such
-#: as an AVI for a WAV, and finds them damaged.
-_KNOWN_TO_MUTAGEN = {
-    *("aac", "ac3", "aiff", "ape", "asf", "dsf", "eac3", "flac", "mov", "mp3", "mpc", "mpc8"),
-    *("ogg", "tak", "tta", "wav", "wv"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,40 +155,10 @@ def _left_out(destination: Path, tags: Tags) -> Iterator[str]:
 
 
 def _read(path: Path, warnings: list[str]) -> Tags:
-    """Read tags with mutagen, or with FFmpeg if mutagen finds none."""
-    fields: dict[str, tuple[str, ...]] = {}
-    pictures: tuple[Picture, ...] = ()
-    try:
-        file = mutagen.File(path)
-        if file is not None and file.tags is not None:
-            fields = read_fields(file)
-            pictures = read_pictures(file)
-    except Exception as error:  # mutagen raises anything on damaged tags
-        if not _is_strange(path):
-            warnings.append(f"the tags of {path.name} are damaged: {_short(error)}")
-    return Tags(fields=fields or _ffmpeg_fields(path), pictures=pictures)
-
-
-def _is_strange(path: Path) -> bool:
-    """Return whether FFmpeg finds that a file has a format that mutagen does not know."""
-    try:
-        with path.open("rb") as file, open_container(file) as container:
-            names = container.format.name.split(",")
-    except (av.FFmpegError, OSError, ValueError):
-        return False
-    return _KNOWN_TO_MUTAGEN.isdisjoint(names)
-
-
-def _ffmpeg_fields(path: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        with path.open("rb") as file, open_container(file) as container:
-            metadata = dict(container.metadata)
-            if container.streams.audio:
-                metadata = {**container.streams.audio[0].metadata, **metadata}
-    except (av.FFmpegError, OSError, ValueError):
-        return {}
-    lower = {name.lower(): text for name, text in metadata.items()}
-    return {name: (lower[theirs],) for theirs, name in _FFMPEG_NAMES.items() if lower.get(theirs)}
+    fields, pictures, damage = read_all(path)
+    if damage is not None:
+        warnings.append(f"the tags of {path.name} are damaged: {_short(damage)}")
+    return Tags(fields=fields, pictures=pictures)
 
 
 class _Refused(Exception):  # noqa: N818  (caught here, with its sentence)
