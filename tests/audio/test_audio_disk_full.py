@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,7 +14,16 @@ import numpy as np
 import pytest
 
 from unmix._types import Samples
-from unmix.audio import FORMATS, AudioWriter, OutputFormat, read_audio, resampled_length
+from unmix.audio import (
+    FORMATS,
+    AudioWriter,
+    OutputFormat,
+    Picture,
+    Tags,
+    read_audio,
+    resampled_length,
+    tags,
+)
 from unmix.audio.checked_file import CheckedFile
 from unmix.audio.verification import check_written
 from unmix.audio.writer import _FAILURES
@@ -155,3 +167,62 @@ def test_what_was_spoilt_before_it_has_a_name_is_not_published(
     with pytest.raises((AudioError, *_FAILURES)):
         _write(tmp_path / f"a.{name}", song, name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["plain", "tagged"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_cut_anywhere_is_noticed(
+    tmp_path: Path, song: Samples, name: str, tagged: bool
+) -> None:
+    """A header promises the whole length whatever is left of the file behind it."""
+    path = tmp_path / f"a.{name}"
+    _write(path, song, name)
+    if tagged:
+        picture = Picture(data=bytes(range(256)) * 9 + b"!", mime="image/png")
+        tags._write(path, Tags(fields={"title": ("odd",)}, pictures=(picture,)))
+    rate = OutputFormat.parse(name).sample_rate_for(RATE)
+    length = resampled_length(song.shape[1], RATE, rate)
+    check_written(path, length=length, sample_rate=rate)
+    data = path.read_bytes()
+    cuts = np.random.default_rng(1).integers(0, len(data), 25)
+    for size in (0, 1, 100, *range(len(data) - 12, len(data)), *map(int, cuts)):
+        path.write_bytes(data[:size])
+        with pytest.raises(AudioError):
+            check_written(path, length=length, sample_rate=rate)
+
+
+@pytest.mark.parametrize(("name", "bits"), [("wav", 24), ("aiff", 24), ("flac", 24), ("aiff", 16)])
+@pytest.mark.parametrize("samples", [0, 1, 3, 4999])
+def test_odd_counts_of_bytes_are_whole(
+    tmp_path: Path, song: Samples, name: str, bits: int, samples: int
+) -> None:
+    """Chunks are padded to an even size, before and after tagging."""
+    path = tmp_path / f"a.{name}"
+    form = OutputFormat.parse(name, bits)
+    with AudioWriter(path, sample_rate=RATE, channels=1, format=form) as file:
+        file.write(song[:1, :samples])
+    tags._write(path, Tags(fields={"title": ("odd",)}, pictures=()))
+    check_written(path, length=samples, sample_rate=RATE)
+
+
+@posix
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_interrupt_is_never_lost(tmp_path: Path, name: str) -> None:
+    """libsndfile drops what is raised while it writes to a file object."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, RATE)).astype(np.float32)
+    path = tmp_path / f"a.{name}"
+    form = OutputFormat.parse(name)
+
+    def interrupted(seconds: float) -> None:
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+        with AudioWriter(path, sample_rate=RATE, channels=2, format=form) as file:
+            timer.start()
+            while timer.is_alive():
+                file.write(noise)
+            timer.join()
+            threading.Event().wait(1)
+
+    for number in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(0.01 + 0.007 * number)
+        assert not list(tmp_path.iterdir())

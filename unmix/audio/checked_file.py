@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from errno import EIO
 from io import RawIOBase, UnsupportedOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,26 +40,36 @@ class CheckedFile(RawIOBase):
         """
         if self._error is not None:
             raise self._error
-        size = self._path.stat().st_size
-        if size < self._end:
-            raise OSError(f"{self._end - size} bytes of it are missing")
+        self._require_size(self._path.stat().st_size)
 
     def write(self, data: ReadableBuffer) -> int:
         """Write all the bytes; pretend to if it is not possible any more."""
         left = memoryview(data).cast("B")
         count = len(left)
         try:
+            # Else a file that was cut by another process would be filled up with zeros.
+            self._require_size(os.fstat(self._file.fileno()).st_size)
             while len(left) and self._error is None:
                 left = left[self._file.write(left) :]
             self._end = max(self._end, self._file.tell())
         except OSError as error:
-            self._error = error
+            self._error = self._error or error
         return count
+
+    def _require_size(self, size: int) -> None:
+        if size < self._end:
+            missing = f"{self._end - size} bytes of it are missing: another program has cut it"
+            raise OSError(EIO, missing)
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Read bytes that were written; 0 after an error."""
         view = memoryview(buffer).cast("B")
-        data = b"" if self._error is not None else self._file.read(len(view))
+        data = b""
+        try:
+            if self._error is None:
+                data = self._file.read(len(view))
+        except OSError as error:
+            self._error = error
         view[: len(data)] = data
         return len(data)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from threading import Lock, current_thread, main_thread
+from typing import Protocol, TypeVar
 
 import av
 import numpy as np
@@ -18,6 +21,7 @@ from .checked_file import CheckedFile
 from .formats import OutputFormat
 from .wav import WavEncoder, to_integers
 
+_T = TypeVar("_T")
 _PIECE = 16384  # samples at once: libvorbis puts all of a call on the stack
 _SUBTYPES = {"mp3": ("MP3", "MPEG_LAYER_III"), "ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS")}
 #: Bits per second of stereo Vorbis for libsndfile's compression levels 0, 0.1, ... 1.
@@ -48,6 +52,28 @@ class Encoder(Protocol):
         ...
 
 
+class _Undisturbed:
+    """Calls a library one at a time, and where no signal can interrupt it.
+
+    While it writes to a file object, libsndfile drops what is raised, such as KeyboardInterrupt,
+    which only the main thread raises: it would be lost, and bytes with it. An interrupted main
+    thread may give up while another one still encodes, hence the lock.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __call__(self, call: Callable[[], _T]) -> _T:
+        if current_thread() is not main_thread():
+            return self._alone(call)
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._alone, call).result()
+
+    def _alone(self, call: Callable[[], _T]) -> _T:
+        with self._lock:
+            return call()
+
+
 class SoundFileEncoder:
     """Encoding of flac, aiff, mp3, ogg and opus by libsndfile.
 
@@ -65,16 +91,19 @@ class SoundFileEncoder:
         self._rows = None if order is None else list(order)
         container, subtype = _SUBTYPES.get(name, (name.upper(), f"PCM_{self._bits}"))
         self.file = CheckedFile(path)
+        self._undisturbed = _Undisturbed()
         try:
-            self._file = soundfile.SoundFile(
-                self.file,
-                "w",
-                samplerate=sample_rate,
-                channels=channels,
-                format=container,
-                subtype=subtype,
-                compression_level=_compression(output_format, sample_rate, channels),
-                bitrate_mode="CONSTANT" if name == "mp3" else None,
+            self._file = self._undisturbed(
+                lambda: soundfile.SoundFile(
+                    self.file,
+                    "w",
+                    samplerate=sample_rate,
+                    channels=channels,
+                    format=container,
+                    subtype=subtype,
+                    compression_level=_compression(output_format, sample_rate, channels),
+                    bitrate_mode="CONSTANT" if name == "mp3" else None,
+                )
             )
         except BaseException:
             self.file.close()
@@ -82,6 +111,11 @@ class SoundFileEncoder:
 
     def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
+        self._undisturbed(lambda: self._write(block))
+
+    def _write(self, block: Samples) -> None:
+        if self.file.closed:  # given up, before another thread came to this
+            return
         for start in range(0, block.shape[1], _PIECE):
             piece = block[:, start : start + _PIECE]
             if self._rows is not None:
@@ -98,7 +132,7 @@ class SoundFileEncoder:
         """Complete the file and close it."""
         empty = self._file.format == "FLAC" and self._file.frames == 0
         try:
-            self._file.close()
+            self._undisturbed(self._file.close)
             if empty:  # libsndfile writes the header only with the first samples
                 self.file.write(self._empty_flac)
         finally:
@@ -107,6 +141,9 @@ class SoundFileEncoder:
 
     def abandon(self) -> None:
         """Close the file without completing it."""
+        self._undisturbed(self._give_up)
+
+    def _give_up(self) -> None:
         with suppress(soundfile.LibsndfileError):
             self._file.close()
         self.file.close()
@@ -148,6 +185,7 @@ class AacEncoder:
         self._layout = LAYOUT_NAMES[channels]
         self._position = 0
         self.file = CheckedFile(path)
+        self._undisturbed = _Undisturbed()
         try:
             options = {"movie_timescale": str(sample_rate)}
             self._container = av.open(self.file, "w", format="ipod", container_options=options)
@@ -161,6 +199,11 @@ class AacEncoder:
 
     def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
+        self._undisturbed(lambda: self._write(block))
+
+    def _write(self, block: Samples) -> None:
+        if self.file.closed:  # given up, before another thread came to this
+            return
         for start in range(0, block.shape[1], _PIECE):
             piece = np.ascontiguousarray(block[:, start : start + _PIECE])
             frame = AudioFrame.from_ndarray(piece, format="fltp", layout=self._layout)
@@ -173,14 +216,20 @@ class AacEncoder:
     def close(self) -> None:
         """Complete the file and close it."""
         try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
+            self._undisturbed(self._complete)
         finally:
             self.file.close()
         self.file.check()
 
+    def _complete(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
     def abandon(self) -> None:
         """Close the file without completing it."""
+        self._undisturbed(self._give_up)
+
+    def _give_up(self) -> None:
         with suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
         self.file.close()

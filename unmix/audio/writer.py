@@ -25,7 +25,7 @@ from .checked_file import CheckedFile
 from .encoders import Encoder, open_encoder
 from .formats import OutputFormat
 from .resample import Resampler
-from .verification import check_written
+from .verification import check_written, reach_disk
 
 #: What libraries raise when a disk is full or read-only; python-soundfile turns libsndfile's short
 #: writes into an AssertionError.
@@ -71,6 +71,7 @@ class AudioWriter:
         """
         self.path = Path(path)
         self.format = format
+        self._staged = staged
         self.channels = channels
         self.sample_rate = sample_rate
         self.samples_written = 0
@@ -153,6 +154,8 @@ class AudioWriter:
     def _check_whole(self, file: CheckedFile) -> None:
         """Look at the file on the disk: its size, and the length that its header promises."""
         file.check()
+        if not self._staged:  # else other things are still written to it
+            reach_disk(self._target)
         try:
             check_written(self._target, length=self._encoded, sample_rate=self.written_sample_rate)
         except AudioError as error:

@@ -20,8 +20,9 @@ import numpy as np
 
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, check_written, open_audio, resampled_length
+from ..audio.verification import reach_disk
 from ..errors import AudioError
-from ..storage import Existing, outputs_to_write, put_in_place, staging
+from ..storage import Existing, outputs_to_write, put_in_place, staging, writing
 from .levelling import open_sink
 
 Stems = Mapping[str, Samples]
@@ -129,6 +130,8 @@ def render(
                 rate = format.sample_rate_for(reader.sample_rate)
                 samples = resampled_length(reader.samples_read, reader.sample_rate, rate)
                 for path in staged.values():  # tags and pictures were written after the samples
+                    with writing(path):
+                        reach_disk(path)
                     check_written(path, length=samples, sample_rate=rate, exact=False)
             report(1.0)
             renamed = [(staged[name], path) for name, path in outputs.items()]
