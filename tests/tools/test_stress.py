@@ -1,0 +1,152 @@
+"""The stress tool counts: each kind of fault is found, and what is in order is none."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import soundfile
+
+from tools.stress.counting import Counts
+from tools.stress.damage import damages
+from tools.stress.inputs import FAULTS, Judge
+from tools.stress.job import HalvingSeparator, leftovers, separate_case
+from tools.stress.pool import Case, Outcome, Pool
+from unmix import UnmixError
+
+ROOT = Path(__file__).parents[2]
+
+
+def work(case: Case) -> Outcome:
+    """Do what the case's job says."""
+    if case.job == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if case.job == "hang":
+        time.sleep(60)
+    return Outcome("done", case.data.decode(), seconds=1.0)
+
+
+def test_a_crash_and_a_hang_cost_one_case_each() -> None:
+    jobs = ["done", "crash", "done", "hang", "done"]
+    cases = [Case(str(index), b"x", job=job) for index, job in enumerate(jobs)]
+    pool = Pool(lambda: work, workers=1, limit=0.3, memory=None)
+    assert [(case.job, outcome.status) for case, outcome in pool.run(cases)] == [
+        (job, job) for job in jobs
+    ]
+
+
+class Failing(HalvingSeparator):
+    def __init__(self, error: Exception, act: Callable[[], object] = bool) -> None:
+        self._error, self._act = error, act
+
+    def stream(self, blocks, sample_rate):  # type: ignore[no-untyped-def]
+        self._act()
+        raise self._error
+        yield
+
+
+def wav(seconds: float = 1.0) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((round(8000 * seconds), 1)), 8000, format="WAV")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("separator", "status"),
+    [
+        (HalvingSeparator(), "done"),
+        (Failing(UnmixError("one sentence")), "refused"),
+        (Failing(ZeroDivisionError()), "traceback"),
+    ],
+)
+def test_a_song_is_done_refused_or_a_traceback(
+    separator: HalvingSeparator, status: str, tmp_path: Path
+) -> None:
+    outcome = separate_case(Case("a.wav", wav()), separator, tmp_path)
+    assert (outcome.status, outcome.partial, outcome.warned) == (status, (), False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_job_leaves_is_found(tmp_path: Path) -> None:
+    act = partial((tmp_path / "stray.tmp").write_bytes, b"")
+    outcome = separate_case(Case("a.wav", wav()), Failing(UnmixError(""), act), tmp_path)
+    assert outcome.partial == ("stray.tmp is left",)
+
+
+def test_hidden_and_superfluous_files_are_leftovers(tmp_path: Path) -> None:
+    (tmp_path / ".unmix-1").mkdir()
+    for name in ("a.wav", "vocals.wav", ".unmix-1/vocals.wav"):
+        (tmp_path / name).touch()
+    song = tmp_path / "a.wav"
+    hidden = [".unmix-1 is left", ".unmix-1/vocals.wav is left"]
+    assert leftovers(tmp_path, 1, song) == hidden
+    assert leftovers(tmp_path, 2, song) == [*hidden, "vocals.wav is left"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fault"),
+    [
+        (Outcome("crash"), "crashes"),
+        (Outcome("hang"), "hangs"),
+        (Outcome("traceback"), "tracebacks"),
+        (Outcome("done", seconds=0.5), "silent shortfalls"),
+        (Outcome("done", seconds=0.5, warned=True), None),
+        (Outcome("done", seconds=0.95), None),
+        (Outcome("refused"), None),
+        (Outcome("done", seconds=1.0, partial=("a.part is left",)), "partial files"),
+    ],
+)
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_each_fault_is_counted_once(
+    outcome: Outcome, fault: str | None, whole_first: bool, tmp_path: Path
+) -> None:
+    counts = Counts(FAULTS, tmp_path)
+    judged = [
+        (Case("a.wav", b"", group="a.wav"), Outcome("done", seconds=1.0)),
+        (Case("a-cut.wav", b"cut", group="a.wav", loses=True), outcome),
+    ]
+    judge = Judge(counts)
+    for case, came in judged if whole_first else reversed(judged):
+        judge.count(case, came)
+    assert counts.faults == ({fault: 1} if fault else {})
+    kept = tmp_path / (fault or "").replace(" ", "-") / "a-cut.wav"
+    assert kept.read_bytes() == b"cut" if fault else kept.is_dir() is False
+
+
+def test_a_warning_of_a_whole_file_is_a_false_alarm() -> None:
+    counts = Counts(FAULTS)
+    Judge(counts).count(
+        Case("a.wav", b"", group="a.wav"), Outcome("done", "cut short", seconds=1.0, warned=True)
+    )
+    assert counts.faults == {"false alarms": 1}
+    assert counts.figures("files").startswith("1 files, 1 done: crashes 0, ")
+
+
+def test_damage_is_the_same_for_the_same_seed() -> None:
+    made = [list(damages(wav(), Random(1))) for _ in range(2)]
+    assert made[0] == made[1]
+    assert len({damage.data for damage in made[0]}) > 35
+
+
+@pytest.mark.slow
+def test_a_sample_of_the_inputs_shows_no_fault(tmp_path: Path) -> None:
+    command = ["-m", "tools.stress", "inputs", "--every", "20", "--limit", "60", "--workers"]
+    done = subprocess.run(
+        [sys.executable, *command, str(os.cpu_count()), "--folder", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert not list(tmp_path.iterdir())

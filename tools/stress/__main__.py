@@ -1,0 +1,66 @@
+"""python -m tools.stress inputs: count what goes wrong with damaged files (or fuzz, kill ...).
+
+Every verb prints a row for the table in tests/README.md, and exits with 1 if a count is not zero.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from . import inputs
+from .counting import Report, show
+from .job import HalvingSeparator
+
+Verb = Callable[[argparse.Namespace, Path], Report]
+
+
+def main() -> int:
+    """Run a verb; return 1 if it found a fault."""
+    options = _parser().parse_args()
+    if options.keep is not None:
+        options.keep.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.folder, ignore_cleanup_errors=True) as folder:
+        report = options.run(options, Path(folder))
+    told = [word for word in sys.argv[1:] if word != "--write"]
+    show(options.verb, told, report, write=options.write)
+    return 1 if report.faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.stress",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
+
+    def verb(name: str, run: Verb, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=run.__doc__)
+        added.add_argument("--folder", type=Path, help="folder for temporary files")
+        added.add_argument("--keep", type=Path, help="folder for what fails, and why")
+        added.add_argument("--seed", type=int, default=0, help="of everything random")
+        added.add_argument("--write", action="store_true", help="write the row into the table")
+        added.set_defaults(run=run)
+        return added
+
+    def watched(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--workers", type=int, default=2, help="processes at once")
+        one.add_argument("--limit", type=float, default=30, help="seconds until a case hangs")
+        one.add_argument("--memory", type=float, default=2, help="GiB that a process may add")
+
+    one = verb("inputs", inputs.inputs, "damaged and odd files of every format")
+    watched(one)
+    one.add_argument("--files", type=int, help="number of the corpus's files (default: all)")
+    one.add_argument("--every", type=int, default=1, help="take one of so many files")
+    one.add_argument(
+        "--model", default=HalvingSeparator.model_name, help="halving takes no time (default)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,120 @@
+"""The main job on one file: separate it, and look at what it leaves."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from unmix import UnmixError
+from unmix._types import Samples
+from unmix.audio import FORMATS, OutputFormat, read_audio
+from unmix.songs.render import StemSeparator
+from unmix.songs.separate import StemOptions, plan_stems, write_stems
+from unmix.stems import ACCOMPANIMENT, VOCALS
+
+from .pool import Case, Outcome
+
+#: Formats that libsndfile decodes to the end, or says that it cannot.
+_SOUNDFILE = (".wav", ".flac", ".aiff", ".ogg", ".opus")
+
+
+class HalvingSeparator:
+    """Has a separator's interface, and takes no time: half of everything is vocals."""
+
+    stems = (VOCALS, ACCOMPANIMENT)
+    model_name = "halving"
+
+    def stream(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[dict[str, Samples]]:
+        """Yield the stems of each block."""
+        if sample_rate < 1:
+            raise ValueError(f"a sample rate of {sample_rate} Hz")
+        for block in blocks:
+            vocals = block * np.float32(0.5)
+            yield {VOCALS: vocals, ACCOMPANIMENT: block - vocals}
+
+
+def separator_of(model: str) -> StemSeparator:
+    """Return the separator of a model, or the one that halves."""
+    if model == HalvingSeparator.model_name:
+        return HalvingSeparator()
+    import torch
+
+    from unmix import Separator
+
+    torch.set_num_threads(1)
+    return Separator(model, device="cpu", quality="fast")
+
+
+def tried(work: Callable[[], Outcome]) -> Outcome:
+    """Return what came of some work: its outcome, a sentence, or a traceback."""
+    try:
+        return work()
+    except UnmixError as error:
+        return Outcome("refused", str(error))
+    except Exception:
+        return Outcome("traceback", traceback.format_exc())
+
+
+def separate_case(case: Case, separator: StemSeparator, folder: Path) -> Outcome:
+    """Separate a file, as a case of its own in an empty folder, which is empty again at the end."""
+    song, out = folder / case.name, folder / "out"
+    name = case.job.partition(":")[2] or "wav"
+    options = StemOptions(format=OutputFormat.parse(name))
+
+    def work() -> Outcome:
+        result = write_stems(separator, plan_stems(separator, song, out, options))
+        wrong = [text for path in result.stems.values() if (text := fault_of(path, result.samples))]
+        return Outcome(
+            "done",
+            "; ".join(result.warnings),
+            seconds=result.seconds,
+            warned=bool(result.warnings),
+            partial=tuple(wrong),
+        )
+
+    try:
+        song.write_bytes(case.data)
+        outcome = tried(work)
+        wanted = len(separator.stems) if outcome.status == "done" else 0
+        left = leftovers(folder, wanted, song)
+        return replace(outcome, partial=(*outcome.partial, *left))
+    finally:
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def fault_of(path: Path, samples: int) -> str:
+    """Return what is wrong with an output that should have so many samples, "" if nothing is."""
+    if not path.is_file():
+        return f"{path.name} is missing"
+    try:
+        held = length_of(path) if samples else read_audio(path)[0].shape[1]
+    except Exception as error:
+        return f"{path.name} cannot be read: {error}"
+    return "" if held == samples else f"{path.name} has {held} samples, not {samples}"
+
+
+def length_of(path: Path) -> int:
+    """Return how many samples a file has, by decoding it; libsndfile opens no empty FLAC."""
+    if path.suffix in _SOUNDFILE:
+        with soundfile.SoundFile(path) as file:
+            return sum(len(block) for block in file.blocks(65536, dtype="float32"))
+    return int(read_audio(path)[0].shape[1])
+
+
+def leftovers(folder: Path, wanted: int, *known: Path) -> list[str]:
+    """Return the files in a folder that are neither known nor outputs, or that are too many."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path not in known]
+    hidden = [path for path in files if any(part.startswith(".unmix-") for part in path.parts)]
+    outputs = [p for p in files if p not in hidden and p.suffix.removeprefix(".") in FORMATS]
+    odd = [path for path in files if path not in outputs]
+    if len(outputs) != wanted:
+        odd += outputs
+    empty = [path for path in folder.rglob(".unmix-*") if path.is_dir()]
+    return sorted({f"{path.relative_to(folder)} is left" for path in (*odd, *empty)})
