@@ -72,14 +72,14 @@ def wav(seconds: float = 1.0) -> bytes:
 def test_a_song_is_done_refused_or_a_traceback(
     separator: HalvingSeparator, status: str, tmp_path: Path
 ) -> None:
-    outcome = separate_case(Case("a.wav", wav()), separator, tmp_path)
+    outcome = separate_case(Case("a.wav", wav()), tmp_path, separator)
     assert (outcome.status, outcome.partial, outcome.warned) == (status, (), False)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_a_job_leaves_is_found(tmp_path: Path) -> None:
     act = partial((tmp_path / "stray.tmp").write_bytes, b"")
-    outcome = separate_case(Case("a.wav", wav()), Failing(UnmixError(""), act), tmp_path)
+    outcome = separate_case(Case("a.wav", wav()), tmp_path, Failing(UnmixError(""), act))
     assert outcome.partial == ("stray.tmp is left",)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import inputs
 from .counting import Report, show
-from .job import HalvingSeparator
+from .job import TINY
 
 Verb = Callable[[argparse.Namespace, Path], Report]
 
@@ -56,9 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     watched(one)
     one.add_argument("--files", type=int, help="number of the corpus's files (default: all)")
     one.add_argument("--every", type=int, default=1, help="take one of so many files")
-    one.add_argument(
-        "--model", default=HalvingSeparator.model_name, help="halving takes no time (default)"
-    )
+    one.add_argument("--model", default=TINY, help=f"model for a sample (default: {TINY})")
+    one.add_argument("--model-every", type=int, default=50, help="size of the sample; 0: none")
     return parser
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from unmix.audio import FORMATS
 
 from .counting import Counts, Report
 from .damage import damages
-from .job import separate_case, separator_of
+from .job import HALVING, separate_case
 from .pool import Case, Outcome, Pool, Work
 from .seeds import Seed, odd_seeds, seeds
 
@@ -36,9 +37,10 @@ def inputs(options: argparse.Namespace, folder: Path) -> Report:
     of Matlab, are counted apart.
     """
     counts = Counts(FAULTS, options.keep)
-    cases = islice(corpus(options.seed, options.every), options.files)
+    some = islice(corpus(options.seed, options.every), options.files)
+    cases = sampled(some, options.model, options.model_every)
     pool = Pool(
-        partial(start, options.model, folder),
+        partial(start, folder),
         workers=options.workers,
         limit=options.limit,
         memory=options.memory,
@@ -72,13 +74,20 @@ def corpus(seed: int, every: int = 1) -> Iterator[Case]:
             yield _whole(one)
         for name in FORMATS:
             if one.name.endswith(_ODD_SOURCE) and name != "wav" and next(kept):
-                yield Case(one.name, one.data, job=f"separate:{name}", group=f"to {name}")
+                yield Case(one.name, one.data, job=f"{HALVING}:{name}", group=f"to {name}")
 
 
-def start(model: str, folder: Path) -> Work:
+def sampled(cases: Iterable[Case], model: str, every: int) -> Iterator[Case]:
+    """Yield cases, and one of so many damaged ones again, for a model that takes its time."""
+    for number, case in enumerate(cases):
+        yield case
+        if every and number % every == 0 and case.job == HALVING:
+            yield replace(case, job=model, group="")
+
+
+def start(folder: Path) -> Work:
     """Return what works on cases in this process, in a folder of its own."""
-    own = Path(tempfile.mkdtemp(dir=folder))
-    return partial(separate_case, separator=separator_of(model), folder=own)
+    return partial(separate_case, folder=Path(tempfile.mkdtemp(dir=folder)))
 
 
 class Judge:
@@ -106,7 +115,9 @@ class Judge:
             counts.fault(kind, case.name, outcome.text, case.data)
         if outcome.partial:
             counts.fault("partial files", case.name, "; ".join(outcome.partial), case.data)
-        if case.loses:
+        if case.job != HALVING:
+            counts.notes["by a model"] += 1
+        elif case.loses:
             self._early.append((case, outcome))
             self._judge_early(case.group)
 

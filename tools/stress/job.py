@@ -6,6 +6,7 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,17 @@ from .pool import Case, Outcome
 _SOUNDFILE = (".wav", ".flac", ".aiff", ".ogg", ".opus")
 
 
+#: Name of the model that takes no time.
+HALVING = "halving"
+#: The smallest released model.
+TINY = "tfc-tdf-tiny"
+
+
 class HalvingSeparator:
     """Has a separator's interface, and takes no time: half of everything is vocals."""
 
     stems = (VOCALS, ACCOMPANIMENT)
-    model_name = "halving"
+    model_name = HALVING
 
     def stream(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[dict[str, Samples]]:
         """Yield the stems of each block."""
@@ -39,9 +46,10 @@ class HalvingSeparator:
             yield {VOCALS: vocals, ACCOMPANIMENT: block - vocals}
 
 
+@cache
 def separator_of(model: str) -> StemSeparator:
-    """Return the separator of a model, or the one that halves."""
-    if model == HalvingSeparator.model_name:
+    """Return the separator of a model, or the one that halves; each is loaded once."""
+    if model == HALVING:
         return HalvingSeparator()
     import torch
 
@@ -61,11 +69,18 @@ def tried(work: Callable[[], Outcome]) -> Outcome:
         return Outcome("traceback", traceback.format_exc())
 
 
-def separate_case(case: Case, separator: StemSeparator, folder: Path) -> Outcome:
-    """Separate a file, as a case of its own in an empty folder, which is empty again at the end."""
+def separate_case(case: Case, folder: Path, separator: StemSeparator | None = None) -> Outcome:
+    """Separate a file in an empty folder, which is empty again at the end.
+
+    Args:
+        case: the file; its job is "MODEL" or "MODEL:FORMAT".
+        folder: a folder of this process.
+        separator: separates in place of the job's model.
+    """
     song, out = folder / case.name, folder / "out"
-    name = case.job.partition(":")[2] or "wav"
-    options = StemOptions(format=OutputFormat.parse(name))
+    model, _, name = case.job.partition(":")
+    separator = separator or separator_of(model)
+    options = StemOptions(format=OutputFormat.parse(name or "wav"))
 
     def work() -> Outcome:
         result = write_stems(separator, plan_stems(separator, song, out, options))

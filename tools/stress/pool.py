@@ -30,8 +30,8 @@ class Case:
     name: str
     """Name of the file, with its ending."""
     data: bytes
-    job: str = "separate"
-    """What to do with it, for workers that know several jobs."""
+    job: str = "halving"
+    """What to do with it: for separation the model, and the format after a colon."""
     group: str = ""
     """What it was made of."""
     loses: bool = False
