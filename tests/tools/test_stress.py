@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tools.stress import disk
 from tools.stress.counting import Counts
 from tools.stress.damage import damages
 from tools.stress.inputs import FAULTS, Judge
@@ -25,6 +27,7 @@ from tools.stress.pool import Case, Outcome, Pool
 from unmix import UnmixError
 
 ROOT = Path(__file__).parents[2]
+SHIM = ROOT / "tools" / "stress" / "shim.c"
 
 
 def work(case: Case) -> Outcome:
@@ -130,6 +133,64 @@ def test_a_warning_of_a_whole_file_is_a_false_alarm() -> None:
     )
     assert counts.faults == {"false alarms": 1}
     assert counts.figures("files").startswith("1 files, 1 done: crashes 0, ")
+
+
+class Disk:
+    """A disk that is a folder."""
+
+    is_real = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+
+
+@pytest.mark.parametrize(("most", "status"), [(1000, "refused"), (10**6, "done")])
+def test_what_fails_for_a_song_does_not_fail_the_next(
+    most: int, status: str, tmp_path: Path
+) -> None:
+    case = Case("a.wav", wav(), job=f"file size:wav:{most}")
+    outcome = disk.work(case, Disk(tmp_path / "disk"), tmp_path)  # type: ignore[arg-type]
+    assert (outcome.status, outcome.partial, outcome.stopped) == (status, (), "")
+    assert [path.name for path in tmp_path.rglob("*")] == ["disk"]
+
+
+def test_faults_of_disks_are_counted() -> None:
+    counts = Counts(disk.FAULTS)
+    case = Case("a.wav", b"", job="disk full:opus:1")
+    disk.judge(counts, case, Outcome("refused", stopped="the next song: refused"))
+    disk.judge(counts, case, Outcome("done", seconds=3.0, partial=("vocals.opus has 1",)))
+    disk.judge(counts, case, Outcome("done", seconds=1.0))
+    assert counts.faults == {"stopped batches": 1, "partial files": 1, "silent shortfalls": 1}
+
+
+@pytest.mark.skipif(not shutil.which("cc") or sys.platform != "linux", reason="needs Linux and cc")
+def test_reads_and_writes_fail_at_a_byte_and_the_clock_is_off(tmp_path: Path) -> None:
+    code = f"""
+import time
+from pathlib import Path
+from tools.stress import shim
+folder, now = Path({str(tmp_path)!r}), time.time()
+with shim.clock_off(-3600):
+    assert 3590 < now - time.time() < 3610
+with shim.failing("write", 28, 5, folder), (folder / "a").open("wb", buffering=0) as file:
+    assert file.write(b"12345678") == 5
+    try:
+        file.write(b"678")
+    except OSError as error:
+        assert error.errno == 28
+    else:
+        raise AssertionError
+assert (folder / "a").read_bytes() == b"12345"
+"""
+    library = tmp_path / "shim.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SHIM, "-ldl"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"LD_PRELOAD": str(library)},
+        check=True,
+    )
 
 
 def test_damage_is_the_same_for_the_same_seed() -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import inputs
+from . import disk, inputs, shim
 from .counting import Report, show
 from .job import TINY
 
@@ -21,10 +21,13 @@ Verb = Callable[[argparse.Namespace, Path], Report]
 def main() -> int:
     """Run a verb; return 1 if it found a fault."""
     options = _parser().parse_args()
+    if options.shim:
+        shim.start_again(sys.argv[1:])
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder, ignore_cleanup_errors=True) as folder:
         report = options.run(options, Path(folder))
+    shim.remove()
     told = [word for word in sys.argv[1:] if word != "--write"]
     show(options.verb, told, report, write=options.write)
     return 1 if report.faults else 0
@@ -44,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--keep", type=Path, help="folder for what fails, and why")
         added.add_argument("--seed", type=int, default=0, help="of everything random")
         added.add_argument("--write", action="store_true", help="write the row into the table")
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, shim=False)
         return added
 
     def watched(one: argparse.ArgumentParser) -> None:
@@ -58,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--every", type=int, default=1, help="take one of so many files")
     one.add_argument("--model", default=TINY, help=f"model for a sample (default: {TINY})")
     one.add_argument("--model-every", type=int, default=50, help="size of the sample; 0: none")
+
+    one = verb("disk", disk.disk, "full and broken disks, wrong clocks, too little memory")
+    watched(one)
+    one.add_argument("--sizes", type=int, default=10, help="random sizes for every format")
+    one.add_argument("--others", type=int, default=5, help="tries of other kinds for every format")
+    one.set_defaults(shim=True)
     return parser
 
 

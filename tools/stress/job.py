@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from unmix import UnmixError
 from unmix._types import Samples
 from unmix.audio import FORMATS, OutputFormat, read_audio
 from unmix.songs.render import StemSeparator
-from unmix.songs.separate import StemOptions, plan_stems, write_stems
+from unmix.songs.separate import SeparatedFile, StemOptions, plan_stems, write_stems
 from unmix.stems import ACCOMPANIMENT, VOCALS
 
 from .pool import Case, Outcome
@@ -77,31 +78,53 @@ def separate_case(case: Case, folder: Path, separator: StemSeparator | None = No
         folder: a folder of this process.
         separator: separates in place of the job's model.
     """
-    song, out = folder / case.name, folder / "out"
+    song = folder / case.name
     model, _, name = case.job.partition(":")
-    separator = separator or separator_of(model)
-    options = StemOptions(format=OutputFormat.parse(name or "wav"))
+    try:
+        song.write_bytes(case.data)
+        return separate_song(separator or separator_of(model), song, folder / "out", name or "wav")
+    finally:
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def separate_song(
+    separator: StemSeparator,
+    song: Path,
+    out: Path,
+    name: str,
+    during: AbstractContextManager[None] | None = None,
+) -> Outcome:
+    """Separate a song into a folder, and look at what is in the folder and beside the song.
+
+    Args:
+        separator: what separates.
+        song: the song.
+        out: the folder.
+        name: format of the stems.
+        during: what holds while the song is separated, and no longer when it is looked at.
+    """
+    options = StemOptions(format=OutputFormat.parse(name))
+    result: SeparatedFile | None = None
 
     def work() -> Outcome:
-        result = write_stems(separator, plan_stems(separator, song, out, options))
-        wrong = [text for path in result.stems.values() if (text := fault_of(path, result.samples))]
+        nonlocal result
+        with during or nullcontext():
+            result = write_stems(separator, plan_stems(separator, song, out, options))
         return Outcome(
             "done",
             "; ".join(result.warnings),
             seconds=result.seconds,
             warned=bool(result.warnings),
-            partial=tuple(wrong),
         )
 
-    try:
-        song.write_bytes(case.data)
-        outcome = tried(work)
-        wanted = len(separator.stems) if outcome.status == "done" else 0
-        left = leftovers(folder, wanted, song)
-        return replace(outcome, partial=(*outcome.partial, *left))
-    finally:
-        for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    outcome = tried(work)
+    wrong: list[str] = []
+    if result is not None:
+        wrong += [fault_of(path, result.samples) for path in result.stems.values()]
+    left = leftovers(out, 0 if result is None else len(separator.stems))
+    left += leftovers(song.parent, 0, song, below=out)
+    return replace(outcome, partial=tuple(filter(None, (*wrong, *left))))
 
 
 def fault_of(path: Path, samples: int) -> str:
@@ -123,13 +146,20 @@ def length_of(path: Path) -> int:
     return int(read_audio(path)[0].shape[1])
 
 
-def leftovers(folder: Path, wanted: int, *known: Path) -> list[str]:
-    """Return the files in a folder that are neither known nor outputs, or that are too many."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path not in known]
-    hidden = [path for path in files if any(part.startswith(".unmix-") for part in path.parts)]
+def leftovers(folder: Path, wanted: int, *known: Path, below: Path | None = None) -> list[str]:
+    """Return the files in a folder that are neither known nor outputs, or that are too many.
+
+    Args:
+        folder: the folder, and those in it.
+        wanted: number of outputs that should be there.
+        known: files that were there before.
+        below: a folder in it that is looked at apart.
+    """
+    paths = [path for path in folder.rglob("*") if below not in (path, *path.parents)]
+    files = [path for path in paths if path.is_file() and path not in known]
+    hidden = [path for path in paths if any(part.startswith(".unmix-") for part in path.parts)]
     outputs = [p for p in files if p not in hidden and p.suffix.removeprefix(".") in FORMATS]
     odd = [path for path in files if path not in outputs]
     if len(outputs) != wanted:
         odd += outputs
-    empty = [path for path in folder.rglob(".unmix-*") if path.is_dir()]
-    return sorted({f"{path.relative_to(folder)} is left" for path in (*odd, *empty)})
+    return sorted({f"{path.relative_to(folder)} is left" for path in (*odd, *hidden)})

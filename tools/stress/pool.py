@@ -51,6 +51,8 @@ class Outcome:
     """Whether a warning says that something is missing or was repaired."""
     partial: tuple[str, ...] = ()
     """Files that should not be there, or not be as they are."""
+    stopped: str = ""
+    """What went wrong with the next song."""
 
 
 Work = Callable[[Case], Outcome]

@@ -123,7 +123,7 @@ def odd_seeds() -> Iterator[Seed]:
                 if major == "OGG" and (rate > 96000 or channels > 8):
                     continue  # libsndfile's encoder ends the process
                 samples = random.uniform(-0.5, 0.5, (channels, length)).astype(np.float32)
-                data = _written(samples, rate, major, subtype)
+                data = written(samples, rate, major, subtype)
                 if data is not None:
                     name = f"odd-{length}-{rate}-{channels}.{major.lower()}"
                     yield Seed(name, data)
@@ -137,14 +137,14 @@ def _by_libsndfile(samples: Samples) -> Iterator[Seed]:
             continue
         for subtype in soundfile.available_subtypes(major):
             for held, rate in ((samples, _RATE), (mono, _RATE), (low, 8000)):
-                data = _written(held, rate, major, subtype)
+                data = written(held, rate, major, subtype)
                 if data is not None:
                     name = f"sf-{subtype.lower()}.{major.lower()}"
                     yield Seed(name, data, promises=major not in _NO_LENGTH)
                     break
 
 
-def _written(samples: Samples, rate: int, major: str, subtype: str) -> bytes | None:
+def written(samples: Samples, rate: int, major: str, subtype: str) -> bytes | None:
     """Return a file by libsndfile, None if the format cannot hold the samples."""
     file = io.BytesIO()
     try:
@@ -193,8 +193,8 @@ def encoded(
 
 def _tagged(samples: Samples) -> Iterator[Seed]:
     """Yield files with tags and covers, whole and enormous."""
-    wav = _written(samples, _RATE, "WAV", "PCM_16") or b""
-    flac = _written(samples, _RATE, "FLAC", "PCM_16") or b""
+    wav = written(samples, _RATE, "WAV", "PCM_16") or b""
+    flac = written(samples, _RATE, "FLAC", "PCM_16") or b""
     mp3 = encoded(samples, "mp3", "libmp3lame")
     for size in (0, 3000, 1 << 18):
         tag = _id3(size)
