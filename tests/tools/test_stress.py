@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tools.stress import disk
+from tools.stress import disk, kill
+from tools.stress.commands import fault_in
 from tools.stress.counting import Counts
 from tools.stress.damage import damages
 from tools.stress.inputs import FAULTS, Judge
@@ -191,6 +192,45 @@ assert (folder / "a").read_bytes() == b"12345"
         env=os.environ | {"LD_PRELOAD": str(library)},
         check=True,
     )
+
+
+class Ran:
+    """A command that has run: files it left, and which of them are not whole."""
+
+    said = "Traceback"
+
+    def __init__(self, files: set[str], faulty: tuple[str, ...] = ()) -> None:
+        self._files, self._faulty = files, faulty
+
+    def files(self) -> set[str]:
+        return self._files
+
+    def faults(self, files: set[str]) -> list[str]:
+        return [name for name in self._faulty if name in files]
+
+
+@pytest.mark.parametrize(
+    ("code", "ran", "fault"),
+    [
+        (0, Ran({"a", "b"}), None),
+        (1, Ran({"a", "b"}), "failed next runs"),
+        (1000, Ran(set()), "hangs"),
+        (0, Ran({"a"}), "failed next runs"),
+        (0, Ran({"a", "b", ".unmix-1/a"}), "files left"),
+        (0, Ran({"a", "b"}, ("b",)), "partial files"),
+    ],
+)
+def test_the_run_after_a_kill_is_judged(code: int, ran: Ran, fault: str | None) -> None:
+    counts = Counts(kill.FAULTS)
+    kill.judge_next(counts, "separate 1", code, {"a", "b"}, ran)  # type: ignore[arg-type]
+    assert counts.faults == ({fault: 1} if fault else {})
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.ckpt", "a.safetensors", "a.flac", "a.csv"])
+def test_a_cut_file_is_not_whole(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"{" if name != "a.csv" else b"")
+    assert fault_in(path).startswith(f"{name} is ")
 
 
 def test_damage_is_the_same_for_the_same_seed() -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import disk, inputs, shim
+from . import disk, inputs, kill, shim
 from .counting import Report, show
 from .job import TINY
 
@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--sizes", type=int, default=10, help="random sizes for every format")
     one.add_argument("--others", type=int, default=5, help="tries of other kinds for every format")
     one.set_defaults(shim=True)
+
+    one = verb("kill", kill.kill, "commands killed at random moments")
+    one.add_argument("--times", type=int, default=20, help="number of kills")
+    one.add_argument("--verbs", help="commands, with commas (default: all)")
+    one.add_argument("--limit", type=float, default=120, help="seconds until a run hangs")
     return parser
 
 
