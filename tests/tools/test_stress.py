@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tools.stress import disk, kill
+from tools.stress import disk, kill, load
 from tools.stress.commands import fault_in
 from tools.stress.counting import Counts
 from tools.stress.damage import damages
@@ -226,11 +227,39 @@ def test_the_run_after_a_kill_is_judged(code: int, ran: Ran, fault: str | None) 
     assert counts.faults == ({fault: 1} if fault else {})
 
 
-@pytest.mark.parametrize("name", ["a.json", "a.ckpt", "a.safetensors", "a.flac", "a.csv"])
+@pytest.mark.parametrize("name", ["a.json", "a.safetensors", "a.flac", "a.csv"])
 def test_a_cut_file_is_not_whole(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(b"{" if name != "a.csv" else b"")
     assert fault_in(path).startswith(f"{name} is ")
+
+
+FLAT = load.Watched(memory=[100] * 18 + [104] * 2, descriptors=[5, 9] * 10)
+
+
+@pytest.mark.parametrize(
+    ("watched", "fault"),
+    [
+        (FLAT, None),
+        (replace(FLAT, memory=[100] * 18 + [106] * 2), "growing memory"),
+        (replace(FLAT, descriptors=[5] * 10 + [6] * 10), "growing file descriptors"),
+        (replace(FLAT, wrong=["song 1 differs"]), "wrong results"),
+        (replace(FLAT, error="Traceback"), "tracebacks"),
+    ],
+)
+def test_growth_and_wrong_results_are_counted(watched: load.Watched, fault: str | None) -> None:
+    counts = Counts(load.FAULTS)
+    load.judge(counts, "batch", watched)
+    assert counts.faults == ({fault: 1} if fault else {})
+
+
+def test_memory_and_files_are_watched(tmp_path: Path) -> None:
+    watched = load.Watched()
+    with load.watching(watched, every=0.001), (tmp_path / "a").open("w"):
+        while len(watched.memory) < 2:
+            time.sleep(0.001)
+    assert min(watched.memory) > 1 << 20
+    assert min(watched.descriptors) > 3
 
 
 def test_damage_is_the_same_for_the_same_seed() -> None:

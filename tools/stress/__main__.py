@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import disk, inputs, kill, shim
+from . import disk, inputs, kill, load, shim
 from .counting import Report, show
 from .job import TINY
 
@@ -72,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--times", type=int, default=20, help="number of kills")
     one.add_argument("--verbs", help="commands, with commas (default: all)")
     one.add_argument("--limit", type=float, default=120, help="seconds until a run hangs")
+
+    one = verb("load", load.load, "hours of audio, thousands of songs, threads")
+    one.add_argument("--hours", type=float, default=0.1, help="length of one file")
+    one.add_argument("--songs", type=int, default=100, help="songs of a batch")
+    one.add_argument("--threads", type=int, default=8, help="threads on one Separator")
+    one.add_argument("--minutes", type=float, default=0.5, help="how long the threads work")
+    one.add_argument("--model", default=TINY, help=f"model (default: {TINY})")
+    one.add_argument("--parts", default="long,batch,threads", help="parts, with commas")
     return parser
 
 
