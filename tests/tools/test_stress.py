@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from tools.stress import disk, kill, load
+from tools.stress import disk, fuzz, kill, load, wheel
 from tools.stress.commands import fault_in
 from tools.stress.counting import Counts
 from tools.stress.damage import damages
 from tools.stress.inputs import FAULTS, Judge
 from tools.stress.job import HalvingSeparator, leftovers, separate_case
 from tools.stress.pool import Case, Outcome, Pool
+from tools.stress.seeds import Seed
 from unmix import UnmixError
 
 ROOT = Path(__file__).parents[2]
@@ -266,6 +267,33 @@ def test_damage_is_the_same_for_the_same_seed() -> None:
     made = [list(damages(wav(), Random(1))) for _ in range(2)]
     assert made[0] == made[1]
     assert len({damage.data for damage in made[0]}) > 35
+
+
+def test_fuzz_builds_and_changes_the_same_files_for_the_same_seed() -> None:
+    built = [fuzz.built(1, 40) for _ in range(2)]
+    assert built[0] == built[1]
+    assert len(set(built[0])) > 20
+    seed = Seed("a.wav", wav())
+    changed = [
+        [fuzz.changed(seed.data, random, [seed]) for _ in range(40)]
+        for random in (Random(1), Random(1))
+    ]
+    assert changed[0] == changed[1]
+    assert len({seed.data, *changed[0]}) > 30
+
+
+def test_a_python_of_the_right_version_is_found() -> None:
+    here = "{}.{}".format(*sys.version_info)
+    found = wheel.find_python(here)
+    if found:
+        said = subprocess.check_output([found, "--version"], text=True)
+        assert said.startswith(f"Python {here}.")
+    assert wheel.find_python("2.99") is None
+
+
+def test_a_python_in_which_nothing_can_be_installed_fails(tmp_path: Path) -> None:
+    text = wheel.try_python("false", tmp_path / "unmix-1-py3-none-any.whl", tmp_path / "3.99")
+    assert "false" in text
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import disk, inputs, kill, load, shim
+from . import disk, fuzz, inputs, kill, load, shim, wheel
 from .counting import Report, show
 from .job import TINY
 
@@ -62,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--model", default=TINY, help=f"model for a sample (default: {TINY})")
     one.add_argument("--model-every", type=int, default=50, help="size of the sample; 0: none")
 
+    one = verb("fuzz", fuzz.fuzz, "files that hypothesis builds and a mutator changes")
+    watched(one)
+    one.add_argument("--minutes", type=float, default=1, help="how long")
+
     one = verb("disk", disk.disk, "full and broken disks, wrong clocks, too little memory")
     watched(one)
     one.add_argument("--sizes", type=int, default=10, help="random sizes for every format")
@@ -80,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--minutes", type=float, default=0.5, help="how long the threads work")
     one.add_argument("--model", default=TINY, help=f"model (default: {TINY})")
     one.add_argument("--parts", default="long,batch,threads", help="parts, with commas")
+
+    one = verb("wheel", wheel.wheel, "the built wheel in fresh environments")
+    one.add_argument("--versions", default="3.11,3.12,3.13", help="of Python, with commas")
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from unmix.models import Model
 
 from .job import TINY, length_of
 from .seeds import song
@@ -99,7 +102,7 @@ def fault_in(path: Path) -> str:
     return "" if path.stat().st_size else f"{path.name} is empty"
 
 
-def publish(folder: Path) -> Callable[[], None]:
+def publish() -> Callable[[], None]:
     """Serve a small model on this machine, slowly; return what publishes it in a process.
 
     The server ends with this process.
@@ -107,17 +110,10 @@ def publish(folder: Path) -> Callable[[], None]:
     from unmix.models import build
     from unmix.recipes.reading import find_architecture
     from unmix.weights import download, manifest
-    from unmix.weights.converters import converters
 
     choice = find_architecture(_PUBLISHED)
     model = build(choice.architecture, {**choice.model, "widths": [16, 32, 64, 64, 64, 64]})
-    state = model.state_dict()
-    moves = converters()[choice.architecture].moves(model)
-    file = folder / "published.npz"
-    np.savez(
-        file, **{move.theirs: state[move.ours].numpy() for move in moves if move.ours in state}
-    )
-    content = file.read_bytes()
+    content = foreign_archive(model, choice.architecture)
     entry = manifest.find_published("spleeter-2stems")
     assert entry is not None
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(content))
@@ -138,6 +134,17 @@ def publish(folder: Path) -> Callable[[], None]:
             module.list_published = lambda: [entry]  # type: ignore[attr-defined]
 
     return put
+
+
+def foreign_archive(model: Model, architecture: str) -> bytes:
+    """Return a model as its converter wants it, in an archive of numpy."""
+    from unmix.weights.converters import converters
+
+    state = model.state_dict()
+    moves = [move for move in converters()[architecture].moves(model) if move.ours in state]
+    file = io.BytesIO()
+    np.savez(file, **{move.theirs: state[move.ours].numpy() for move in moves})
+    return file.getvalue()
 
 
 def _handler(content: bytes) -> type[BaseHTTPRequestHandler]:

@@ -116,7 +116,7 @@ class Judge:
         if outcome.partial:
             counts.fault("partial files", case.name, "; ".join(outcome.partial), case.data)
         if case.job != HALVING:
-            counts.notes["by a model"] += 1
+            counts.notes[f"by or of {case.job}"] += not case.job.startswith(HALVING)
         elif case.loses:
             self._early.append((case, outcome))
             self._judge_early(case.group)

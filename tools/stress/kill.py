@@ -31,7 +31,7 @@ def kill(options: argparse.Namespace, folder: Path) -> Report:
     inputs = folder / "inputs"
     inputs.mkdir()
     known = commands(inputs)
-    publishing = publish(inputs)
+    publishing = publish()
     _import_all()
     random = Random(options.seed)
     chosen = options.verbs.split(",") if options.verbs else list(known)

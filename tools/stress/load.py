@@ -52,7 +52,7 @@ def load(options: argparse.Namespace, folder: Path) -> Report:
     """Separate a file of many hours, a batch of many songs, and songs in many threads at once.
 
     Each part runs in a process of its own. The mean of its resident memory over the last tenth of
-    the time may be 5 % above that of the first tenth, the fewest open files not at all. The long
+    the time may be 5 % above that of the first tenth, the most open files not at all. The long
     file's stems have its length; equal songs of the batch, of which 5 % are broken, have equal
     stems to the bit, and the broken ones fail; threads give what one thread gives, to the bit.
     """
@@ -88,8 +88,8 @@ def judge(counts: Counts, name: str, watched: Watched) -> None:
     first, last = _ends(watched.memory)
     if last > first * (1 + GROWTH):
         counts.fault("growing memory", name, f"from {first / 2**20:.1f} to {last / 2**20:.1f} MiB")
-    # Files that are open for a moment are no leak: the fewest count.
-    first, last = _ends(watched.descriptors, min)
+    # Each tenth has songs in all their stages, so that the most files open at once can be compared.
+    first, last = _ends(watched.descriptors, max)
     if last > first:
         counts.fault("growing file descriptors", name, f"from {first:g} to {last:g}")
     for text in watched.wrong:
