@@ -29,7 +29,7 @@ _BUILT = 100
 _CHANGED = 3 * _BUILT
 #: One of so many changed files is only cut, so that its length can be judged.
 _CUT = 8
-_WEIGHTS = "weights"
+_WEIGHTS = "readers of weights"
 
 
 def fuzz(options: argparse.Namespace, folder: Path) -> Report:

@@ -115,8 +115,8 @@ class Judge:
             counts.fault(kind, case.name, outcome.text, case.data)
         if outcome.partial:
             counts.fault("partial files", case.name, "; ".join(outcome.partial), case.data)
-        if case.job != HALVING:
-            counts.notes[f"by or of {case.job}"] += not case.job.startswith(HALVING)
+        if not case.job.startswith(HALVING):
+            counts.notes[f"through {case.job}"] += 1
         elif case.loses:
             self._early.append((case, outcome))
             self._judge_early(case.group)
