@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from . import disk, fuzz, inputs, kill, load, shim, wheel
 from .counting import Report, show
 from .job import TINY
@@ -25,6 +27,7 @@ def main() -> int:
         shim.start_again(sys.argv[1:])
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # verbs fork, and a forked process would wait for threads it lacks
     with tempfile.TemporaryDirectory(dir=options.folder, ignore_cleanup_errors=True) as folder:
         report = options.run(options, Path(folder))
     shim.remove()
