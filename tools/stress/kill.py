@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import signal
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -95,6 +96,7 @@ class Runner:
     def __init__(self, folder: Path, before: Callable[[], None], limit: float) -> None:
         self.out = folder / "out"
         self._log = folder / "log"
+        self._temporary = folder / "temporary"
         self._before, self._limit = before, limit
         self.clear()
 
@@ -120,9 +122,9 @@ class Runner:
         return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
     def files(self) -> set[str]:
-        """Return the files in the output folder, hidden ones too."""
-        paths = self.out.rglob("*")
-        return {str(path.relative_to(self.out)) for path in paths if path.is_file()}
+        """Return the files in the output folder and in that of temporary files, hidden ones too."""
+        paths = [*self.out.rglob("*"), *self._temporary.rglob("*")]
+        return {os.path.relpath(path, self.out) for path in paths if path.is_file()}
 
     def faults(self, files: set[str]) -> list[str]:
         """Return what is wrong with those of some files that are there."""
@@ -130,9 +132,10 @@ class Runner:
         return [text for text in found if text]
 
     def clear(self) -> None:
-        """Empty the output folder."""
-        shutil.rmtree(self.out, ignore_errors=True)
-        self.out.mkdir()
+        """Empty both folders."""
+        for folder in (self.out, self._temporary):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
 
     def _become(self, arguments: Sequence[str]) -> None:
         """Run a command in this process, and end it."""
@@ -143,6 +146,7 @@ class Runner:
             for number, to in ((0, null), (1, log), (2, log)):
                 os.dup2(to, number)
             os.environ |= {"UNMIX_CACHE": str(self.out), "NO_PROXY": "127.0.0.1"}
+            tempfile.tempdir = str(self._temporary)
             self._before()
             import torch
 
