@@ -48,9 +48,11 @@ def read_all(path: Path) -> tuple[Fields, tuple[Picture, ...], Exception | None]
         fields: Fields = {}
         try:
             file = way(path)
-            if file is not None and file.tags:
+            if file is not None and file.tags is not None:
                 fields = read_fields(file)
-                return fields or _ffmpeg_fields(path), read_pictures(file), None
+                pictures = read_pictures(file)
+                if fields or pictures:
+                    return fields or _ffmpeg_fields(path), pictures, None
         except Exception as error:  # mutagen raises anything on damaged tags
             damage = damage or error
             if fields:
