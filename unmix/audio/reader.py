@@ -25,6 +25,7 @@ from .opening import look, open_decoder
 from .resample import Resampler
 
 BLOCK = 65536
+_MOST_LISTED = 5  # places in one warning
 
 
 class AudioReader:
@@ -175,8 +176,11 @@ class AudioReader:
         middle = [one for one in decoder.damage if promised is None or "end" not in one]
         if middle:
             self.complete = False
-            self.warnings.append(f"{name} is damaged: {'; '.join(middle)}")
+            self.warnings.append(f"{name} is damaged: {_listed(middle)}")
+        if decoder.notes:
+            self.warnings.append(f"{name}: {_listed(decoder.notes)}; the sound was read as it is")
         decoder.damage.clear()
+        decoder.notes.clear()
 
 
 def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> AudioReader:
@@ -234,6 +238,13 @@ def _with_promise(info: AudioInfo, header: Header) -> AudioInfo:
     if header.promised is None or header.promised <= known:
         return info
     return replace(info, length=header.promised, length_is_estimate=False)
+
+
+def _listed(sentences: list[str]) -> str:
+    """Return sentences as one; the first few, and how many there are."""
+    more = len(sentences) - _MOST_LISTED
+    shown = sentences if more < 2 else [*sentences[:_MOST_LISTED], f"and {more} more"]
+    return "; ".join(shown)
 
 
 def _reblocked(pieces: Iterator[Samples], channels: int, size: int) -> Iterator[Samples]:
