@@ -33,8 +33,9 @@ def choose_stream(path: Path, container: InputContainer, stream: int | None) -> 
         best = container.streams.best("audio")
         return best if isinstance(best, AudioStream) else streams[0]
     if not 0 <= stream < len(streams):
+        several = "audio stream" if len(streams) == 1 else "audio streams"
         raise AudioError(
-            f"{path} has {len(streams)} audio streams, numbered from 0: there is no {stream}"
+            f"{path} has {len(streams)} {several}, numbered from 0: there is no {stream}"
         )
     return streams[stream]
 
@@ -73,4 +74,7 @@ def describe(
         lossy=not lossless,
         bitrate=stream.bit_rate or container.bit_rate or None,
         length_is_estimate=estimate,
+        stream=container.streams.audio.index(stream),
+        streams=len(container.streams.audio),
+        chapters=len(container.chapters()),
     )

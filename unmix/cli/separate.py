@@ -57,6 +57,7 @@ def separate(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    audio_stream: options.AudioStreamOption = None,
     model: options.ModelByStemsOption = None,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -91,6 +92,7 @@ def separate(
             template=template,
             existing=existing,
             strict=strict,
+            audio_stream=audio_stream,
         )
         chosen = model or model_with(names).name
 
@@ -133,11 +135,20 @@ def _separate_and_plot(
     picture = plan.path(PLOT_MARK, "png")
     claims.add(song, [picture], _REMEDY)
     fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing))
-    drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
+    drawing = SpectrogramPlot(
+        probe(song, stream=options.audio_stream).sample_rate, song_title(song)
+    )
     listener = drawing.add if fresh else None
     result = write_stems(separator, plan, progress=progress, listener=listener)
     if fresh and result.skipped:
-        plot_file(separator, song, picture, strict=options.strict, progress=progress)
+        plot_file(
+            separator,
+            song,
+            picture,
+            strict=options.strict,
+            audio_stream=options.audio_stream,
+            progress=progress,
+        )
         result = replace(result, skipped=False)
     elif fresh:
         drawing.save(picture, overwrite=options.existing == "overwrite")
