@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _LOOKAHEAD = 4  # frames that must agree, as single times may be wrong
 _SETTLING = 64  # frames in which the offset of a slow or fast clock is followed
-_COARSE = 0.25  # seconds: times of interleaved streams are those of their blocks
+_COARSE = 0.5  # seconds: times of interleaved streams are those of their blocks
+_LONGEST_BLOCK = 10  # seconds of interleaving that are no new clock
 _LONGEST = 600  # seconds; a longer jump is a wrong clock, not a missing part
 
 
@@ -101,7 +102,7 @@ class Clock:
                 tick.jump = gap
             else:
                 tick.gap = gap
-        elif max(late) < -max(limit, self._rate // 10):
+        elif max(late) < -(_LONGEST_BLOCK * self._rate if self._coarse else self._rate // 10):
             self._offset += max(late)
             tick.jump = max(late)
         elif not self._exact:

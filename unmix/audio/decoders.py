@@ -81,8 +81,10 @@ class SoundFileDecoder:
         self.info = _info(self._file, path, header)
         self.damage: list[str] = []
         self.notes: list[str] = []
-        # A lost Ogg page and a granule position that starts late look the same.
-        self.tolerance = self.info.sample_rate // 10 if self.info.container == "ogg" else 0
+        # A lost Ogg page and a granule position that starts late look the same; the length of MP3
+        # in a WAV is a guess of some frames.
+        uncertain = self.info.container == "ogg" or self.info.codec.startswith("mpeg")
+        self.tolerance = self.info.sample_rate // 10 if uncertain else 0
         order = VORBIS_ORDER.get(self.info.channels) if self.info.container == "ogg" else None
         self._rows = None if order is None else np.argsort(order)
         self._path, self._header = path, header

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from .boxes import is_cut
 from .id3 import Behind, id3_end
-from .promises import is_cut, of_aiff, of_au, of_caf, of_flac, of_nist, of_w64, of_wav
+from .promises import of_aiff, of_au, of_caf, of_flac, of_nist, of_sox, of_w64, of_wav
 
 _MAGIC = {
     b"fLaC": "flac",
@@ -23,6 +24,8 @@ _MAGIC = {
     b"caff": "caf",
     b"NIST": "nist",
     b"Crea": "voc",
+    b".SoX": "sox",
+    b"FLV\x01": "flv",
     b"\x1a\x45\xdf\xa3": "matroska",
     b"\x30\x26\xb2\x75": "asf",
 }
@@ -35,6 +38,7 @@ _PROMISES = {
     "w64": of_w64,
     "caf": of_caf,
     "nist": of_nist,
+    "sox": of_sox,
 }
 _TAIL = 65536 + 4096  # an Ogg page has at most 65307 bytes
 
@@ -85,7 +89,13 @@ def _look_at(file: BinaryIO) -> Header:
         believed = promise.filled_in
         # Of what was not filled in, no decoder knows the length.
         exact = believed or kind != "flac"
-        return Header(kind=kind, soundfile=believed, promised=promise.samples, exact_length=exact)
+        return Header(
+            kind=kind,
+            soundfile=believed,
+            promised=promise.samples,
+            cut=is_cut(file, kind),
+            exact_length=exact,
+        )
     if kind == "ogg":
         return _ogg_header(file)
     if kind == "mpeg":

@@ -56,7 +56,9 @@ def describe(
     codec = "mp3" if codec.startswith("mp3") else codec.removesuffix("float")
     lossless = codec.startswith(_LOSSLESS)
     name = container.format.name.split(",")[0]
-    length, estimate = None, name not in _COUNTED or not header.exact_length
+    # Tags in front of other formats than MP3 say nothing about the length.
+    guess = not header.exact_length and (header.kind != "mpeg" or name == "mp3")
+    length, estimate = None, name not in _COUNTED or guess
     if stream.duration:
         length = round(stream.duration * (stream.time_base or Fraction(1, rate)) * rate)
     elif container.duration:
