@@ -238,3 +238,28 @@ def test_a_file_without_samples_is_whole(tmp_path: Path, kind: str) -> None:
     soundfile.write(path, np.zeros((0, 2)), RATE, format=kind, subtype="PCM_16")
     if path.stat().st_size:  # libsndfile writes the head of FLAC with the first samples
         assert read_audio(path, strict=True)[0].shape == (2, 0)
+
+
+@pytest.mark.parametrize("name", ["flac", "wav", "aiff", "ogg", "opus", "caf"])
+def test_zeros_after_a_tag_are_skipped(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a"
+    rate = 48000 if name == "opus" else RATE
+    path.write_bytes(_id3(10) + bytes(500) + _file(*SUBTYPES[name], rate))
+    assert abs(read_audio(path, strict=True)[0].shape[1] - LENGTH) < 2000
+
+
+BACKS = {"ID3v1": b"TAG" + b"x" * 125, "ID3v2": _id3(100_000, True), "zeros": bytes(1000)}
+
+
+@pytest.mark.parametrize("back", BACKS.values(), ids=BACKS)
+@pytest.mark.parametrize("name", ["flac", "wav", "aiff", "ogg", "opus", "mp3", "caf"])
+def test_tags_at_the_end_are_no_damage(
+    tmp_path: Path, name: str, back: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(_file(*SUBTYPES[name], 48000 if name == "opus" else RATE) + back)
+    try:
+        assert abs(read_audio(path, strict=True)[0].shape[1] - LENGTH) < 2000
+    except AudioError:
+        assert name == "caf"  # whose chunks leave no room for others
+    assert capfd.readouterr().err == ""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -51,9 +50,7 @@ class FFmpegDecoder:
         """
         self._path = path
         self._header = header
-        self._file: BinaryIO = path.open("rb")
-        if header.start:
-            self._file = BufferedReader(Behind(self._file, header.start))
+        self._file = cast(BinaryIO, Behind(path.open("rb"), header.start))
         try:
             try:
                 self._container = open_sound(self._file, mpeg=header.kind == "mpeg")
