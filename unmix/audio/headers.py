@@ -77,8 +77,8 @@ def read_header(path: Path) -> Header:
         # FFmpeg reads the tags of an MP3 itself. After a tag, what has no other kind is one.
         if start and header.kind in ("", "mpeg"):
             exact = _has_length_frame(file, start)
-            behind = 0 if header.kind else start
-            return Header(kind="mpeg", soundfile=False, exact_length=exact, start=behind)
+            place = 0 if header.kind else start
+            return Header(kind="mpeg", soundfile=False, exact_length=exact, start=place)
         return replace(header, start=start)
 
 

@@ -71,11 +71,14 @@ class Behind(RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to another place; return it, or a negative number if it lies before the file."""
+        """Move to another place; return it, or a negative number if there is no such place."""
         place = offset + self._start if whence == os.SEEK_SET else offset
         if whence == os.SEEK_SET and offset < 0:
-            return -errno.EINVAL  # PyAV prints the traceback of an exception
-        return self._file.seek(place, whence) - self._start
+            return -errno.EINVAL
+        try:
+            return self._file.seek(place, whence) - self._start
+        except (OSError, OverflowError, ValueError):
+            return -errno.EINVAL  # of an exception, PyAV prints the traceback
 
     def tell(self) -> int:
         """Return the place in bytes."""
