@@ -15,6 +15,7 @@ from .channels import VORBIS_ORDER
 from .headers import Header
 from .id3 import Behind
 from .info import AudioInfo, libsndfile_name
+from .ogg import has_hole
 
 #: Samples per channel to decode at once: enough to be fast, few enough to stream.
 PIECE = 65536
@@ -47,6 +48,8 @@ class Decoder(Protocol):
     info: AudioInfo
     damage: list[str]
     """What was wrong inside and was repaired, without the file's name."""
+    notes: list[str]
+    """What is odd inside, but cost no sound, without the file's name."""
     tolerance: int
     """Samples per channel that may be missing at the end of an undamaged file."""
 
@@ -77,13 +80,22 @@ class SoundFileDecoder:
             raise DecodeStopped("no length in the header")
         self.info = _info(self._file, path, header)
         self.damage: list[str] = []
-        # A lost Ogg page and a granule position that starts late look the same.
-        self.tolerance = self.info.sample_rate // 10 if self.info.container == "ogg" else 0
+        self.notes: list[str] = []
+        # A lost Ogg page and a granule position that starts late look the same; the length of MP3
+        # in a WAV is a guess of some frames.
+        uncertain = self.info.container == "ogg" or self.info.codec.startswith("mpeg")
+        self.tolerance = self.info.sample_rate // 10 if uncertain else 0
         order = VORBIS_ORDER.get(self.info.channels) if self.info.container == "ogg" else None
         self._rows = None if order is None else np.argsort(order)
+        self._path, self._header = path, header
 
     def pieces(self) -> Iterator[Samples]:
-        """Yield samples ``[C, n]`` from the current position."""
+        """Yield samples ``[C, n]`` from the current position.
+
+        Raises:
+            DecodeStopped: another decoder keeps the time where packets are missing.
+        """
+        self._check_holes()
         while True:
             piece = self._read(PIECE)
             if piece.shape[1] == 0:
@@ -99,6 +111,7 @@ class SoundFileDecoder:
         Raises:
             DecodeStopped: another decoder does this better.
         """
+        self._check_holes()
         frames, near = self._file.frames, self.info.sample_rate
         start = min(start, frames)
         jump = start
@@ -117,6 +130,10 @@ class SoundFileDecoder:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _check_holes(self) -> None:
+        if self.info.container == "ogg" and has_hole(self._path, self._header.start):
+            raise DecodeStopped("packets are missing")
 
     def _read(self, length: int) -> Samples:
         try:

@@ -8,12 +8,14 @@ found here, which decides the decoder, and so is the length that the header prom
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from .id3 import Behind, id3_end
-from .promises import is_cut, of_aiff, of_au, of_caf, of_flac, of_nist, of_w64, of_wav
+from .boxes import is_cut
+from .id3 import Behind, id3_end, tags_start
+from .promises import of_aiff, of_au, of_caf, of_flac, of_nist, of_sox, of_w64, of_wav
 
 _MAGIC = {
     b"fLaC": "flac",
@@ -23,6 +25,8 @@ _MAGIC = {
     b"caff": "caf",
     b"NIST": "nist",
     b"Crea": "voc",
+    b".SoX": "sox",
+    b"FLV\x01": "flv",
     b"\x1a\x45\xdf\xa3": "matroska",
     b"\x30\x26\xb2\x75": "asf",
 }
@@ -35,6 +39,7 @@ _PROMISES = {
     "w64": of_w64,
     "caf": of_caf,
     "nist": of_nist,
+    "sox": of_sox,
 }
 _TAIL = 65536 + 4096  # an Ogg page has at most 65307 bytes
 
@@ -71,7 +76,9 @@ def read_header(path: Path) -> Header:
         header = _look_at(behind)
         # FFmpeg reads the tags of an MP3 itself. After a tag, what has no other kind is one.
         if start and header.kind in ("", "mpeg"):
-            return Header(kind="mpeg", soundfile=False, exact_length=_has_length_frame(file, start))
+            exact = _has_length_frame(file, start)
+            place = 0 if header.kind else start
+            return Header(kind="mpeg", soundfile=False, exact_length=exact, start=place)
         return replace(header, start=start)
 
 
@@ -85,7 +92,13 @@ def _look_at(file: BinaryIO) -> Header:
         believed = promise.filled_in
         # Of what was not filled in, no decoder knows the length.
         exact = believed or kind != "flac"
-        return Header(kind=kind, soundfile=believed, promised=promise.samples, exact_length=exact)
+        return Header(
+            kind=kind,
+            soundfile=believed,
+            promised=promise.samples,
+            cut=is_cut(file, kind),
+            exact_length=exact,
+        )
     if kind == "ogg":
         return _ogg_header(file)
     if kind == "mpeg":
@@ -115,8 +128,10 @@ def _ogg_header(file: BinaryIO) -> Header:
     file.seek(0)
     first = file.read(27)
     end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - _TAIL))
-    tail = file.read()
+    end = tags_start(file, end)
+    place = max(0, end - _TAIL)
+    file.seek(place)
+    tail = file.read(end - place)
     at = tail.rfind(b"OggS")
     last = tail[at : at + 27] if at >= 0 else b""
     if len(last) < 27:
@@ -129,6 +144,13 @@ def _ogg_header(file: BinaryIO) -> Header:
 
 def _has_length_frame(file: BinaryIO, start: int) -> bool:
     """Return whether an MP3 file counts its frames (Xing, Info or VBRI), so its length is exact."""
+    end = file.seek(0, os.SEEK_END)
     file.seek(start)
     frame = file.read(4096)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0:
+        return b"VBRI" in frame
+    flags, size = struct.unpack(">I4xI", frame[at + 4 : at + 16].ljust(12, b"\0"))
+    # FFmpeg does not believe the count if much follows, such as a tag with a cover.
+    follows = end - start - size
+    return bool(flags & 3 != 3 or follows <= min(size, end - start) >> 4)

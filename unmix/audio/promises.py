@@ -1,4 +1,4 @@
-"""What the headers of uncompressed formats promise, and how far the outermost box of others goes.
+"""What the headers of formats that count their samples promise.
 
 A decoder reads what is there. Whether that is all, only the sizes in the file say. A writer that
 could not go back to fill them in left zeros, ones, or about the largest number: none of these is
@@ -13,15 +13,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-#: A WAV that is written to a pipe cannot know its size: writers put this or more.
 UNKNOWN_SIZE = 0x7FFF0000
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
-_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_MATROSKA_ELEMENTS = (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67")  # head and segment
-_MP4_BOXES = (
-    *(b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"meta", b"udta"),
-    *(b"moof", b"mfra", b"styp", b"sidx", b"ssix", b"prft", b"emsg"),
-)
 _SMALLEST_FLAC_FRAME = 10  # bytes
 _LONGEST_FLAC_FRAME = 65535  # samples
 _FLAC_FRAME_MARGIN = 4096  # bytes that metadata and the heads of frames may take beyond samples
@@ -49,6 +42,11 @@ def chunks(file: BinaryIO, *, little: bool) -> Iterator[tuple[bytes, int, int]]:
         position += 8 + size + size % 2
 
 
+def is_untold(size: int) -> bool:
+    """Return whether a size of 32 bits is what writers to a pipe put: about 2 or 4 GiB, or 0."""
+    return size == 0 or UNKNOWN_SIZE <= size <= 1 << 31 or size >= 0xFFFF0000
+
+
 def of_wav(file: BinaryIO) -> Promise:
     """Read the header of a WAV, RIFX or RF64 file."""
     end = _end(file)
@@ -66,7 +64,7 @@ def of_wav(file: BinaryIO) -> Promise:
             content = file.read(16)
             if len(content) == 16:
                 tag, _, _, _, align = struct.unpack(order + "HHIIH", content[:14])
-                block = align if tag in (0x0001, 0x0003, 0xFFFE) else 0
+                block = align if tag in (0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE) else 0
         elif name == b"data":
             in_ds64 = long_size is not None and (magic == b"RF64" or size == 0xFFFFFFFF)
             said = long_size if in_ds64 and long_size is not None else size
@@ -80,7 +78,7 @@ def _sized(file: BinaryIO, size: int, position: int, end: int, block: int) -> Pr
     if size < max(block, 1) and left > size and not _is_chunk(file, position + size, end):
         # libsndfile would find no samples; FFmpeg reads to the end if the size is zero.
         return Promise(left // block if size and block else None, filled_in=False)
-    if not block or (size >= UNKNOWN_SIZE and size > left):
+    if not block or (is_untold(size) and size > left):
         return Promise()
     return Promise(size // block)
 
@@ -117,7 +115,7 @@ def of_au(file: BinaryIO) -> Promise:
     block = known.get(coding, 0) * channels
     if size == 0xFFFFFFFF or not block:
         return Promise()
-    if left > 0 and (size < block or (size >= UNKNOWN_SIZE and size > left)):
+    if left > 0 and (size < block or (is_untold(size) and size > left)):
         return Promise(filled_in=False)
     return Promise(size // block)
 
@@ -133,7 +131,7 @@ def of_w64(file: BinaryIO) -> Promise:
         size = int.from_bytes(head[16:], "little")
         if head[:4] == b"fmt ":
             tag, _, _, _, align = struct.unpack("<HHIIH", file.read(16)[:14].ljust(14, b"\0"))
-            block = align if tag in (0x0001, 0x0003, 0xFFFE) else 0
+            block = align if tag in (0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE) else 0
         elif head[:16] == _W64_DATA:
             believed = block and 24 < size < 1 << 62 and not (size > 1 << 40 and size > end)
             return Promise((size - 24) // block if believed else None)
@@ -176,6 +174,16 @@ def of_nist(file: BinaryIO) -> Promise:
     return Promise(int(found[1]) or None if found else None)
 
 
+def of_sox(file: BinaryIO) -> Promise:
+    """Read the count of samples of all channels in SoX's own format."""
+    file.seek(4)
+    head = file.read(24)
+    if len(head) < 24:
+        return Promise()
+    _, total, _, channels = struct.unpack("<IQdI", head)
+    return Promise(total // channels if channels and 0 < total < 1 << 48 else None)
+
+
 def of_flac(file: BinaryIO) -> Promise:
     """Read the total of the block STREAMINFO, if the file's size allows it."""
     file.seek(0)
@@ -205,85 +213,6 @@ def _flac_metadata(file: BinaryIO) -> int:
         position += 4 + int.from_bytes(head[1:], "big")
         if head[0] & 0x80:
             return position
-
-
-def is_cut(file: BinaryIO, kind: str) -> bool:
-    """Return whether the outermost box of a file goes on behind its end.
-
-    Args:
-        file: the file.
-        kind: "mp4", "matroska", "avi", "asf" or "voc"; of other kinds nothing is known.
-    """
-    end = _end(file)
-    reach = {
-        "mp4": _mp4_reach,
-        "matroska": _matroska_reach,
-        "avi": _avi_reach,
-        "asf": _asf_reach,
-        "voc": _voc_reach,
-    }.get(kind)
-    return reach is not None and reach(file, end) > end
-
-
-def _mp4_reach(file: BinaryIO, end: int) -> int:
-    position = 0
-    while position + 8 <= end:
-        file.seek(position)
-        head = file.read(16)
-        if head[4:8] not in _MP4_BOXES:  # another program's bytes
-            return position
-        size = int.from_bytes(head[:4], "big")
-        if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        if size < 8:  # 0: to the end of the file
-            return position
-        position += size
-    return position
-
-
-def _matroska_reach(file: BinaryIO, end: int) -> int:
-    """Return the end of the last segment, whose size may be unknown: all ones."""
-    position = 0
-    while position < end:
-        file.seek(position)
-        head = file.read(12)
-        if head[:4] not in _MATROSKA_ELEMENTS or len(head) < 5 or not head[4]:
-            return position
-        long = 9 - head[4].bit_length()  # bytes of the size
-        value = int.from_bytes(head[4 : 4 + long], "big") & (1 << 7 * long) - 1
-        if value == (1 << 7 * long) - 1:
-            return position
-        position += 4 + long + value
-    return position
-
-
-def _avi_reach(file: BinaryIO, end: int) -> int:
-    file.seek(4)
-    size = int.from_bytes(file.read(4), "little")
-    return 8 + size if 0 < size < UNKNOWN_SIZE else 0
-
-
-def _asf_reach(file: BinaryIO, end: int) -> int:
-    """Return the size in the object of file properties; a broadcast has none."""
-    file.seek(0)
-    head = file.read(8192)
-    at = head.find(_ASF_FILE)
-    if at < 0 or len(head) < at + 104:
-        return 0
-    broadcast = head[at + 88] & 1
-    return 0 if broadcast else int.from_bytes(head[at + 40 : at + 48], "little")
-
-
-def _voc_reach(file: BinaryIO, end: int) -> int:
-    file.seek(20)
-    position = int.from_bytes(file.read(2), "little")
-    while position < end:
-        file.seek(position)
-        head = file.read(4)
-        if len(head) < 4 or head[0] == 0:  # the terminator has no size
-            return position
-        position += 4 + int.from_bytes(head[1:], "little")
-    return position
 
 
 def _end(file: BinaryIO) -> int:

@@ -25,6 +25,7 @@ from .opening import look, open_decoder
 from .resample import Resampler
 
 BLOCK = 65536
+_MOST_LISTED = 5  # places in one warning
 
 
 class AudioReader:
@@ -34,6 +35,7 @@ class AudioReader:
         path: the file.
         info: what its header promises.
         warnings: sentences on what was repaired or is missing; complete at the end of the file.
+        shortfalls: those of the warnings that say which part did not decode.
         complete: False as soon as a part is known not to have decoded.
         samples_read: samples per channel returned so far.
     """
@@ -41,12 +43,18 @@ class AudioReader:
     def __init__(self, path: Path, *, stream: int | None = None) -> None:
         self.path = path
         self.warnings: list[str] = []
+        self.shortfalls: list[str] = []
         self.complete = True
         self.samples_read = 0
         self._header = look(path)
         self._stream_index = stream
         self._decoder = open_decoder(path, self._header, stream)
         self.info: AudioInfo = _with_promise(self._decoder.info, self._header)
+        if stream is None and self.info.streams > 1:
+            self.warnings.append(
+                f"{path.name} has {self.info.streams} audio streams: stream {self.info.stream} "
+                "was taken; --audio-stream N (audio_stream=N in Python) chooses another"
+            )
         self._decoded = 0
         self._repaired = 0
 
@@ -92,7 +100,7 @@ class AudioReader:
             AudioError: a part is missing.
         """
         if not self.complete:
-            raise AudioError("; ".join(self.warnings) + " (strict: nothing was done)")
+            raise AudioError("; ".join(self.shortfalls) + " (strict: nothing was done)")
 
     def close(self) -> None:
         """Close the file."""
@@ -165,18 +173,20 @@ class AudioReader:
         decoded = f"decoded {self._decoded / info.sample_rate:.1f} s"
         missing = promised is not None and promised - self._decoded > decoder.tolerance
         if promised is not None and missing:
-            self.complete = False
             total = f"{promised / info.sample_rate:.1f} s"
-            self.warnings.append(f"{name} is cut short or damaged: {decoded} of {total}")
+            self.shortfalls.append(f"{name} is cut short or damaged: {decoded} of {total}")
         elif self._header.cut or not self.complete:
-            self.complete = False
-            self.warnings.append(f"{name} is cut short: {decoded}, and the end is missing")
+            self.shortfalls.append(f"{name} is cut short: {decoded}, and the end is missing")
         # The end is there if all that was promised is: what follows is another program's.
         middle = [one for one in decoder.damage if promised is None or "end" not in one]
         if middle:
-            self.complete = False
-            self.warnings.append(f"{name} is damaged: {'; '.join(middle)}")
+            self.shortfalls.append(f"{name} is damaged: {_listed(middle)}")
+        self.complete = self.complete and not self.shortfalls
+        self.warnings.extend(self.shortfalls)
+        if decoder.notes:
+            self.warnings.append(f"{name}: {_listed(decoder.notes)}; the sound was read as it is")
         decoder.damage.clear()
+        decoder.notes.clear()
 
 
 def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> AudioReader:
@@ -235,6 +245,13 @@ def _with_promise(info: AudioInfo, header: Header) -> AudioInfo:
     if header.promised is None or header.promised <= known:
         return info
     return replace(info, length=header.promised, length_is_estimate=False)
+
+
+def _listed(sentences: list[str]) -> str:
+    """Return sentences as one; the first few, and how many there are."""
+    more = len(sentences) - _MOST_LISTED
+    shown = sentences if more < 2 else [*sentences[:_MOST_LISTED], f"and {more} more"]
+    return "; ".join(shown)
 
 
 def _reblocked(pieces: Iterator[Samples], channels: int, size: int) -> Iterator[Samples]:

@@ -39,7 +39,9 @@ def has_picture(path: Path) -> bool:
         return False
 
 
-def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) -> None:
+def replace_sound(
+    video: Path, sound: Path, destination: Path, *, title: str, stream: int = 0
+) -> None:
     """Write a copy of a video with another sound.
 
     Picture, subtitles and their fonts keep their coding and times; the sound starts where the
@@ -50,6 +52,7 @@ def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) ->
         sound: an audio file of the corresponding format.
         destination: the new file.
         title: the title of the new file.
+        stream: index of the video's audio stream that the sound replaces, from 0.
 
     Raises:
         AudioError: the picture cannot be copied.
@@ -68,7 +71,7 @@ def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) ->
             av.open(output_file, "w", format=container, container_options=options) as output,
         ):
             output.metadata.update({**_lasting(video_in.metadata), "title": title})
-            packets = _copy(video_in, sound_in, output)
+            packets = _copy(video_in, sound_in, output, stream)
         output_file.check()
         _check_packets(destination, packets)
     except (av.FFmpegError, ValueError) as error:
@@ -79,13 +82,17 @@ def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) ->
         ) from error
 
 
-def _copy(video: InputContainer, sound: InputContainer, output: OutputContainer) -> int:
+def _copy(
+    video: InputContainer, sound: InputContainer, output: OutputContainer, stream: int
+) -> int:
     """Copy the packets of both inputs in the order of their times; return how many there are."""
     kept = [*_pictures(video), *video.streams.subtitles]
     copies: dict[Stream, Stream] = {stream: _add_like(output, stream) for stream in kept}
     for attachment in video.streams.attachments:
         _add_like(output, attachment)
-    own, new = video.streams.best("audio"), sound.streams.audio[0]
+    output.set_chapters(video.chapters())
+    sounds, new = video.streams.audio, sound.streams.audio[0]
+    own = sounds[stream] if stream < len(sounds) else None
     copies[new] = _add_like(output, new)
     if own is not None:
         copies[new].metadata.update(_lasting(own.metadata))

@@ -80,6 +80,15 @@ SkipOption = Annotated[
 StrictOption = Annotated[
     bool, file_option("--strict", help="Fail on songs that do not decode fully.")
 ]
+AudioStreamOption = Annotated[
+    int | None,
+    file_option(
+        metavar="N",
+        min=0,
+        help="Audio stream of files with several, from 0.",
+        show_default="the best one",
+    ),
+]
 ModelOption = Annotated[
     str,
     _separation_option(

@@ -54,6 +54,7 @@ def karaoke(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    audio_stream: options.AudioStreamOption = None,
     model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -82,6 +83,7 @@ def karaoke(
             bitrate=bitrate,
             existing=existing,
             strict=strict,
+            audio_stream=audio_stream,
         )
 
     def prepare() -> Work:

@@ -31,6 +31,7 @@ def plot(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    audio_stream: options.AudioStreamOption = None,
     model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -47,7 +48,13 @@ def plot(
 
         def work(song: Song, progress: Progress) -> Done:
             result = plot_file(
-                separator, song.path, out, existing=existing, strict=strict, progress=progress
+                separator,
+                song.path,
+                out,
+                existing=existing,
+                strict=strict,
+                audio_stream=audio_stream,
+                progress=progress,
             )
             return Done(result, (result.path,))
 

@@ -59,6 +59,7 @@ def separate(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    audio_stream: options.AudioStreamOption = None,
     model: options.ModelByStemsOption = None,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -93,6 +94,7 @@ def separate(
             template=template,
             existing=existing,
             strict=strict,
+            audio_stream=audio_stream,
         )
         chosen = model or model_with(names).name
 
@@ -142,12 +144,16 @@ def _separate_and_plot(
     picture = plan.path(PLOT_MARK, "png")
     claims.add(song, [picture], _REMEDY)
     fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing, root=plan.root))
-    drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
+    stream = options.audio_stream
+    drawing = SpectrogramPlot(probe(song, stream=stream).sample_rate, song_title(song))
     listener = drawing.add if fresh else None
     result = write_stems(separator, plan, progress=progress, listener=listener)
     try:
         if fresh and result.skipped:
-            plot_file(separator, song, picture, strict=options.strict, progress=progress)
+            strict = options.strict
+            plot_file(
+                separator, song, picture, strict=strict, audio_stream=stream, progress=progress
+            )
             result = replace(result, skipped=False)
         elif fresh:
             drawing.save(picture, existing=options.existing)

@@ -19,7 +19,7 @@ from ..stems import ACCOMPANIMENT, VOCALS
 from ..storage import Existing, check_existing, writing
 from ..weights import DEFAULT
 from .naming import KARAOKE, beside
-from .render import Rendering, Stems, StemSeparator, render
+from .render import Rendering, Stems, StemSeparator, render, warn_of_shortfalls
 
 # Videos with the tags of m4a; others have what FFmpeg copies.
 _TAGGED_VIDEOS = (".mp4", ".m4v")
@@ -49,12 +49,14 @@ def karaoke(
     guide: float | None = None,
     format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
     existing: Existing = "error",
+    audio_stream: int | None = None,
     progress: Progress | None = None,
 ) -> KaraokeFile:
     """Write a song's karaoke version, ``NAME (karaoke).EXT``.
 
     It has the song's length, channels, sample rate, tags and cover, its title marked "(karaoke)". A
     video in mp4, mov, mkv or webm stays a video with the same picture, unless ``format`` is given.
+    Parts that do not decode are an ``AudioWarning``, and in the result's ``shortfalls``.
 
     Args:
         path: the song, which may be a video.
@@ -66,18 +68,22 @@ def karaoke(
         format: wav, flac, aiff, mp3, ogg, opus or m4a; default: the song's own, or the nearest
             that can be written.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
+        audio_stream: index of the song's audio stream, from 0; default: the best one.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
         UnmixError: the song cannot be read or separated, or the file cannot be written.
     """
-    plan = plan_karaoke(
-        path, out_dir, KaraokeOptions(guide=guide, format=format, existing=existing)
+    options = KaraokeOptions(
+        guide=guide, format=format, existing=existing, audio_stream=audio_stream
     )
+    plan = plan_karaoke(path, out_dir, options)
     from .separator import Separator  # brings torch, which nothing else here needs
 
     separator = Separator(model, device=device, quality=quality)
-    return write_karaoke(separator, plan, progress=progress)
+    done = write_karaoke(separator, plan, progress=progress)
+    warn_of_shortfalls(done, stacklevel=2)
+    return done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +108,8 @@ class KaraokeOptions:
     """What to do about a file that exists: "error", "overwrite" or "skip"."""
     strict: bool = False
     """Whether a song that does not decode completely is an error; else it is a warning."""
+    audio_stream: int | None = None
+    """Index of the song's audio stream, from 0; None: the best one."""
 
     def __post_init__(self) -> None:
         if self.guide is not None and not self.guide <= 0:
@@ -133,6 +141,8 @@ class KaraokePlan:
     """Whether the file is a video with the song's picture."""
     warnings: tuple[str, ...]
     """Sentences on how the file differs from the song."""
+    stream: int
+    """Index of the song's audio stream that is replaced, from 0."""
     options: KaraokeOptions
     """What to write, and how."""
     root: Path | None = None
@@ -159,8 +169,9 @@ def plan_karaoke(
         ConfigError: the bit depth or bit rate does not fit the song's format.
     """
     source = Path(path)
-    with open_audio(source) as reader:
+    with open_audio(source, stream=options.audio_stream) as reader:
         sound, video, warnings = _kind(reader, options)
+        stream = reader.info.stream
     return KaraokePlan(
         source=source,
         path=beside(
@@ -172,6 +183,7 @@ def plan_karaoke(
         format=sound,
         video=video,
         warnings=warnings,
+        stream=stream,
         options=options,
         root=root,
     )
@@ -204,10 +216,11 @@ def write_karaoke(
         {KARAOKE: plan.path},
         lambda stems: {KARAOKE: _with_guide(stems, guide)},
         format=plan.format,
-        finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
+        finish=lambda _, staged: _finish(plan, staged),
         existing=plan.options.existing,
         root=plan.root,
         strict=plan.options.strict,
+        audio_stream=plan.options.audio_stream,
         progress=progress,
     )
     if not done.skipped:
@@ -248,14 +261,16 @@ def _kind(
     return own, False, (warning,)
 
 
-def _finish(source: Path, staged: Path, *, video: bool) -> Iterable[str]:
+def _finish(plan: KaraokePlan, staged: Path) -> Iterable[str]:
     """Tag the sound; for a video, join it with the picture first."""
-    if video:
+    source = plan.source
+    if plan.video:
         title = read_tags(source).title or source.stem
         sound = staged.with_name(f"sound{source.suffix}")
         with writing(staged):
             staged.rename(sound)
-            replace_sound(source, sound, staged, title=f"{title} ({KARAOKE})")
+            marked = f"{title} ({KARAOKE})"
+            replace_sound(source, sound, staged, title=marked, stream=plan.stream)
             sound.unlink()
         if source.suffix.lower() not in _TAGGED_VIDEOS:
             return ()

@@ -58,6 +58,7 @@ def plot_file(
     *,
     existing: Existing = "error",
     strict: bool = False,
+    audio_stream: int | None = None,
     progress: Progress | None = None,
 ) -> PlotFile:
     """Separate a song and draw its spectrograms, in memory that does not grow with its length.
@@ -68,6 +69,7 @@ def plot_file(
         picture: the PNG to write; default: ``NAME (spectrograms).png`` beside the song.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
         strict: whether a song that does not decode completely is an error; else it is a warning.
+        audio_stream: index of the song's audio stream, from 0; default: the best one.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
@@ -77,7 +79,7 @@ def plot_file(
     check_existing(existing)
     source = Path(path)
     target = beside(source, PLOT_MARK, "png") if picture is None else Path(picture)
-    with open_audio(source) as reader:
+    with open_audio(source, stream=audio_stream) as reader:
         if not outputs_to_write(source, {PLOT_MARK: target}, existing):
             return PlotFile(source=source, path=target, skipped=True)
         plot = SpectrogramPlot(reader.sample_rate, song_title(source))
@@ -90,9 +92,13 @@ def plot_file(
         skipped = not plot.save(target, existing=existing)
         if progress is not None:
             progress(1.0)
-        warnings = tuple(reader.warnings)
         return PlotFile(
-            source=source, path=target, seconds=plot.seconds, warnings=warnings, skipped=skipped
+            source=source,
+            path=target,
+            seconds=plot.seconds,
+            warnings=tuple(reader.warnings),
+            shortfalls=tuple(reader.shortfalls),
+            skipped=skipped,
         )
 
 

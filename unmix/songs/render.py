@@ -10,6 +10,7 @@ What ``separate`` (a file per stem) and ``karaoke`` (one file) have in common::
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from typing import Protocol
 import numpy as np
 
 from .._types import Progress, Samples
-from ..audio import AudioReader, OutputFormat, check_written, open_audio, resampled_length
+from ..audio import AudioReader, OutputFormat, check_written, open_audio, probe, resampled_length
 from ..audio.verification import reach_disk
-from ..errors import AudioError
+from ..errors import AudioError, AudioWarning
 from ..storage import Existing, outputs_to_write, put_in_place, staging, writing
 from .levelling import open_sink
 
@@ -56,6 +57,8 @@ class Result:
     """Length of the song. 0 if skipped."""
     warnings: tuple[str, ...] = ()
     """Sentences on what was repaired, is missing, or differs from the song."""
+    shortfalls: tuple[str, ...] = ()
+    """Those of the warnings that say which part of the song did not decode; none if it is whole."""
     skipped: bool = False
     """Whether all files existed and were kept: the song was not decoded, unless another process
     wrote them meanwhile."""
@@ -86,6 +89,7 @@ def render(
     finish: Callable[[str, Path], Iterable[str]],
     existing: Existing,
     strict: bool,
+    audio_stream: int | None,
     progress: Progress | None,
     root: Path | None = None,
 ) -> Rendering:
@@ -108,6 +112,7 @@ def render(
             cannot be written.
         existing: what to do about files that exist: "error", "overwrite" or "skip".
         strict: whether a song that does not decode completely is an error.
+        audio_stream: index of the song's audio stream, from 0; None: the best one.
         progress: called with the fraction done, in [0, 1], which never falls. An exception that it
             raises passes through and cancels the work, and nothing is left behind.
         root: a folder with all paths in it that no link may lead out of.
@@ -117,7 +122,7 @@ def render(
             cannot be written.
         UnmixError: an output exists and may not be replaced.
     """
-    with open_audio(source) as reader:
+    with open_audio(source, stream=audio_stream) as reader:
         outputs = outputs_to_write(source, paths, existing, root=root)
         if not outputs:
             return Rendering(source=source, skipped=True)
@@ -133,6 +138,7 @@ def render(
                     with writing(path):
                         reach_disk(path)
                     check_written(path, length=samples, sample_rate=rate, exact=False)
+                said += _lost_chapters(reader, staged.values())
             report(1.0)
             renamed = [(staged[name], path) for name, path in outputs.items()]
             kept = put_in_place(renamed, existing=existing)
@@ -147,6 +153,7 @@ def render(
             samples=samples,
             seconds=samples / rate,
             gain=gain,
+            shortfalls=tuple(reader.shortfalls),
             # Two stems of one song lack the same tags: say it once.
             warnings=tuple(dict.fromkeys(warned)),
         )
@@ -203,6 +210,20 @@ def _final_names(staged: Mapping[str, Path], outputs: Mapping[str, Path]) -> Ite
             sentence = sentence.replace(str(path), str(outputs[name]))
             sentence = sentence.replace(str(path.parent), str(outputs[name].parent))
         raise AudioError(sentence) from error
+
+
+def warn_of_shortfalls(result: Result, stacklevel: int) -> None:
+    """Issue an ``AudioWarning`` for each part of a song that did not decode."""
+    for sentence in result.shortfalls:
+        warnings.warn(sentence, AudioWarning, stacklevel=stacklevel + 1)
+
+
+def _lost_chapters(reader: AudioReader, outputs: Iterable[Path]) -> list[str]:
+    count = reader.info.chapters
+    if not count or all(probe(path).chapters for path in outputs):
+        return []
+    chapters = "chapter is" if count == 1 else "chapters are"
+    return [f"{reader.path.name}: its {count} {chapters} left out"]
 
 
 def _warnings(reader: AudioReader, format_name: str, rate: int, gain: float) -> Iterator[str]:

@@ -53,6 +53,8 @@ class StemOptions:
     """"error" refuses to replace files, "overwrite" replaces them, "skip" adds the missing ones."""
     strict: bool = False
     """Whether a song that does not decode completely is an error; else it is a warning."""
+    audio_stream: int | None = None
+    """Index of the song's audio stream, from 0; None: the best one."""
 
     def __post_init__(self) -> None:
         if not self.stems:
@@ -176,6 +178,7 @@ def write_stems(
         existing=options.existing,
         root=plan.root,
         strict=options.strict,
+        audio_stream=options.audio_stream,
         progress=progress,
     )
     return SeparatedFile(stems=plan.paths, **vars(done))

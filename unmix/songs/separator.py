@@ -18,6 +18,7 @@ from ..stems import ACCOMPANIMENT, VOCALS, pick
 from ..storage import Existing
 from ..weights.manifest import model_with
 from .naming import DEFAULT_TEMPLATE
+from .render import warn_of_shortfalls
 from .separate import SeparatedFile, StemOptions, chosen_stems, plan_stems, write_stems
 
 
@@ -39,6 +40,7 @@ class Separator(RecordingSeparator):
         template: str = DEFAULT_TEMPLATE,
         existing: Existing = "error",
         strict: bool = False,
+        audio_stream: int | None = None,
         progress: Progress | None = None,
     ) -> SeparatedFile:
         """Separate a song file into a file for each stem, in memory that does not grow with it.
@@ -59,8 +61,9 @@ class Separator(RecordingSeparator):
                 {artist}, {title}, {album}, {track}, {stem}, {model} and {ext}.
             existing: "error" refuses to replace files, "overwrite" replaces them, "skip" adds only
                 the missing ones.
-            strict: whether a song that does not decode completely is an error instead of a
-                warning.
+            strict: whether a song that does not decode completely is an error; otherwise an
+                ``AudioWarning`` and the result's ``shortfalls`` say what is missing.
+            audio_stream: index of the song's audio stream, from 0; default: the best one.
             progress: called with the fraction done, in [0, 1]. An exception that it raises passes
                 through and cancels: no file is left behind.
 
@@ -73,8 +76,11 @@ class Separator(RecordingSeparator):
             template=template,
             existing=existing,
             strict=strict,
+            audio_stream=audio_stream,
         )
-        return write_stems(self, plan_stems(self, path, out_dir, options), progress=progress)
+        done = write_stems(self, plan_stems(self, path, out_dir, options), progress=progress)
+        warn_of_shortfalls(done, stacklevel=2)
+        return done
 
 
 def separate(
@@ -86,6 +92,7 @@ def separate(
     quality: str = "balanced",
     device: str = "auto",
     strict: bool = False,
+    audio_stream: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Samples]:
     """Return the stems of a song file, or of samples in memory.
@@ -101,6 +108,7 @@ def separate(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         strict: whether a file that does not decode completely is an error; otherwise an
             ``AudioWarning`` says what is missing.
+        audio_stream: index of the file's audio stream, from 0; default: the best one.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Returns:
@@ -111,7 +119,7 @@ def separate(
         UnmixError: the source cannot be read or separated, or there is no such stem.
     """
     if isinstance(source, str | PathLike):
-        samples, sample_rate = read_audio(Path(source), strict=strict)
+        samples, sample_rate = read_audio(Path(source), stream=audio_stream, strict=strict)
     elif sample_rate is None:
         raise UnmixError("give the sample_rate of the samples, in Hz")
     else:
