@@ -214,7 +214,7 @@ def _write(destination: Path, tags: Tags) -> None:
         cause = _system_error(error)
         if cause is not None:
             reason = cause.strerror or str(cause)
-            raise AudioError(f"{destination} cannot be tagged: {reason}") from error
+            raise AudioError(f"{destination} cannot be tagged: {reason}; check the disk") from error
         raise _Refused(_short(error)) from error
 
 
