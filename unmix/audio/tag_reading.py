@@ -50,7 +50,9 @@ def read_all(path: Path) -> tuple[Fields, tuple[Picture, ...], Exception | None]
             file = way(path)
             if file is not None and file.tags is not None:
                 fields = read_fields(file)
-                return fields or _ffmpeg_fields(path), read_pictures(file), None
+                broken: list[Exception] = []
+                pictures = read_pictures(file, broken)
+                return fields or _ffmpeg_fields(path), pictures, next(iter(broken), None)
         except Exception as error:  # mutagen raises anything on damaged tags
             damage = damage or error
             if fields:

@@ -137,7 +137,7 @@ def _left_out(destination: Path, tags: Tags) -> Iterator[str]:
         return
     try:
         file = mutagen.File(destination)
-        fields, pictures = read_fields(file), read_pictures(file)
+        fields, pictures = read_fields(file), read_pictures(file, [])
     except Exception as error:  # mutagen raises anything
         raise AudioError(
             f"{destination} cannot be tagged: what was written cannot be read ({_short(error)}); "
