@@ -52,7 +52,8 @@ def read_all(path: Path) -> tuple[Fields, tuple[Picture, ...], Exception | None]
                 fields = read_fields(file)
                 broken: list[Exception] = []
                 pictures = read_pictures(file, broken)
-                return fields or _ffmpeg_fields(path), pictures, next(iter(broken), None)
+                if fields or pictures or broken:
+                    return fields or _ffmpeg_fields(path), pictures, next(iter(broken), None)
         except Exception as error:  # mutagen raises anything on damaged tags
             damage = damage or error
             if fields:
