@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -85,29 +87,65 @@ def test_a_file_is_whole_or_absent(tmp_path: Path, song: Samples, name: str) -> 
         assert not list(tmp_path.iterdir())
 
 
+class _Failing:
+    """A file of which one write fails, or all from it on."""
+
+    writes = 0
+    at = 0
+
+    def __init__(self, file: IO[bytes], once: bool) -> None:
+        self._file, self._once = file, once
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        _Failing.writes += 1
+        number = _Failing.writes - 1
+        if number == self.at or (number > self.at and not self._once):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return self._file.write(data)
+
+
+@pytest.mark.parametrize("once", [True, False], ids=["once", "for ever"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_disk_that_breaks_is_one_sentence(
-    tmp_path: Path, song: Samples, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, song: Samples, name: str, once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An input or output error, at the first byte and at closing."""
+    """Any single write may fail: what libraries write after it does not make up for it."""
     real = Path.open
 
-    class Broken:
-        def __init__(self, file: object) -> None:
-            self._file = file
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self._file, name)
-
-        def write(self, data: bytes) -> int:
-            raise OSError(5, "Input/output error")
-
-    def broken(self: Path, mode: str = "r", *args: object, **more: object) -> object:
+    def failing(self: Path, mode: str = "r", *args: object, **more: object) -> object:
         opened = real(self, mode, *args, **more)  # type: ignore[call-overload]
-        return Broken(opened) if mode.startswith("w") else opened
+        return _Failing(opened, once) if mode.startswith("w") else opened
 
-    monkeypatch.setattr(Path, "open", broken)
-    with pytest.raises(AudioError, match="Input/output error"):
+    monkeypatch.setattr(Path, "open", failing)
+    monkeypatch.setattr(_Failing, "writes", 0)
+    monkeypatch.setattr(_Failing, "at", sys.maxsize)
+    path = tmp_path / f"a.{name}"
+    _write(path, song, name)
+    path.unlink()
+    count = _Failing.writes
+    some = np.random.default_rng(0).integers(0, count, 4)
+    for number in sorted({0, 1, count - 2, count - 1, *map(int, some)}):
+        _Failing.writes, _Failing.at = 0, number
+        with pytest.raises(AudioError, match=rf"a\.{name} cannot be written: Input/output error"):
+            _write(path, song, name)
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_disk_that_fails_late_is_one_sentence(
+    tmp_path: Path, song: Samples, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing was promised to succeed, and only waiting for the disk shows that it did not."""
+
+    def failing(number: int) -> None:
+        del number
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(AudioError, match="is there room on the disk"):
         _write(tmp_path / f"a.{name}", song, name)
     assert not list(tmp_path.iterdir())
 

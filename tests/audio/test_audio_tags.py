@@ -121,13 +121,14 @@ def test_loudness_never_travels(tmp_path, song, write, tagged, source, target):
 def test_damaged_tags_are_a_sentence_and_no_failure(tmp_path, song, write, tagged, monkeypatch):
     path = tagged("ogg")
     file = mutagen.File(path)
-    file["metadata_block_picture"] = ["this is no picture"]
+    file["metadata_block_picture"] = ["this is no picture", *file["metadata_block_picture"]]
     file.save()
     destination = tmp_path / "stem.flac"
     write(destination, song(3000))
     (warning,) = copy_tags(path, destination, stem_title="vocals")
     assert warning.startswith("the tags of song.ogg are damaged")
     assert read_tags(destination).title == "Séculaire (vocals)"
+    assert read_tags(destination).pictures == FULL.pictures
 
 
 def test_a_file_without_room_for_tags_is_a_sentence(tmp_path, tagged):

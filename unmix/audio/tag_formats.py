@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +107,8 @@ def read_fields(file: Any) -> Fields:
     return {name: texts for name, texts in cleaned.items() if texts}
 
 
-def read_pictures(file: Any) -> tuple[Picture, ...]:
-    """Return the cover art of an open mutagen file."""
+def read_pictures(file: Any, damage: list[Exception]) -> tuple[Picture, ...]:
+    """Return the cover art of an open mutagen file; errors in pictures are added to ``damage``."""
     tags = file.tags
     if isinstance(tags, ID3):
         return tuple(
@@ -124,13 +124,26 @@ def read_pictures(file: Any) -> tuple[Picture, ...]:
             for art in tags.get("covr", [])
         )
     if isinstance(tags, ASFTags):
-        return tuple(_asf_picture(art.value) for art in tags.get("WM/Picture", []))
+        return tuple(_each(lambda art: _asf_picture(art.value), tags.get("WM/Picture", []), damage))
     if isinstance(file, FLAC):
         return tuple(map(_from_flac, file.pictures))
     if isinstance(tags, APEv2):
         return ()
     blocks = tags.get("metadata_block_picture", [])
-    return tuple(_from_flac(FlacPicture(base64.b64decode(text))) for text in blocks)
+    return tuple(
+        _each(lambda text: _from_flac(FlacPicture(base64.b64decode(text))), blocks, damage)
+    )
+
+
+def _each(
+    read: Callable[[Any], Picture], items: Iterable[Any], damage: list[Exception]
+) -> Iterator[Picture]:
+    """Yield the pictures that can be read."""
+    for item in items:
+        try:
+            yield read(item)
+        except Exception as error:  # mutagen raises anything
+            damage.append(error)
 
 
 def write_fields(

@@ -50,9 +50,10 @@ def read_all(path: Path) -> tuple[Fields, tuple[Picture, ...], Exception | None]
             file = way(path)
             if file is not None and file.tags is not None:
                 fields = read_fields(file)
-                pictures = read_pictures(file)
-                if fields or pictures:
-                    return fields or _ffmpeg_fields(path), pictures, None
+                broken: list[Exception] = []
+                pictures = read_pictures(file, broken)
+                if fields or pictures or broken:
+                    return fields or _ffmpeg_fields(path), pictures, next(iter(broken), None)
         except Exception as error:  # mutagen raises anything on damaged tags
             damage = damage or error
             if fields:

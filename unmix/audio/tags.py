@@ -137,7 +137,7 @@ def _left_out(destination: Path, tags: Tags) -> Iterator[str]:
         return
     try:
         file = mutagen.File(destination)
-        fields, pictures = read_fields(file), read_pictures(file)
+        fields, pictures = read_fields(file), read_pictures(file, [])
     except Exception as error:  # mutagen raises anything
         raise AudioError(
             f"{destination} cannot be tagged: what was written cannot be read ({_short(error)}); "
@@ -214,7 +214,7 @@ def _write(destination: Path, tags: Tags) -> None:
         cause = _system_error(error)
         if cause is not None:
             reason = cause.strerror or str(cause)
-            raise AudioError(f"{destination} cannot be tagged: {reason}") from error
+            raise AudioError(f"{destination} cannot be tagged: {reason}; check the disk") from error
         raise _Refused(_short(error)) from error
 
 

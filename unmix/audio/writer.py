@@ -207,7 +207,7 @@ class AudioWriter:
         if number in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return AudioError(f"{path} cannot be written: is there room on the disk?")
         reason = error.strerror if isinstance(error, OSError) else None
-        return AudioError(f"{path} cannot be written: {reason or error}")
+        return AudioError(f"{path} cannot be written: {reason or error}; check the disk")
 
 
 _EXISTS = "exists already: choose another name, or allow overwriting"
