@@ -114,7 +114,10 @@ class FFmpegDecoder:
         at = f"at {self._position / self._rate:.1f} s"
         if tick.gap:
             what = "did not decode" if tick.bad else "are missing"
-            self.damage.append(f"{tick.gap / self._rate:.2f} s {at} {what} and became silence")
+            # A stream or a video may have been recorded with a hole: all that is in it is there.
+            holes = self._header.kind not in ("flac", "ogg") and not tick.bad
+            heard = self.notes if holes else self.damage
+            heard.append(f"{tick.gap / self._rate:.2f} s {at} {what} and became silence")
         elif tick.bad:
             self.damage.append("a part that did not decode was left out")
         elif tick.jump and self._header.kind != "ogg":  # whose links have clocks of their own

@@ -184,7 +184,7 @@ class AudioReader:
         self.complete = self.complete and not self.shortfalls
         self.warnings.extend(self.shortfalls)
         if decoder.notes:
-            self.warnings.append(f"{name}: {_listed(decoder.notes)}; the sound was read as it is")
+            self.warnings.append(f"{name}: {_listed(decoder.notes)}")
         decoder.damage.clear()
         decoder.notes.clear()
 
