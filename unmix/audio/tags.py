@@ -113,6 +113,11 @@ def read_tags(path: str | PathLike[str]) -> Tags:
     return _read(Path(path), [])
 
 
+def name_as_title(path: Path) -> str:
+    """Return a file's name without its ending; bytes that are no UTF-8 become a mark."""
+    return path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def copy_tags(
     source: str | PathLike[str], destination: str | PathLike[str], *, stem_title: str | None
 ) -> list[str]:
@@ -134,7 +139,7 @@ def copy_tags(
     warnings: list[str] = []
     tags = _read(source, warnings)
     if stem_title is not None:
-        title = f"{tags.title or source.stem} ({stem_title})"
+        title = f"{tags.title or name_as_title(source)} ({stem_title})"
         tags = replace(tags, fields={**tags.fields, "title": (title,)})
     try:
         left_out = _write(destination, tags)
