@@ -138,9 +138,14 @@ def _separate_and_plot(
     drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
     listener = drawing.add if fresh else None
     result = write_stems(separator, plan, progress=progress, listener=listener)
-    if fresh and result.skipped:
-        plot_file(separator, song, picture, strict=options.strict, progress=progress)
-        result = replace(result, skipped=False)
-    elif fresh:
-        drawing.save(picture, existing=options.existing)
+    if fresh:
+        if result.skipped and not drawing.seconds:  # else another process wrote them meanwhile
+            existing, strict = options.existing, options.strict
+            plotted = plot_file(
+                separator, song, picture, existing=existing, strict=strict, progress=progress
+            )
+            drawn = not plotted.skipped
+        else:
+            drawn = drawing.save(picture, existing=options.existing)
+        result = replace(result, skipped=result.skipped and not drawn)
     return Done(result, (*result.stems.values(), picture), {"plot": picture})
