@@ -99,10 +99,13 @@ def test_a_hole_keeps_its_length_and_is_said(tmp_path: Path, sound: Samples, nam
     assert not reader.warnings
     reader, read = drain(bad)
     (warning,) = reader.warnings
-    found = re.search(r"bad: (0\.\d+) s at (1\.\d) s are missing and became silence", warning)
+    found = re.search(
+        r"bad(?:: | is damaged: )(0\.\d+) s at (1\.\d) s are missing and became silence", warning
+    )
     assert found, warning
     assert abs(float(found[1]) - 0.8) < 0.06
-    assert reader.complete  # it was recorded so: all that is in it is there
+    # A video or a stream may be recorded so; Ogg counts its pages.
+    assert reader.complete == (name not in ("opus", "ogg", "oga"))
     assert abs(read.shape[1] - expected.shape[1]) < RATE // 500
     assert not read[:, round(1.2 * RATE) : round(1.6 * RATE)].any()
     for at in (0.5, 2.0, 2.5):

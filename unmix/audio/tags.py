@@ -6,7 +6,6 @@ the loudness of the song, which its stems do not have.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -94,6 +93,11 @@ def read_tags(path: str | PathLike[str]) -> Tags:
     return _read(Path(path), [])
 
 
+def name_as_title(path: Path) -> str:
+    """Return a file's name without its ending; bytes that are no UTF-8 become a mark."""
+    return path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def copy_tags(
     source: str | PathLike[str], destination: str | PathLike[str], *, stem_title: str | None
 ) -> list[str]:
@@ -115,8 +119,7 @@ def copy_tags(
     warnings: list[str] = []
     tags = _read(source, warnings)
     if stem_title is not None:
-        name = os.fsencode(source.stem).decode("utf-8", "replace")
-        title = f"{tags.title or name} ({stem_title})"
+        title = f"{tags.title or name_as_title(source)} ({stem_title})"
         tags = replace(tags, fields={**tags.fields, "title": (title,)})
     try:
         _write_what_fits(destination, tags)

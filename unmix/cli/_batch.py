@@ -17,7 +17,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from .._version import __version__
 from ..errors import UnmixError
 from ..storage import one_name
-from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
+from ._console import (
+    INTERRUPTED,
+    clock,
+    notes,
+    print_json,
+    results,
+    say_error,
+    say_warning,
+    visible,
+)
 from ._inputs import Song
 
 if TYPE_CHECKING:
@@ -240,7 +249,7 @@ class _Bars:
         name = song.path.name
         name = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
         # Square brackets in a name are not markup.
-        self._song = self._progress.add_task(name.replace("[", r"\["), total=1.0)
+        self._song = self._progress.add_task(visible(name).replace("[", r"\["), total=1.0)
         if self._several and self._batch is None:
             self._batch = self._progress.add_task("", total=self._total)
         if self._batch is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -13,14 +15,44 @@ from rich.text import Text
 INTERRUPTED = 130
 
 
+# Escape sequences of names would command the terminal; marks of direction would reorder the line.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return a text in which characters that would command a terminal are written as escapes."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class _Console(Console):
+    """A console on which no file name commands the terminal.
+
+    Args:
+        exact: whether lines are for a program, which needs names as they are.
+        options: see ``Console``.
+    """
+
+    def __init__(self, *, exact: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._exact = exact
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, with texts made visible."""
+        if not self._exact:
+            objects = tuple(visible(it) if isinstance(it, str) else it for it in objects)
+        super().print(*objects, **options)
+
+
 def results() -> Console:
-    """Return the console for results."""
-    return Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    """Return the console for results; in a pipe, names stay exact."""
+    return _Console(
+        exact=not sys.stdout.isatty(), soft_wrap=True, highlight=False, markup=False, emoji=False
+    )
 
 
 def notes() -> Console:
     """Return the console for progress, warnings, errors and the summary."""
-    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def say_error(sentence: str) -> None:
@@ -34,7 +66,7 @@ def say_warning(sentence: str) -> None:
 
 
 def _say(kind: str, style: str, sentence: str) -> None:
-    line = " ".join(sentence.splitlines())
+    line = visible(" ".join(sentence.splitlines()))
     notes().print(Text.assemble((f"{kind}:", style), f" {line}"))
     sys.stderr.flush()
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import _options as options
-from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
+from ._console import (
+    INTERRUPTED,
+    clock,
+    notes,
+    print_json,
+    results,
+    say_error,
+    say_warning,
+    visible,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +183,7 @@ def _print(contents: Contents) -> None:
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for track in contents.tracks:
         derived = [f"({stem})" for stem in track.derived]
-        table.add_row(track.name, " ".join([*track.stems, *derived]), clock(track.seconds))
+        table.add_row(visible(track.name), " ".join([*track.stems, *derived]), clock(track.seconds))
     results().print(table, soft_wrap=False)
     minutes = _minutes(contents)
     unused = len({it.path for it in contents.skipped}) + len(contents.left_out)

@@ -149,16 +149,22 @@ def _separate_and_plot(
     listener = drawing.add if fresh else None
     result = write_stems(separator, plan, progress=progress, listener=listener)
     try:
-        if fresh and result.skipped:
-            strict = options.strict
-            plot_file(
-                separator, song, picture, strict=strict, audio_stream=stream, progress=progress
-            )
-            result = replace(result, skipped=False)
+        drawn = False
+        if fresh and result.skipped and not drawing.seconds:  # else another process wrote them
+            drawn = not plot_file(
+                separator,
+                song,
+                picture,
+                existing=options.existing,
+                strict=options.strict,
+                audio_stream=stream,
+                progress=progress,
+            ).skipped
         elif fresh:
-            drawing.save(picture, existing=options.existing)
+            drawn = drawing.save(picture, existing=options.existing)
     except (AudioError, OSError) as error:
         return _without_picture(result, error)
+    result = replace(result, skipped=result.skipped and not drawn)
     return Done(result, (*result.stems.values(), picture), {"plot": picture})
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, format_like, open_audio
 from ..audio.formats import check_options
-from ..audio.tags import copy_tags, read_tags
+from ..audio.tags import copy_tags, name_as_title, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
@@ -265,7 +265,7 @@ def _finish(plan: KaraokePlan, staged: Path) -> Iterable[str]:
     """Tag the sound; for a video, join it with the picture first."""
     source = plan.source
     if plan.video:
-        title = read_tags(source).title or source.stem
+        title = read_tags(source).title or name_as_title(source)
         sound = staged.with_name(f"sound{source.suffix}")
         with writing(staged):
             staged.rename(sound)
