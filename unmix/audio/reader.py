@@ -7,6 +7,7 @@ sample where libsndfile gives up. Memory holds a few blocks at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -20,6 +21,7 @@ from .ffmpeg import FFmpegDecoder
 from .headers import Header, read_header
 from .info import AudioInfo
 from .resample import Resampler
+from .sources import Source, source_path
 
 BLOCK = 65536
 
@@ -40,6 +42,7 @@ class AudioReader:
         self.warnings: list[str] = []
         self.complete = True
         self.samples_read = 0
+        self._source = ExitStack()  # a copy of what has no path
         self._header = _look(path)
         self._stream_index = stream
         self._decoder = _open_decoder(path, self._header, stream)
@@ -85,6 +88,7 @@ class AudioReader:
     def close(self) -> None:
         """Close the file."""
         self._decoder.close()
+        self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -162,20 +166,24 @@ class AudioReader:
         decoder.damage.clear()
 
 
-def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> AudioReader:
+def open_audio(path: Source, *, stream: int | None = None) -> AudioReader:
     """Open a file with sound in it.
 
     Args:
-        path: the file; its format is recognized by its content, not its name.
+        path: the file; its format is recognized by its content, not its name. Pipes, bytes and
+            open files are copied first: see ``source_path``.
         stream: index of the audio stream, from 0; default: the best one.
 
     Raises:
         AudioError: there is no such file, or it contains no audio.
     """
-    return AudioReader(Path(path), stream=stream)
+    with ExitStack() as stack:
+        reader = AudioReader(stack.enter_context(source_path(path)), stream=stream)
+        reader._source = stack.pop_all()
+        return reader
 
 
-def read_audio(path: str | PathLike[str], *, stream: int | None = None) -> tuple[Samples, int]:
+def read_audio(path: Source, *, stream: int | None = None) -> tuple[Samples, int]:
     """Return all samples ``[C, N]`` of a file, full scale 1, and their sample rate in Hz.
 
     Raises:

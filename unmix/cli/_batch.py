@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +110,7 @@ class _Batch:
                     continue
                 bars.begin(song)
                 try:
-                    done = work(song, bars.advance)
+                    done = _worked(work, song, bars.advance)
                 except Exception as error:
                     bars.end()
                     self._fail(song, error)
@@ -183,6 +183,20 @@ class _Batch:
         say_error(sentence or str(error))
         if self._debug and error.__traceback__ is not None:
             traceback.print_exception(error)
+
+
+def _worked(work: Work, song: Song, advance: Callable[[float], None]) -> Done:
+    """Process a song; a pipe is copied first, and messages name what the user named."""
+    from ..audio.sources import source_path
+
+    with source_path(str(song.path)) as path:
+        if path == song.path:
+            return work(song, advance)
+        try:
+            done = work(replace(song, path=path, copied=True), advance)
+        except UnmixError as error:
+            raise type(error)(str(error).replace(str(path), path.name)) from error
+        return replace(done, result=replace(done.result, source=song.path))
 
 
 class _Bars:

@@ -93,7 +93,8 @@ def karaoke(
         claims = Claims()
 
         def work(song: Song, progress: Progress) -> Done:
-            folder = None if out is None else out / song.folder
+            # A pipe has no folder: its result goes to the current one.
+            folder = out / song.folder if out else Path() if song.copied else None
             plan = plan_karaoke(song.path, folder, wanted)
             claims.add(song.path, [plan.path], "choose another folder with --out")
             result = write_karaoke(separator, plan, progress=progress)

@@ -41,13 +41,22 @@ def plot(
     existing = options.existing_of(overwrite, skip_existing)
 
     def prepare() -> Work:
-        from ..songs.plot import plot_file
+        from ..songs.naming import beside
+        from ..songs.plot import PLOT_MARK, plot_file
 
         separator = options.load_separator(model, quality, device)
 
         def work(song: Song, progress: Progress) -> Done:
+            # A pipe has no folder: its result goes to the current one.
+            here = beside(song.path, PLOT_MARK, "png", Path()) if song.copied else None
+            target = out or here
             result = plot_file(
-                separator, song.path, out, existing=existing, strict=strict, progress=progress
+                separator,
+                song.path,
+                target,
+                existing=existing,
+                strict=strict,
+                progress=progress,
             )
             return Done(result, (result.path,))
 

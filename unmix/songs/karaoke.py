@@ -12,6 +12,7 @@ import numpy as np
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, format_like, open_audio
 from ..audio.formats import check_options
+from ..audio.sources import Source, source_path
 from ..audio.tags import copy_tags, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
@@ -40,7 +41,7 @@ class KaraokeFile(Rendering):
 
 
 def karaoke(
-    path: str | PathLike[str],
+    path: Source,
     out_dir: str | PathLike[str] | None = None,
     *,
     model: str | Path = DEFAULT,
@@ -57,8 +58,9 @@ def karaoke(
     video in mp4, mov, mkv or webm stays a video with the same picture, unless ``format`` is given.
 
     Args:
-        path: the song, which may be a video.
-        out_dir: the folder to write to; default: the song's own.
+        path: the song, which may be a video; or ``-`` for standard input, a pipe, bytes or an open
+            binary file, which are copied to a temporary folder first.
+        out_dir: the folder to write to; default: the song's own, or the current one.
         model: name of a model, or path of a file of weights.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -71,13 +73,15 @@ def karaoke(
     Raises:
         UnmixError: the song cannot be read or separated, or the file cannot be written.
     """
-    plan = plan_karaoke(
-        path, out_dir, KaraokeOptions(guide=guide, format=format, existing=existing)
-    )
-    from .separator import Separator  # brings torch, which nothing else here needs
+    options = KaraokeOptions(guide=guide, format=format, existing=existing)
+    with source_path(path) as song:
+        if out_dir is None and not (isinstance(path, str | PathLike) and song == Path(path)):
+            out_dir = Path()  # it is a copy in a temporary folder
+        plan = plan_karaoke(song, out_dir, options)
+        from .separator import Separator  # brings torch, which nothing else here needs
 
-    separator = Separator(model, device=device, quality=quality)
-    return write_karaoke(separator, plan, progress=progress)
+        separator = Separator(model, device=device, quality=quality)
+        return write_karaoke(separator, plan, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)

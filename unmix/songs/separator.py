@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .._types import Progress, Samples
 from ..audio import OutputFormat, read_audio
+from ..audio.sources import Source, is_source, source_path
 from ..errors import UnmixError
 from ..models import Model
 from ..separation.separator import RecordingSeparator
@@ -29,7 +30,7 @@ class Separator(RecordingSeparator):
 
     def separate_file(
         self,
-        path: str | PathLike[str],
+        path: Source,
         out_dir: str | PathLike[str],
         *,
         stems: str | Sequence[str] = (VOCALS, ACCOMPANIMENT),
@@ -48,7 +49,8 @@ class Separator(RecordingSeparator):
         lowered by one gain, with a warning; 32-bit wav keeps any level instead.
 
         Args:
-            path: the song: a file with sound in it, such as a video.
+            path: the song: a file with sound in it, such as a video; or ``-`` for standard input,
+                a pipe, bytes or an open binary file, which are copied to a temporary folder first.
             out_dir: the folder for the stems; created if missing.
             stems: names of the stems to write, or "all"; ``no_drums`` is everything but the drums,
                 ``instrumental`` another word for accompaniment.
@@ -74,11 +76,12 @@ class Separator(RecordingSeparator):
             existing=existing,
             strict=strict,
         )
-        return write_stems(self, plan_stems(self, path, out_dir, options), progress=progress)
+        with source_path(path) as song:
+            return write_stems(self, plan_stems(self, song, out_dir, options), progress=progress)
 
 
 def separate(
-    source: str | PathLike[str] | ArrayLike,
+    source: Source | ArrayLike,
     sample_rate: int | None = None,
     *,
     stems: str | Sequence[str] | None = None,
@@ -90,7 +93,8 @@ def separate(
     """Return the stems of a song file, or of samples in memory.
 
     Args:
-        source: path of a song, or samples ``[C, N]`` or (mono) ``[N]`` in [-1, 1].
+        source: path of a song, its bytes, or an open binary file; or samples ``[C, N]`` or (mono)
+            ``[N]``, see ``Separator.separate``.
         sample_rate: sample rate of samples in memory, in Hz; files state their own.
         stems: names of the stems to return, or "all"; ``no_drums`` is everything but the drums,
             ``instrumental`` another word for accompaniment; default: all of the model.
@@ -107,12 +111,13 @@ def separate(
     Raises:
         UnmixError: the source cannot be read or separated, or there is no such stem.
     """
-    if isinstance(source, str | PathLike):
-        samples, sample_rate = read_audio(Path(source))
+    samples: ArrayLike
+    if is_source(source):
+        samples, sample_rate = read_audio(source)
     elif sample_rate is None:
         raise UnmixError("give the sample_rate of the samples, in Hz")
     else:
-        samples = np.asarray(source)
+        samples = cast(ArrayLike, source)
     if model is None:
         model = model_with([stems] if isinstance(stems, str) else stems or ()).name
     separator = Separator(model, device=device, quality=quality)
