@@ -20,6 +20,7 @@ from .decoders import DecodeStopped, SoundFileDecoder
 from .ffmpeg import FFmpegDecoder
 from .headers import Header, read_header
 from .info import AudioInfo
+from .limits import check_length, check_limits
 from .resample import Resampler
 from .sources import Source, source_path
 
@@ -37,7 +38,9 @@ class AudioReader:
         samples_read: samples per channel returned so far.
     """
 
-    def __init__(self, path: Path, *, stream: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, stream: int | None = None, max_duration: float | None = None
+    ) -> None:
         self.path = path
         self.warnings: list[str] = []
         self.complete = True
@@ -47,6 +50,12 @@ class AudioReader:
         self._stream_index = stream
         self._decoder = _open_decoder(path, self._header, stream)
         self.info: AudioInfo = self._decoder.info
+        self._max_duration = max_duration
+        try:
+            check_limits(path.name, self.info, max_duration)
+        except BaseException:
+            self.close()
+            raise
         self._decoded = 0
         self._repaired = 0
 
@@ -82,6 +91,8 @@ class AudioReader:
             raise ValueError(f"expected blocks of at least one sample, got {size}")
         for block in _reblocked(self._pieces(), self.channels, size):
             self.samples_read += block.shape[1]
+            seconds = self.samples_read / self.sample_rate
+            check_length(self.path.name, seconds, self._max_duration)
             yield block
         self._check_end()
 
@@ -166,30 +177,37 @@ class AudioReader:
         decoder.damage.clear()
 
 
-def open_audio(path: Source, *, stream: int | None = None) -> AudioReader:
+def open_audio(
+    path: Source, *, stream: int | None = None, max_duration: float | None = None
+) -> AudioReader:
     """Open a file with sound in it.
 
     Args:
         path: the file; its format is recognized by its content, not its name. Pipes, bytes and
             open files are copied first: see ``source_path``.
         stream: index of the audio stream, from 0; default: the best one.
+        max_duration: seconds; a longer file is an error, which may come while it is read.
 
     Raises:
-        AudioError: there is no such file, or it contains no audio.
+        AudioError: there is no such file, it contains no audio, or it is too long.
     """
     with ExitStack() as stack:
-        reader = AudioReader(stack.enter_context(source_path(path)), stream=stream)
+        reader = AudioReader(
+            stack.enter_context(source_path(path)), stream=stream, max_duration=max_duration
+        )
         reader._source = stack.pop_all()
         return reader
 
 
-def read_audio(path: Source, *, stream: int | None = None) -> tuple[Samples, int]:
+def read_audio(
+    path: Source, *, stream: int | None = None, max_duration: float | None = None
+) -> tuple[Samples, int]:
     """Return all samples ``[C, N]`` of a file, full scale 1, and their sample rate in Hz.
 
     Raises:
         AudioError: there is no such file, or it contains no audio.
     """
-    with open_audio(path, stream=stream) as reader:
+    with open_audio(path, stream=stream, max_duration=max_duration) as reader:
         empty = np.zeros((reader.channels, 0), np.float32)
         return np.concatenate([empty, *reader.blocks()], axis=1), reader.sample_rate
 

@@ -54,6 +54,7 @@ def karaoke(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    max_duration: options.LimitOption = None,
     model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -82,6 +83,7 @@ def karaoke(
             bitrate=bitrate,
             existing=existing,
             strict=strict,
+            max_duration=options.seconds_of(max_duration),
         )
 
     def prepare() -> Work:

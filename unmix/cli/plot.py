@@ -31,6 +31,7 @@ def plot(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    max_duration: options.LimitOption = None,
     model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -39,6 +40,8 @@ def plot(
 ) -> None:
     """Draw the spectrograms of a song, its vocals and its accompaniment."""
     existing = options.existing_of(overwrite, skip_existing)
+    with options.wrong_usage():
+        limit = options.seconds_of(max_duration)
 
     def prepare() -> Work:
         from ..songs.naming import beside
@@ -56,6 +59,7 @@ def plot(
                 target,
                 existing=existing,
                 strict=strict,
+                max_duration=limit,
                 progress=progress,
             )
             return Done(result, (result.path,))

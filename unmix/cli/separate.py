@@ -57,6 +57,7 @@ def separate(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    max_duration: options.LimitOption = None,
     model: options.ModelByStemsOption = None,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -91,6 +92,7 @@ def separate(
             template=template,
             existing=existing,
             strict=strict,
+            max_duration=options.seconds_of(max_duration),
         )
         chosen = model or model_with(names).name
 

@@ -50,6 +50,7 @@ def karaoke(
     guide: float | None = None,
     format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
     existing: Existing = "error",
+    max_duration: float | None = None,
     progress: Progress | None = None,
 ) -> KaraokeFile:
     """Write a song's karaoke version, ``NAME (karaoke).EXT``.
@@ -68,12 +69,15 @@ def karaoke(
         format: wav, flac, aiff, mp3, ogg, opus or m4a; default: the song's own, or the nearest
             that can be written.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
+        max_duration: seconds; a longer song is an error.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
         UnmixError: the song cannot be read or separated, or the file cannot be written.
     """
-    options = KaraokeOptions(guide=guide, format=format, existing=existing)
+    options = KaraokeOptions(
+        guide=guide, format=format, existing=existing, max_duration=max_duration
+    )
     with source_path(path) as song:
         if out_dir is None and not (isinstance(path, str | PathLike) and song == Path(path)):
             out_dir = Path()  # it is a copy in a temporary folder
@@ -104,6 +108,8 @@ class KaraokeOptions:
     """Bit rate of lossy formats; None: about the song's own, or the usual one with ``format``."""
     existing: Existing = "error"
     """What to do about a file that exists: "error", "overwrite" or "skip"."""
+    max_duration: float | None = None
+    """Seconds; a longer song is an error."""
     strict: bool = False
     """Whether a song that does not decode completely is an error; else it is a warning."""
 
@@ -203,6 +209,7 @@ def write_karaoke(
         finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
         existing=plan.options.existing,
         strict=plan.options.strict,
+        max_duration=plan.options.max_duration,
         progress=progress,
     )
     if not done.skipped:

@@ -82,6 +82,7 @@ def render(
     existing: Existing,
     strict: bool,
     progress: Progress | None,
+    max_duration: float | None = None,
 ) -> Rendering:
     """Separate a song and write what ``combine`` makes of its stems.
 
@@ -104,13 +105,14 @@ def render(
         strict: whether a song that does not decode completely is an error.
         progress: called with the fraction done, in [0, 1], which never falls. An exception that it
             raises passes through and cancels the work, and nothing is left behind.
+        max_duration: seconds; a longer song is an error.
 
     Raises:
         AudioError: the song cannot be decoded (with ``strict``: not completely), or an output
             cannot be written.
         UnmixError: an output exists and may not be replaced.
     """
-    with open_audio(source) as reader:
+    with open_audio(source, max_duration=max_duration) as reader:
         outputs = outputs_to_write(source, paths, existing)
         if not outputs:
             return Rendering(source=source, skipped=True)

@@ -40,6 +40,7 @@ class Separator(RecordingSeparator):
         template: str = DEFAULT_TEMPLATE,
         existing: Existing = "error",
         strict: bool = False,
+        max_duration: float | None = None,
         progress: Progress | None = None,
     ) -> SeparatedFile:
         """Separate a song file into a file for each stem, in memory that does not grow with it.
@@ -63,6 +64,7 @@ class Separator(RecordingSeparator):
                 the missing ones.
             strict: whether a song that does not decode completely is an error instead of a
                 warning.
+            max_duration: seconds; a longer song is an error.
             progress: called with the fraction done, in [0, 1]. An exception that it raises passes
                 through and cancels: no file is left behind.
 
@@ -75,6 +77,7 @@ class Separator(RecordingSeparator):
             template=template,
             existing=existing,
             strict=strict,
+            max_duration=max_duration,
         )
         with source_path(path) as song:
             return write_stems(self, plan_stems(self, song, out_dir, options), progress=progress)
@@ -89,6 +92,7 @@ def separate(
     quality: str = "balanced",
     device: str = "auto",
     progress: Progress | None = None,
+    max_duration: float | None = None,
 ) -> dict[str, Samples]:
     """Return the stems of a song file, or of samples in memory.
 
@@ -103,6 +107,7 @@ def separate(
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
+        max_duration: seconds; a longer file is an error.
 
     Returns:
         Each of these stems by name: float32 ``[C, N]`` at the source's sample rate. Vocals and
@@ -113,7 +118,7 @@ def separate(
     """
     samples: ArrayLike
     if is_source(source):
-        samples, sample_rate = read_audio(source)
+        samples, sample_rate = read_audio(source, max_duration=max_duration)
     elif sample_rate is None:
         raise UnmixError("give the sample_rate of the samples, in Hz")
     else:
