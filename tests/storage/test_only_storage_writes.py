@@ -21,8 +21,13 @@ OF_MODULES = {
 #: Modules that write to a path which ``storage`` has given them, or that append.
 ALLOWED = {
     "audio/encoders.py": "gets a staged path",
-    "audio/wav.py": "gets a staged path",
+    "audio/checked_file.py": "gets a staged path",
     "audio/video.py": "gets a staged path",
+    "audio/verification.py": "brings a staged file to the disk",
+    "audio/whole.py": "opens SoundFile to read",
+    "audio/libraries.py": "what librosa compiles, which goes with the process",
+    "audio/sources.py": "a copy of a pipe, which goes with the song",
+    "cli/_streams.py": "opens nowhere in place of closed streams",
     "audio/decoders.py": "opens SoundFile to read",
     "songs/levelling.py": "spools, in the hidden folder of the outputs",
     "evaluation/signals.py": "spools, in a hidden folder",

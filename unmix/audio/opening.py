@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import AudioError
 from .decoders import DecodeStopped, SoundFileDecoder
 from .ffmpeg import FFmpegDecoder
 from .headers import Header, read_header
+from .info import AudioInfo
 
 
 def look(path: Path) -> Header:
@@ -42,3 +44,18 @@ def open_decoder(
         except DecodeStopped:
             pass
     return FFmpegDecoder(path, header, stream)
+
+
+def with_promise(info: AudioInfo, header: Header) -> AudioInfo:
+    """Return what a decoder found, with the length that only the header has."""
+    known = -1 if info.length is None else info.length
+    if header.promised is None or header.promised <= known:
+        return info
+    return replace(info, length=header.promised, length_is_estimate=False)
+
+
+def _listed(sentences: list[str]) -> str:
+    """Return sentences as one; the first few, and how many there are."""
+    more = len(sentences) - _MOST_LISTED
+    shown = sentences if more < 2 else [*sentences[:_MOST_LISTED], f"and {more} more"]
+    return "; ".join(shown)

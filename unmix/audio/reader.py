@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -19,10 +19,11 @@ from .._types import Samples
 from ..errors import AudioError, AudioWarning
 from .decoders import DecodeStopped
 from .ffmpeg import FFmpegDecoder
-from .headers import Header
 from .info import AudioInfo
-from .opening import look, open_decoder
+from .limits import check_length, check_limits
+from .opening import look, open_decoder, with_promise
 from .resample import Resampler
+from .sources import Source, source_path
 
 BLOCK = 65536
 _MOST_LISTED = 5  # places in one warning
@@ -40,21 +41,30 @@ class AudioReader:
         samples_read: samples per channel returned so far.
     """
 
-    def __init__(self, path: Path, *, stream: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, stream: int | None = None, max_duration: float | None = None
+    ) -> None:
         self.path = path
         self.warnings: list[str] = []
         self.shortfalls: list[str] = []
         self.complete = True
         self.samples_read = 0
+        self._source = ExitStack()  # a copy of what has no path
         self._header = look(path)
         self._stream_index = stream
         self._decoder = open_decoder(path, self._header, stream)
-        self.info: AudioInfo = _with_promise(self._decoder.info, self._header)
+        self.info: AudioInfo = with_promise(self._decoder.info, self._header)
         if stream is None and self.info.streams > 1:
             self.warnings.append(
                 f"{path.name} has {self.info.streams} audio streams: stream {self.info.stream} "
                 "was taken; --audio-stream N (audio_stream=N in Python) chooses another"
             )
+        self._max_duration = max_duration
+        try:
+            check_limits(path.name, self.info, max_duration)
+        except BaseException:
+            self.close()
+            raise
         self._decoded = 0
         self._repaired = 0
 
@@ -90,6 +100,8 @@ class AudioReader:
             raise ValueError(f"expected blocks of at least one sample, got {size}")
         for block in _reblocked(self._pieces(), self.channels, size):
             self.samples_read += block.shape[1]
+            seconds = self.samples_read / self.sample_rate
+            check_length(self.path.name, seconds, self._max_duration)
             yield block
         self._check_end()
 
@@ -105,6 +117,7 @@ class AudioReader:
     def close(self) -> None:
         """Close the file."""
         self._decoder.close()
+        self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -189,22 +202,35 @@ class AudioReader:
         decoder.notes.clear()
 
 
-def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> AudioReader:
+def open_audio(
+    path: Source, *, stream: int | None = None, max_duration: float | None = None
+) -> AudioReader:
     """Open a file with sound in it.
 
     Args:
-        path: the file; its format is recognized by its content, not its name.
+        path: the file; its format is recognized by its content, not its name. Pipes, bytes and
+            open files are copied first: see ``source_path``.
         stream: index of the audio stream, from 0; default: the best one.
+        max_duration: seconds; a longer file is an error, which may come while it is read.
 
     Raises:
-        AudioError: there is no such file, or it contains no audio.
+        AudioError: there is no such file, it contains no audio, or it is too long.
     """
-    return AudioReader(Path(path), stream=stream)
+    with ExitStack() as stack:
+        reader = AudioReader(
+            stack.enter_context(source_path(path)), stream=stream, max_duration=max_duration
+        )
+        reader._source = stack.pop_all()
+        return reader
 
 
 @np.errstate(all="ignore")
 def read_audio(
-    path: str | PathLike[str], *, stream: int | None = None, strict: bool = False
+    path: Source,
+    *,
+    stream: int | None = None,
+    strict: bool = False,
+    max_duration: float | None = None,
 ) -> tuple[Samples, int]:
     """Return all samples ``[C, N]`` of a file, full scale 1, and their sample rate in Hz.
 
@@ -215,6 +241,7 @@ def read_audio(
         path: the file.
         stream: index of the audio stream, from 0; default: the best one.
         strict: whether a file that does not decode completely is an error instead.
+        max_duration: seconds; a longer file is an error.
 
     Raises:
         AudioError: there is no such file, it contains no audio, or (strict) not all of it.
@@ -237,21 +264,6 @@ def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
     """
     with open_audio(path, stream=stream) as reader:
         return reader.info
-
-
-def _with_promise(info: AudioInfo, header: Header) -> AudioInfo:
-    """Return what a decoder found, with the length that only the header has."""
-    known = -1 if info.length is None else info.length
-    if header.promised is None or header.promised <= known:
-        return info
-    return replace(info, length=header.promised, length_is_estimate=False)
-
-
-def _listed(sentences: list[str]) -> str:
-    """Return sentences as one; the first few, and how many there are."""
-    more = len(sentences) - _MOST_LISTED
-    shown = sentences if more < 2 else [*sentences[:_MOST_LISTED], f"and {more} more"]
-    return "; ".join(shown)
 
 
 def _reblocked(pieces: Iterator[Samples], channels: int, size: int) -> Iterator[Samples]:

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from ._console import (
     INTERRUPTED,
     clock,
     notes,
+    plain_items,
     print_json,
     results,
     say_error,
@@ -134,7 +135,7 @@ class _Batch:
                     continue
                 bars.begin(song)
                 try:
-                    done = work(song, bars.advance)
+                    done = _worked(work, song, bars.advance)
                 except Exception as error:
                     bars.end()
                     self._fail(song, error)
@@ -184,7 +185,9 @@ class _Batch:
         result = done.result
         self._seconds += result.seconds
         record = {"source": str(song.path), "status": "skipped" if result.skipped else "done"}
-        self._records.append({**record, "error": None, **_plain(result), **_plain_items(done.more)})
+        self._records.append(
+            {**record, "error": None, **plain_items(vars(result)), **plain_items(done.more)}
+        )
         for sentence in result.warnings:
             say_warning(sentence)
         if result.skipped:
@@ -207,6 +210,20 @@ class _Batch:
         say_error(sentence or str(error))
         if self._debug and error.__traceback__ is not None:
             traceback.print_exception(error)
+
+
+def _worked(work: Work, song: Song, advance: Callable[[float], None]) -> Done:
+    """Process a song; a pipe is copied first, and messages name what the user named."""
+    from ..audio.sources import source_path
+
+    with source_path(str(song.path)) as path:
+        if path == song.path:
+            return work(song, advance)
+        try:
+            done = work(replace(song, path=path, copied=True), advance)
+        except UnmixError as error:
+            raise type(error)(str(error).replace(str(path), path.name)) from error
+        return replace(done, result=replace(done.result, source=song.path))
 
 
 class _Bars:
@@ -269,22 +286,3 @@ class _Bars:
         if self._song is not None:
             self._progress.remove_task(self._song)
         self._progress.stop()
-
-
-def _plain(result: Result) -> dict[str, object]:
-    """Return a result's fields as JSON values."""
-    return _plain_items(vars(result))
-
-
-def _plain_items(items: Mapping[str, object]) -> dict[str, object]:
-    return {name: _plain_value(value) for name, value in items.items()}
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return _plain_items(value)
-    if isinstance(value, tuple):
-        return [_plain_value(item) for item in value]
-    return value

@@ -86,6 +86,21 @@ def size_text(size: int) -> str:
     return f"{size} bytes"
 
 
+def plain_items(items: Mapping[str, object]) -> dict[str, object]:
+    """Return a mapping with its values as JSON has them."""
+    return {name: _plain_value(value) for name, value in items.items()}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return plain_items(value)
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return value
+
+
 def print_json(document: object) -> None:
     """Print one JSON document, in ASCII, which is valid in every locale."""
     typer.echo(json.dumps(document, indent=2))

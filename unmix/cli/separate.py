@@ -60,6 +60,7 @@ def separate(
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
     audio_stream: options.AudioStreamOption = None,
+    max_duration: options.LimitOption = None,
     model: options.ModelByStemsOption = None,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -95,6 +96,7 @@ def separate(
             existing=existing,
             strict=strict,
             audio_stream=audio_stream,
+            max_duration=options.seconds_of(max_duration),
         )
         chosen = model or model_with(names).name
 

@@ -18,6 +18,7 @@ from ..stems import with_residual
 from ..weights import DEFAULT
 from ..weights.load import load_model, name_of
 from ..weights.manifest import find_weights
+from .arrays import as_samples
 from .recording import Recording
 from .stream import SeparationSettings
 
@@ -25,8 +26,6 @@ from .stream import SeparationSettings
 CUSTOM = "custom"
 # Samples processed at once: a few seconds, so that progress is reported often.
 _BLOCK = 1 << 18
-# More channels than this are taken for samples in the layout [sample, channel].
-_MAX_CHANNELS = 64
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class RecordingSeparator:
             )
         recording: Recording | None = None
         for block in blocks:
-            samples = _checked(block, (2,))
+            samples = as_samples(block, (2,))
             if recording is None:
                 recording = Recording(self._model, self._settings, int(sample_rate), len(samples))
             stems = recording.push(samples)
@@ -166,7 +165,9 @@ class RecordingSeparator:
         """Return the stems of a recording in memory.
 
         Args:
-            samples: ``[C, N]`` or, for mono, ``[N]``, in [-1, 1]. They are not changed.
+            samples: ``[C, N]`` or, for mono, ``[N]``, in [-1, 1], of an array or a tensor on any
+                device; integers of 8 (unsigned), 16 or 32 bits count as fractions of their full
+                scale. They are not changed.
             sample_rate: in Hz.
             progress: called with the fraction done, in [0, 1]. An exception that it raises stops
                 the separation and is passed on.
@@ -175,9 +176,9 @@ class RecordingSeparator:
             Every stem by name, float32, with the shape of ``samples``.
 
         Raises:
-            UnmixError: the samples have another shape, no channels, or are not floating point.
+            UnmixError: the samples have another shape or type, or no channels.
         """
-        mixture = _checked(samples, (1, 2))
+        mixture = as_samples(samples, (1, 2))
         length = mixture.shape[-1]
         pieces: dict[str, list[Samples]] = {name: [] for name in self.stems}
         for stems in self.stream(_blocks(mixture), sample_rate):
@@ -185,21 +186,8 @@ class RecordingSeparator:
                 pieces[name].append(piece)
             if progress and length:
                 progress(min(1.0, sum(p.shape[-1] for p in pieces[name]) / length))
-        shape = np.shape(samples)
+        shape = tuple(samples.shape) if hasattr(samples, "shape") else np.shape(samples)
         return {name: np.concatenate(held, -1).reshape(shape) for name, held in pieces.items()}
-
-
-def _checked(samples: ArrayLike, dimensions: tuple[int, ...]) -> Samples:
-    array = np.asarray(samples)
-    if array.ndim not in dimensions or array.dtype.kind != "f":
-        raise UnmixError(
-            "expected samples [channel, sample] of floating point in [-1, 1], "
-            f"got {array.dtype} {array.shape}"
-        )
-    array = np.atleast_2d(array)
-    if not array.shape[0] or array.shape[0] > _MAX_CHANNELS:
-        raise UnmixError(f"expected samples [channel, sample], got {array.shape}; transposed?")
-    return array.astype(np.float32, copy=False)
 
 
 def _blocks(samples: Samples) -> Iterator[Samples]:

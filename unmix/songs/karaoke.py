@@ -12,6 +12,7 @@ import numpy as np
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, format_like, open_audio
 from ..audio.formats import check_options
+from ..audio.sources import Source, source_path
 from ..audio.tags import copy_tags, name_as_title, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
@@ -40,7 +41,7 @@ class KaraokeFile(Rendering):
 
 
 def karaoke(
-    path: str | PathLike[str],
+    path: Source,
     out_dir: str | PathLike[str] | None = None,
     *,
     model: str | Path = DEFAULT,
@@ -50,6 +51,7 @@ def karaoke(
     format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
     existing: Existing = "error",
     audio_stream: int | None = None,
+    max_duration: float | None = None,
     progress: Progress | None = None,
 ) -> KaraokeFile:
     """Write a song's karaoke version, ``NAME (karaoke).EXT``.
@@ -59,8 +61,9 @@ def karaoke(
     Parts that do not decode are an ``AudioWarning``, and in the result's ``shortfalls``.
 
     Args:
-        path: the song, which may be a video.
-        out_dir: the folder to write to; default: the song's own.
+        path: the song, which may be a video; or ``-`` for standard input, a pipe, bytes or an open
+            binary file, which are copied to a temporary folder first.
+        out_dir: the folder to write to; default: the song's own, or the current one.
         model: name of a model, or path of a file of weights.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -69,19 +72,27 @@ def karaoke(
             that can be written.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
         audio_stream: index of the song's audio stream, from 0; default: the best one.
+        max_duration: seconds; a longer song is an error.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
         UnmixError: the song cannot be read or separated, or the file cannot be written.
     """
     options = KaraokeOptions(
-        guide=guide, format=format, existing=existing, audio_stream=audio_stream
+        guide=guide,
+        format=format,
+        existing=existing,
+        audio_stream=audio_stream,
+        max_duration=max_duration,
     )
-    plan = plan_karaoke(path, out_dir, options)
-    from .separator import Separator  # brings torch, which nothing else here needs
+    with source_path(path) as song:
+        if out_dir is None and not (isinstance(path, str | PathLike) and song == Path(path)):
+            out_dir = Path()  # it is a copy in a temporary folder
+        plan = plan_karaoke(song, out_dir, options)
+        from .separator import Separator  # brings torch, which nothing else here needs
 
-    separator = Separator(model, device=device, quality=quality)
-    done = write_karaoke(separator, plan, progress=progress)
+        separator = Separator(model, device=device, quality=quality)
+        done = write_karaoke(separator, plan, progress=progress)
     warn_of_shortfalls(done, stacklevel=2)
     return done
 
@@ -106,6 +117,8 @@ class KaraokeOptions:
     """Bit rate of lossy formats; None: about the song's own, or the usual one with ``format``."""
     existing: Existing = "error"
     """What to do about a file that exists: "error", "overwrite" or "skip"."""
+    max_duration: float | None = None
+    """Seconds; a longer song is an error."""
     strict: bool = False
     """Whether a song that does not decode completely is an error; else it is a warning."""
     audio_stream: int | None = None
@@ -221,6 +234,7 @@ def write_karaoke(
         root=plan.root,
         strict=plan.options.strict,
         audio_stream=plan.options.audio_stream,
+        max_duration=plan.options.max_duration,
         progress=progress,
     )
     if not done.skipped:

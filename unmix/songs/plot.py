@@ -59,6 +59,7 @@ def plot_file(
     existing: Existing = "error",
     strict: bool = False,
     audio_stream: int | None = None,
+    max_duration: float | None = None,
     progress: Progress | None = None,
 ) -> PlotFile:
     """Separate a song and draw its spectrograms, in memory that does not grow with its length.
@@ -70,6 +71,7 @@ def plot_file(
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
         strict: whether a song that does not decode completely is an error; else it is a warning.
         audio_stream: index of the song's audio stream, from 0; default: the best one.
+        max_duration: seconds; a longer song is an error.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
@@ -79,7 +81,7 @@ def plot_file(
     check_existing(existing)
     source = Path(path)
     target = beside(source, PLOT_MARK, "png") if picture is None else Path(picture)
-    with open_audio(source, stream=audio_stream) as reader:
+    with open_audio(source, stream=audio_stream, max_duration=max_duration) as reader:
         if not outputs_to_write(source, {PLOT_MARK: target}, existing):
             return PlotFile(source=source, path=target, skipped=True)
         plot = SpectrogramPlot(reader.sample_rate, song_title(source))

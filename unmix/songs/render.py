@@ -92,6 +92,7 @@ def render(
     audio_stream: int | None,
     progress: Progress | None,
     root: Path | None = None,
+    max_duration: float | None = None,
 ) -> Rendering:
     """Separate a song and write what ``combine`` makes of its stems.
 
@@ -116,13 +117,14 @@ def render(
         progress: called with the fraction done, in [0, 1], which never falls. An exception that it
             raises passes through and cancels the work, and nothing is left behind.
         root: a folder with all paths in it that no link may lead out of.
+        max_duration: seconds; a longer song is an error.
 
     Raises:
         AudioError: the song cannot be decoded (with ``strict``: not completely), or an output
             cannot be written.
         UnmixError: an output exists and may not be replaced.
     """
-    with open_audio(source, stream=audio_stream) as reader:
+    with open_audio(source, stream=audio_stream, max_duration=max_duration) as reader:
         outputs = outputs_to_write(source, paths, existing, root=root)
         if not outputs:
             return Rendering(source=source, skipped=True)

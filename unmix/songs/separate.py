@@ -51,6 +51,8 @@ class StemOptions:
     """Path of each stem in the output folder, with fields; see ``naming.FIELDS``."""
     existing: Existing = "error"
     """"error" refuses to replace files, "overwrite" replaces them, "skip" adds the missing ones."""
+    max_duration: float | None = None
+    """Seconds; a longer song is an error."""
     strict: bool = False
     """Whether a song that does not decode completely is an error; else it is a warning."""
     audio_stream: int | None = None
@@ -179,6 +181,7 @@ def write_stems(
         root=plan.root,
         strict=options.strict,
         audio_stream=options.audio_stream,
+        max_duration=options.max_duration,
         progress=progress,
     )
     return SeparatedFile(stems=plan.paths, **vars(done))
