@@ -36,6 +36,10 @@ class Cancelled(UnmixError):  # noqa: N818  (not a failure, but what the caller 
     """The caller cancelled the work; no files are left behind."""
 
 
+class DeviceWarning(UserWarning):
+    """A GPU does not work, and the CPU is used instead."""
+
+
 def missing_extra(module: str | None) -> str:
     """Return the sentence that says how to install an optional package; empty for any other.
 
