@@ -44,6 +44,10 @@ class AudioWarning(UserWarning):
     """A file was read, but not all of it, or only after repairs; the message says what."""
 
 
+class DeviceWarning(UserWarning):
+    """A GPU does not work, and the CPU is used instead."""
+
+
 def missing_extra(module: str | None) -> str:
     """Return the sentence that says how to install an optional package; empty for any other.
 

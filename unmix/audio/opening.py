@@ -52,10 +52,3 @@ def with_promise(info: AudioInfo, header: Header) -> AudioInfo:
     if header.promised is None or header.promised <= known:
         return info
     return replace(info, length=header.promised, length_is_estimate=False)
-
-
-def _listed(sentences: list[str]) -> str:
-    """Return sentences as one; the first few, and how many there are."""
-    more = len(sentences) - _MOST_LISTED
-    shown = sentences if more < 2 else [*sentences[:_MOST_LISTED], f"and {more} more"]
-    return "; ".join(shown)

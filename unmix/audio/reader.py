@@ -266,6 +266,13 @@ def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
         return reader.info
 
 
+def _listed(sentences: list[str]) -> str:
+    """Return sentences as one; the first few, and how many there are."""
+    more = len(sentences) - _MOST_LISTED
+    shown = sentences if more < 2 else [*sentences[:_MOST_LISTED], f"and {more} more"]
+    return "; ".join(shown)
+
+
 def _reblocked(pieces: Iterator[Samples], channels: int, size: int) -> Iterator[Samples]:
     """Cut pieces of any length into new blocks of ``size``; only the last may be shorter."""
     block = np.empty((channels, size), np.float32)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import inspect
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from .._version import __version__
-from ..errors import UnmixError, missing_extra
-from ._console import say_error
+from ..errors import DeviceWarning, UnmixError, missing_extra
+from ._console import say_error, say_warning
 from ._streams import lost_output, prepare_streams
 from .clean import clean
 from .data import app as data
@@ -87,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             signal.signal(number, _exit_on_signal)
     try:
         try:
-            app(args=None if arguments is None else list(arguments), prog_name="unmix")
+            with _device_warnings_said():
+                app(args=None if arguments is None else list(arguments), prog_name="unmix")
         finally:
             lost = lost_output()
             if lost is not None:
@@ -102,6 +105,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         say_error(sentence)
         sys.exit(1)
+
+
+@contextmanager
+def _device_warnings_said() -> Iterator[None]:
+    """Print the warnings about devices as our own, whatever Python is told to do with warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DeviceWarning)
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, DeviceWarning):
+                say_warning(str(message))
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:

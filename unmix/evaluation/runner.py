@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+from .. import devices
 from .._types import Progress, Samples
 from .._version import __version__
 from ..data import Track
@@ -25,6 +27,7 @@ from .scoring import FrameFigures, ScoringSettings, bss_frames, score
 from .signals import Estimated, Signals, write_references
 from .systems.system import System, of_files
 
+Measured = TypeVar("Measured")
 # Share of the work on a track that estimating takes; the rest is scoring.
 _ESTIMATING = 0.5
 # Version of the saved scores: raised when the same inputs give others.
@@ -42,6 +45,7 @@ class Runner:
         settings: which metrics, and how.
         folder: folder of the report, where scores are saved; default: they are not.
         device: device of the metrics; default: the CPU.
+        fall_back: whether to go on on the CPU when the device fails; else that is an error.
         progress: called with the fraction that is done.
     """
 
@@ -54,6 +58,7 @@ class Runner:
         *,
         folder: Path | None = None,
         device: torch.device | None = None,
+        fall_back: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._dataset = dataset
@@ -62,6 +67,7 @@ class Runner:
         self._settings = settings
         self._folder = folder
         self._device = device
+        self._fall_back = fall_back
         self._progress = progress
         self._seconds = len(systems) * sum(track.seconds for track in dataset.tracks)
         self._done = 0.0
@@ -163,10 +169,26 @@ class Runner:
     def _frames(self, found: Estimated) -> FrameFigures:
         if "bss" not in self._settings.metrics:
             return {}
-        return bss_frames(found, self._settings, self._device)
+        return self._measured(lambda device: bss_frames(found, self._settings, device))
+
+    def _measured(self, measure: Callable[[torch.device | None], Measured]) -> Measured:
+        """Return figures computed on the device; on the CPU from when it fails, if that may be."""
+        device = self._device
+        try:
+            return measure(device)
+        except RuntimeError as error:
+            if device is None or device.type == "cpu":
+                raise
+            devices.mark_broken(device, error)
+            reason = devices.first_line(error)
+            if not self._fall_back:
+                raise UnmixError(devices.failed(device, reason)) from error
+        devices.say_fallback(str(device), reason)
+        self._device = torch.device("cpu")
+        return measure(self._device)
 
     def _finish(self, found: Estimated, frames: FrameFigures, fingerprint: str) -> list[TrackScore]:
-        scores = score(found, self._settings, frames, self._device)
+        scores = self._measured(lambda device: score(found, self._settings, frames, device))
         if self._folder:
             save_track(self._folder, fingerprint, scores)
         self._advance(found.references.seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from .. import devices
 from .._types import Progress, Samples
 from ..devices import choose_device, choose_precision
 from ..errors import UnmixError
@@ -19,6 +21,7 @@ from ..weights import DEFAULT
 from ..weights.load import load_model, name_of
 from ..weights.manifest import find_weights
 from .arrays import as_samples
+from .inference import Spare
 from .recording import Recording
 from .stream import SeparationSettings
 
@@ -100,7 +103,12 @@ class RecordingSeparator:
             self.model_name = name_of(found)
             loaded = load_model(found, settings=None if wiener is None else {"wiener": wiener})
         # Convolutions on the CPU are faster when weights and features share a memory layout.
-        self._model = loaded.to(self.device).to(memory_format=torch.channels_last).eval()
+        loaded = loaded.to(memory_format=torch.channels_last).eval()
+        asked = precision or preset.precision
+        self._spare: Spare | None = None
+        if device == "auto" and self.device.type != "cpu":
+            self._spare = self._spared(loaded, asked, batch_size)
+        self._model = self._placed(loaded)
         try:
             self._settings = SeparationSettings(
                 chunk=_chunk(loaded, chunk),
@@ -108,10 +116,38 @@ class RecordingSeparator:
                 overlap=preset.overlap if overlap is None else overlap,
                 shifts=preset.shifts if shifts is None else shifts,
                 batch_size=_batch_size(self.device.type) if batch_size is None else batch_size,
-                precision=choose_precision(precision or preset.precision, self.device),
+                precision=self._precision(asked),
             )
         except ValueError as error:
             raise UnmixError(str(error)) from None
+
+    def _precision(self, asked: str) -> str:
+        if self._spare is not None and self._spare.used:  # the CPU does not support all of them
+            return self._spare.precision
+        return choose_precision(asked, self.device)
+
+    def _spared(self, model: Model, precision: str, batch_size: int | None) -> Spare:
+        """Return the model on the CPU: of a device that has failed, weights cannot be had back."""
+        cpu = torch.device("cpu")
+        own = choose_precision("fp32" if precision == "fp16" else precision, cpu)
+        size = _batch_size("cpu") if batch_size is None else max(1, batch_size)
+        return Spare(copy.deepcopy(model).to(cpu), own, size, self._leave_device)
+
+    def _placed(self, model: Model) -> Model:
+        """Return the model on the device, or the spare if that fails."""
+        try:
+            return devices.accelerator.place(model, self.device)
+        except (RuntimeError, MemoryError) as error:
+            if self._spare is None:
+                reason = devices.first_line(error)
+                raise UnmixError(devices.failed(self.device, reason)) from error
+            spare = self._spare
+            spare.use(self.device, error)
+            return spare.model
+
+    def _leave_device(self) -> None:
+        assert self._spare is not None
+        self._model, self.device = self._spare.model, torch.device("cpu")
 
     @property
     def model(self) -> Model:
@@ -152,7 +188,14 @@ class RecordingSeparator:
         for block in blocks:
             samples = as_samples(block, (2,))
             if recording is None:
-                recording = Recording(self._model, self._settings, int(sample_rate), len(samples))
+                recording = Recording(
+                    self._model,
+                    self._settings,
+                    int(sample_rate),
+                    len(samples),
+                    spare=self._spare,
+                    device=self.device,
+                )
             stems = recording.push(samples)
             if next(iter(stems.values())).shape[-1]:
                 yield stems

@@ -15,9 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..devices import own_defaults
 from ..errors import ModelError
-from ..models import Model, build, config_type
+from ..models import Model, build, config_type, own_defaults
 from ..storage import sha256_of, written_whole
 from . import DEFAULT
 from .cache import WEIGHTS
