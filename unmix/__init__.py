@@ -22,6 +22,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .errors import AudioWarning as AudioWarning
     from .errors import Cancelled as Cancelled
+    from .errors import DeviceWarning as DeviceWarning
     from .errors import UnmixError as UnmixError
     from .evaluation import evaluate as evaluate
     from .evaluation import evaluate_estimates as evaluate_estimates
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AudioWarning": "errors",
     "Cancelled": "errors",
+    "DeviceWarning": "errors",
     "KaraokeFile": "songs.karaoke",
     "SeparatedFile": "songs.separate",
     "Separator": "songs.separator",
@@ -51,6 +53,7 @@ _HOMES = {
 __all__ = [
     "AudioWarning",
     "Cancelled",
+    "DeviceWarning",
     "KaraokeFile",
     "SeparatedFile",
     "Separator",

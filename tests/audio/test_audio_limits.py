@@ -40,6 +40,8 @@ def test_a_header_that_promises_too_much_is_refused_at_once(tmp_path: Path) -> N
     song = _write(tmp_path / "a.flac", 10)
     with pytest.raises(AudioError, match=r"a\.flac is longer than 9\.5 s"):
         open_audio(song, max_duration=9.5)
+    with pytest.raises(AudioError, match=r"a\.flac is longer than 9\.5 s"):
+        read_audio(song, max_duration=9.5)
     assert read_audio(song, max_duration=10)[0].shape == (1, 80000)
     with pytest.raises(ConfigError, match="above 0"):
         open_audio(song, max_duration=0)

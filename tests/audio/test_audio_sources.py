@@ -91,16 +91,16 @@ def test_what_is_copied_has_a_limit() -> None:
     ("source", "sentence"),
     [
         (None, "got None"),
-        (["a.wav", "b.wav"], "expected one song, got 2: call once"),
-        ([Path("a.wav")], "expected one song, got 1"),
-        ([], "expected one song, got 0"),
+        (["a.wav", "b.wav"], "expected one song, got a list of 2: call once"),
+        ([Path("a.wav")], "expected one song, got a list of 1"),
+        ([], "expected one song, got a list of 0"),
         (7, "expected a song, got int"),
         (b"", "song is empty"),
         (io.StringIO("x"), "open as text"),
         ("http://example.org/a.mp3", "is an address: download it first"),
         (Path("https://example.org/a.mp3"), "is an address: download it first"),
         ("a\0b", "is not a path"),
-        (b"text", "cannot be read as audio"),
+        (b"text", "^song cannot be read as audio"),
     ],
 )
 def test_what_is_no_song_is_refused(source: Any, sentence: str) -> None:

@@ -344,3 +344,12 @@ def test_a_wav_beyond_four_gibibytes_has_no_damaged_tags(tmp_path, song, write, 
     assert (tmp_path / "song.wav").read_bytes()[:4] == b"RF64"
     assert copy_tags(tmp_path / "song.wav", tmp_path / "stem.flac", stem_title="vocals") == []
     assert read_tags(tmp_path / "stem.flac").title == "song (vocals)"
+
+
+def test_an_aiff_that_was_written_to_a_pipe_has_no_damaged_tags(tmp_path, song, write):
+    source = tmp_path / "song.aiff"
+    write(source, song(3000))
+    content = source.read_bytes()
+    source.write_bytes(content[:4] + bytes(4) + content[8:])  # its size was not filled in
+    write(tmp_path / "stem.flac", song(3000))
+    assert copy_tags(source, tmp_path / "stem.flac", stem_title="vocals") == []

@@ -1,6 +1,7 @@
 """The contract of separation: stems of any recording sum to it, sample by sample."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,8 +211,8 @@ def test_a_stream_refuses_unclear_layouts(separator: Separator, block: NDArray[n
         list(separator.stream([block], 44100))
 
 
-@pytest.mark.parametrize("sample_rate", [0, -1, 44100.5])
-def test_refuses_invalid_sample_rates(separator: Separator, sample_rate: int) -> None:
+@pytest.mark.parametrize("sample_rate", [0, -1, 44100.5, np.nan, np.inf, "44100", None])
+def test_refuses_invalid_sample_rates(separator: Separator, sample_rate: Any) -> None:
     with pytest.raises(UnmixError, match="sample rate"):
         separator.separate(_noise(2, 100), sample_rate)
 

@@ -132,4 +132,6 @@ def test_half_a_song_is_a_warning_of_every_function(tmp_path: Path) -> None:
     assert done.shortfalls == done.warnings[:1]
     with pytest.raises(AudioError, match=words):
         separator.separate_file(path, tmp_path / "strict", strict=True)
+    with pytest.raises(AudioError, match=words):
+        unmix.karaoke(path, tmp_path / "strict", model="tfc-tdf-tiny", quality="fast", strict=True)
     assert not (tmp_path / "strict").exists()

@@ -54,6 +54,11 @@ class FFmpegDecoder:
         try:
             try:
                 self._container = open_sound(self._file, mpeg=header.kind == "mpeg")
+            except av.ArgumentError as error:  # of a kind that is not allowed, or an odd header
+                raise AudioError(
+                    f"{path} cannot be read as audio: it is of a kind that is not opened, or "
+                    "damaged; convert it to FLAC first"
+                ) from error
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise AudioError(
                     f"{path} cannot be read as audio: it is damaged or not an audio file"
@@ -85,6 +90,7 @@ class FFmpegDecoder:
         self._clock = (stream.time_base or Fraction(1, self._rate)) * self._rate
         self.info = describe(self._container, stream, self._rate, self._channels, self._header)
         self._exact = self.info.container == "flac"  # whose frames have positions
+        self._timed = self.info.container != "avi" or not self.info.length_is_estimate
         # Some MP3 headers count one frame too many; other clocks are rounded.
         frame = 1152 if self.info.container == "mp3" else self._rate // 10
         self.tolerance = 0 if self._exact else frame
@@ -176,7 +182,7 @@ class FFmpegDecoder:
     def _ticks(self) -> Iterator[Tick]:
         """Yield all frames from the first on, with their positions."""
         for tick in chain([self._first] if self._first is not None else [], self._frames):
-            if tick.frame.pts is not None and self._origin is not None:
+            if self._timed and tick.frame.pts is not None and self._origin is not None:
                 tick.due = self._at(tick.frame)
             yield tick
 

@@ -246,7 +246,7 @@ def read_audio(
     Raises:
         AudioError: there is no such file, it contains no audio, or (strict) not all of it.
     """
-    with open_audio(path, stream=stream) as reader:
+    with open_audio(path, stream=stream, max_duration=max_duration) as reader:
         empty = np.zeros((reader.channels, 0), np.float32)
         samples = np.concatenate([empty, *reader.blocks()], axis=1)
         if strict:

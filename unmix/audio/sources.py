@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
-from ..errors import AudioError
+from ..errors import AudioError, UnmixError
 
 #: What a song may be given as, besides samples in memory.
 Source = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -42,7 +42,8 @@ def is_source(source: object) -> TypeGuard[Source]:
     if isinstance(source, list | tuple | set) and (
         not source or any(isinstance(one, str | PathLike | bytes) for one in source)
     ):
-        raise AudioError(f"expected one song, got {len(source)}: call once for each of them")
+        kind = type(source).__name__
+        raise AudioError(f"expected one song, got a {kind} of {len(source)}: call once for each")
     return hasattr(source, "read")
 
 
@@ -64,7 +65,7 @@ def is_streamed(path: Path) -> bool:
 def source_path(source: Source, *, limit: int = SPOOL_LIMIT) -> Iterator[Path]:
     """Give the path of a song; that of a copy which is removed at the end if it has none.
 
-    A copy is named after its source, as results are: ``stdin`` for standard input.
+    A copy is named after its source, as results and errors are: ``stdin`` for standard input.
 
     Args:
         source: a path; ``-`` for standard input; a pipe; bytes; or a file that is open for reading
@@ -96,7 +97,10 @@ def source_path(source: Source, *, limit: int = SPOOL_LIMIT) -> Iterator[Path]:
             raise AudioError(f"{name} cannot be copied: {error.strerror or error}") from error
         if not copy.stat().st_size:
             raise AudioError(f"{name} is empty{_at_end(source)}")
-        yield copy
+        try:
+            yield copy
+        except UnmixError as error:  # nobody knows the copy
+            raise type(error)(str(error).replace(str(copy), name)) from error
 
 
 def _check_path(path: str) -> None:

@@ -16,8 +16,6 @@ _LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "
 _CONTAINERS = {"mov": "mp4", "matroska": "webm"}
 #: Formats whose headers count samples; FFmpeg estimates the lengths of others from bit rates.
 EXACT = ("mov", "mp4", "mp3", "flac", "ogg", "wav", "w64", "aiff", "caf", "ape", "wv", "tta")
-#: The stream's header of an AVI counts its packets, the missing ones too.
-_COUNTED = (*EXACT, "avi")
 
 
 def choose_stream(path: Path, container: InputContainer, stream: int | None) -> AudioStream:
@@ -58,9 +56,10 @@ def describe(
     name = container.format.name.split(",")[0]
     # Tags in front of other formats than MP3 say nothing about the length.
     guess = not header.exact_length and (header.kind != "mpeg" or name == "mp3")
-    length, estimate = None, name not in _COUNTED or guess
+    length, estimate = None, name not in EXACT or guess
     if stream.duration:
         length = round(stream.duration * (stream.time_base or Fraction(1, rate)) * rate)
+        estimate = estimate and not (name == "avi" and _is_counted(stream, length))
     elif container.duration:
         length, estimate = round(container.duration * rate / 1_000_000), True
     bits = stream.format.bits if lossless else None
@@ -80,3 +79,12 @@ def describe(
         streams=len(container.streams.audio),
         chapters=len(container.chapters()),
     )
+
+
+def _is_counted(stream: AudioStream, length: int) -> bool:
+    """Return whether the header of an AVI counts packets of one size, the missing ones too.
+
+    If it counts bytes or packets of several sizes, FFmpeg guesses lengths and times from them.
+    """
+    size = stream.codec_context.frame_size
+    return size > 0 and abs(stream.frames * size - length) <= size

@@ -15,6 +15,7 @@ import mutagen
 from mutagen.id3 import ID3FileType
 
 from .container import open_container
+from .promises import is_untold
 from .tag_formats import Fields, Picture, read_fields, read_pictures
 
 #: FFmpeg's names of the fields, for files that mutagen does not know.
@@ -78,11 +79,14 @@ _WAYS: tuple[Callable[[Path], Any], ...] = (mutagen.File, _by_content, _by_first
 
 
 def _is_strange(path: Path) -> bool:
-    """Return whether FFmpeg finds that a file has a format that mutagen does not know."""
+    """Return whether a file is whole, but of a format that mutagen does not know."""
     try:
         with path.open("rb") as file:
-            if file.read(4) in _UNKNOWN_TO_MUTAGEN:
+            head = file.read(8)
+            if head[:4] in _UNKNOWN_TO_MUTAGEN:
                 return True
+            if head[:4] == b"FORM" and is_untold(int.from_bytes(head[4:], "big")):
+                return True  # an AIFF that was written to a pipe
         with path.open("rb") as file, open_container(file) as container:
             names = container.format.name.split(",")
     except (av.FFmpegError, OSError, ValueError):

@@ -213,16 +213,13 @@ class _Batch:
 
 
 def _worked(work: Work, song: Song, advance: Callable[[float], None]) -> Done:
-    """Process a song; a pipe is copied first, and messages name what the user named."""
+    """Process a song; a pipe is copied first."""
     from ..audio.sources import source_path
 
     with source_path(str(song.path)) as path:
         if path == song.path:
             return work(song, advance)
-        try:
-            done = work(replace(song, path=path, copied=True), advance)
-        except UnmixError as error:
-            raise type(error)(str(error).replace(str(path), path.name)) from error
+        done = work(replace(song, path=path, copied=True), advance)
         return replace(done, result=replace(done.result, source=song.path))
 
 

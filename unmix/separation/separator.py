@@ -180,9 +180,10 @@ class RecordingSeparator:
         Raises:
             UnmixError: a block has another shape or type, or the sample rate is not a whole number.
         """
-        if int(sample_rate) != sample_rate or sample_rate < 1:
+        number = isinstance(sample_rate, int | float | np.number)
+        if not number or not sample_rate >= 1 or sample_rate % 1 != 0:
             raise UnmixError(
-                f"the sample rate must be a positive whole number of Hz, got {sample_rate}"
+                f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}"
             )
         recording: Recording | None = None
         for block in blocks:

@@ -50,6 +50,7 @@ def karaoke(
     guide: float | None = None,
     format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
     existing: Existing = "error",
+    strict: bool = False,
     audio_stream: int | None = None,
     max_duration: float | None = None,
     progress: Progress | None = None,
@@ -71,6 +72,7 @@ def karaoke(
         format: wav, flac, aiff, mp3, ogg, opus or m4a; default: the song's own, or the nearest
             that can be written.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
+        strict: whether a song that does not decode completely is an error.
         audio_stream: index of the song's audio stream, from 0; default: the best one.
         max_duration: seconds; a longer song is an error.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
@@ -82,6 +84,7 @@ def karaoke(
         guide=guide,
         format=format,
         existing=existing,
+        strict=strict,
         audio_stream=audio_stream,
         max_duration=max_duration,
     )
