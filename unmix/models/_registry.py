@@ -48,11 +48,19 @@ def build(architecture: str, table: object, where: str = "model") -> Model:
         where: the file that the settings come from, for error messages.
 
     Raises:
-        ModelError: the architecture is unknown.
+        ModelError: the architecture is unknown, or the model is too large for this machine.
         ConfigError: a setting is unknown or invalid.
     """
     model = _find(architecture)
-    return model(validate(model.Config, table, where))
+    config = validate(model.Config, table, where)
+    try:
+        return model(config)
+    except (MemoryError, OverflowError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise ModelError(
+            f"{where}: the {architecture} that it describes cannot be built ({reason}); "
+            "correct its settings"
+        ) from None
 
 
 def _find(architecture: str) -> type[Model]:

@@ -12,7 +12,7 @@ from ...errors import ConfigError, ModelError
 from ...models import Model, build, config_type
 from ...recipes.reading import ArchitectureChoice, find_architecture, recipes
 from ...storage import sha256_of
-from ..load import save_weights
+from ..load import check_finite, save_weights
 from ._registry import Converter, Tensors, converters
 
 # Names listed in a message; further ones are counted.
@@ -76,6 +76,7 @@ def convert_weights(
         key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
     }
     model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source))
+    check_finite({n: v for n, v in theirs.items() if not converter.ignored(n)}, source)
     _load(model, converter, theirs, source)
     metadata = {"origin": origin or source.name, "origin_sha256": _hash(files)}
     digest = save_weights(
