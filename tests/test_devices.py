@@ -1,10 +1,12 @@
 """Devices and precisions by name, denormal numbers, out-of-memory errors."""
 
 import threading
+import warnings
 
 import pytest
 import torch
 
+from unmix import devices
 from unmix.devices import (
     autocast,
     choose_device,
@@ -12,7 +14,7 @@ from unmix.devices import (
     flushed_denormals,
     is_out_of_memory,
 )
-from unmix.errors import UnmixError
+from unmix.errors import DeviceWarning, UnmixError
 
 TINY = 1e-310
 
@@ -31,6 +33,45 @@ def test_auto_chooses_a_working_device() -> None:
 def test_unavailable_devices_are_refused(name: str) -> None:
     with pytest.raises(UnmixError, match=name):
         choose_device(name)
+
+
+def _old_driver() -> bool:
+    warnings.warn("CUDA initialization: The NVIDIA driver is too old", stacklevel=1)
+    return False
+
+
+def test_a_driver_that_is_too_old_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", _old_driver)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(devices, "_said", set())
+    with pytest.warns(DeviceWarning, match="the CPU is used: .*driver is too old"):
+        assert choose_device("auto").type == "cpu"
+    assert choose_device("auto").type == "cpu"
+    monkeypatch.setattr(torch.cuda, "device_count", _old_driver)
+    with pytest.raises(UnmixError, match=r"not available \(.*too old\); use --device cpu"):
+        choose_device("cuda")
+
+
+def test_a_device_that_cannot_even_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> bool:
+        raise RuntimeError("libcuda.so: cannot open shared object file")
+
+    monkeypatch.setattr(torch.cuda, "is_available", broken)
+    monkeypatch.setattr(devices, "_said", set())
+    with pytest.warns(DeviceWarning, match="libcuda"):
+        assert choose_device("auto").type == "cpu"
+
+
+def test_the_probe_runs_and_cuda_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices.accelerator.probe(torch.device("cpu"))
+    cuda, emptied = torch.device("cuda"), []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(1))
+    devices.accelerator.empty_cache(cuda)
+    devices.accelerator.empty_cache(torch.device("cpu"))
+    assert emptied == [1]
+    for has, expected in ((True, "bf16"), (False, "fp16")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has=has, **_: has)
+        assert choose_precision("auto", cuda) == expected
 
 
 def test_precision_by_name() -> None:

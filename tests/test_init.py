@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import unmix
+from unmix.errors import UnmixError
 
 HEAVY = [
     "torch",
@@ -56,7 +57,7 @@ def test_a_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.delitem(vars(unmix), "evaluate", raising=False)
     monkeypatch.setattr(unmix, "import_module", fail)
-    with pytest.raises(unmix.UnmixError, match=r"run `pip install 'unmix\[evaluate\]'`"):
+    with pytest.raises(UnmixError, match=r"run `pip install 'unmix\[evaluate\]'`"):
         _ = unmix.evaluate
 
 

@@ -11,12 +11,16 @@ torch.
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .errors import AudioWarning as AudioWarning
     from .errors import Cancelled as Cancelled
     from .errors import UnmixError as UnmixError
     from .evaluation import evaluate as evaluate
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from .weights.manifest import list_models as list_models
 
 _HOMES = {
+    "AudioWarning": "errors",
     "Cancelled": "errors",
     "KaraokeFile": "songs.karaoke",
     "SeparatedFile": "songs.separate",
@@ -44,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AudioWarning",
     "Cancelled",
     "KaraokeFile",
     "SeparatedFile",
@@ -74,6 +80,26 @@ def __getattr__(name: str) -> object:
     value: object = getattr(module, name)
     globals()[name] = value
     return value
+
+
+def _forget_missing_backend() -> None:
+    """Forget a backend of matplotlib that is not installed, before matplotlib is imported.
+
+    Every kernel of Jupyter passes its backend on to the processes that it starts, and matplotlib
+    cannot be imported where that is missing. unmix draws into files, with none.
+    """
+    backend = os.environ.get("MPLBACKEND", "")
+    if "matplotlib" in sys.modules or not backend.startswith("module://"):
+        return
+    try:
+        missing = find_spec(backend.removeprefix("module://")) is None
+    except (ImportError, ValueError):
+        missing = True
+    if missing:
+        del os.environ["MPLBACKEND"]
+
+
+_forget_missing_backend()
 
 
 def __dir__() -> list[str]:

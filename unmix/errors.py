@@ -32,8 +32,20 @@ class ModelError(UnmixError):
     """A model is unknown, damaged or unsuitable; the message lists the choices."""
 
 
+class NoCacheError(UnmixError):
+    """Nothing can be kept between runs; what needs no cache still works."""
+
+
 class Cancelled(UnmixError):  # noqa: N818  (not a failure, but what the caller asked for)
     """The caller cancelled the work; no files are left behind."""
+
+
+class AudioWarning(UserWarning):
+    """A file was read, but not all of it, or only after repairs; the message says what."""
+
+
+class DeviceWarning(UserWarning):
+    """A GPU does not work, and the CPU is used instead."""
 
 
 def missing_extra(module: str | None) -> str:

@@ -50,6 +50,7 @@ def test_short_ogg_excerpts_of_musdb(shared):
     "name",
     ["nan.wav", "streamed-size.wav", "truncated.flac", "video.mp4", "offset-granule.opus"],
 )
+@pytest.mark.filterwarnings("ignore::unmix.AudioWarning")
 def test_tricky_files(tricky, name):
     whole, _ = read_audio(tricky / name)
     for start in (0, 20000, 44000, 100001, 131000):

@@ -23,7 +23,7 @@ def test_every_format_has_usual_values(name):
         ("wav", {"bit_depth": 20}, "choose from 16, 24, 32"),
         ("mp3", {"bit_depth": 16}, "mp3 has no bit depth"),
         ("wav", {"bitrate": "320k"}, "wav is lossless"),
-        ("mp3", {"bitrate": 200_000}, "choose from 32k, 40k"),
+        ("mp3", {"bitrate": 200_000}, "choose from 64k, 80k"),
         ("opus", {"bitrate": "900k"}, "choose from 12k to 510k"),
         ("m4a", {"bitrate": "fast"}, "unknown bit rate 'fast'"),
     ],

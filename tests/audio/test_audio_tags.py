@@ -7,11 +7,14 @@ import mutagen
 import numpy as np
 import pytest
 from mutagen.flac import Picture as FlacPicture
-from mutagen.id3 import COMM, RVA2, TXXX
+from mutagen.id3 import APIC, COMM, RVA2, TXXX
 from mutagen.mp4 import MP4FreeForm
 
 from unmix.audio import FORMATS, Picture, Tags, copy_tags, probe, read_audio, read_tags
 from unmix.audio import tags as tags_module
+from unmix.audio import wav as wav_module
+from unmix.audio.verification import check_written
+from unmix.errors import AudioError
 
 PNG = bytes.fromhex("89504e470d0a1a0a") + bytes(range(200))
 FULL = Tags(
@@ -118,13 +121,14 @@ def test_loudness_never_travels(tmp_path, song, write, tagged, source, target):
 def test_damaged_tags_are_a_sentence_and_no_failure(tmp_path, song, write, tagged, monkeypatch):
     path = tagged("ogg")
     file = mutagen.File(path)
-    file["metadata_block_picture"] = ["this is no picture"]
+    file["metadata_block_picture"] = ["this is no picture", *file["metadata_block_picture"]]
     file.save()
     destination = tmp_path / "stem.flac"
     write(destination, song(3000))
     (warning,) = copy_tags(path, destination, stem_title="vocals")
     assert warning.startswith("the tags of song.ogg are damaged")
     assert read_tags(destination).title == "Séculaire (vocals)"
+    assert read_tags(destination).pictures == FULL.pictures
 
 
 def test_a_file_without_room_for_tags_is_a_sentence(tmp_path, tagged):
@@ -144,7 +148,7 @@ def test_fields_that_are_left_out_are_named(tmp_path, song, write, tagged):
     write(destination, song(3000))
     warnings = copy_tags(tagged("flac", odd), destination, stem_title=None)
     assert len(warnings) == 2
-    assert "were copied without the track number 'A1'" in warnings[0]
+    assert "were copied without the track 'A1'" in warnings[0]
     assert "image/gif" in warnings[1]
 
 
@@ -200,3 +204,143 @@ def test_totals_of_vorbis_comments(tmp_path, song, write):
 
 def test_missing_files_have_no_tags(tmp_path):
     assert read_tags(tmp_path / "missing.mp3") == Tags()
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1 << 24])
+@pytest.mark.parametrize("target", FORMATS)
+def test_a_cover_that_is_too_large_is_named_and_the_rest_stays(
+    tmp_path, song, write, tagged, size, target
+):
+    """FLAC's blocks, which Vorbis comments use too, hold less than 16 MiB."""
+    source = tagged("mp3")
+    file = mutagen.File(source)
+    file.tags.add(APIC(encoding=3, mime="image/png", type=4, desc="back", data=bytes(size)))
+    file.save()
+    destination = tmp_path / f"stem.{target}"
+    write(destination, song(5000))
+    said = copy_tags(source, destination, stem_title="vocals")
+    found = read_tags(destination)
+    assert found.fields == {**FULL.fields, "title": ("Séculaire (vocals)",)}
+    left_out = target in ("flac", "ogg", "opus") and size == 1 << 24
+    assert sorted(len(art.data) for art in found.pictures) == [len(PNG), *([size] * (not left_out))]
+    sentence = "the tags of song.mp3 were copied without a picture of 16,777,216 bytes (image/png)"
+    assert said == [sentence] * left_out
+    assert probe(destination).length == read_audio(destination)[0].shape[1]
+
+
+def test_a_text_that_is_too_long_is_named_and_the_rest_stays(tmp_path, song, write, tagged):
+    tags = Tags(fields={**FULL.fields, "comment": ("x" * (1 << 24),)}, pictures=FULL.pictures)
+    destination = tmp_path / "stem.flac"
+    write(destination, song(5000))
+    said = copy_tags(tagged("mp3", tags), destination, stem_title=None)
+    assert said == ["the tags of song.mp3 were copied without the comment of 16,777,216 characters"]
+    found = read_tags(destination)
+    assert found.fields == {name: FULL.fields[name] for name in FULL.fields if name != "comment"}
+    assert [art.data for art in found.pictures] == [PNG]
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "ogg"])
+def test_a_tag_in_front_of_another_format_is_read_without_a_word(
+    tmp_path, song, write, tagged, kind
+):
+    """Half of the first kilobytes of an MP3 is its tag: put it before a file without one."""
+    mp3 = tagged("mp3").read_bytes()
+    end = 10 + sum(byte << shift for byte, shift in zip(mp3[6:10], (21, 14, 7, 0), strict=True))
+    write(tmp_path / f"plain.{kind}", song(5000))
+    source = tmp_path / f"song.{kind}"
+    source.write_bytes(mp3[:end] + (tmp_path / f"plain.{kind}").read_bytes())
+    destination = tmp_path / "stem.flac"
+    write(destination, song(5000))
+    assert copy_tags(source, destination, stem_title=None) == []
+    assert read_tags(destination) == FULL
+
+
+ODD = {
+    "no date": Tags(fields={"date": ("sometime in 1999",)}),
+    "no text": Tags(fields={"artist": ("half a \ud83c sign",)}),
+    "no number": Tags(fields={"track": ("9" * 5000,), "disc": ("B/2",)}),
+    "controls": Tags(fields={"artist": ("a\x01\x1b[31m\x7f\r\nb",), "comment": ("\ufffe\u202e",)}),
+    "no type": Tags(pictures=(Picture(data=PNG + b"1", mime=""),)),
+    "odd type": Tags(pictures=(Picture(data=b"GIF89a", mime="gïf/\0"),)),
+    "odd kind": Tags(pictures=(Picture(data=PNG + b"1", mime="image/png", kind=1 << 40),)),
+    "odd words": Tags(pictures=(Picture(data=PNG + b"1", description="a\0\ud800b"),)),
+    "empty": Tags(fields={"album": ("", " ")}, pictures=(Picture(data=b""),)),
+    "many": Tags(pictures=tuple(Picture(data=PNG + bytes([kind]), kind=kind) for kind in range(9))),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("target", FORMATS)
+def test_what_is_lost_is_named_and_the_rest_stays(tmp_path, song, write, monkeypatch, target, odd):
+    plain = Tags(fields={"title": ("Song",), "genre": ("Pop",)}, pictures=FULL.pictures)
+    both = Tags(fields={**plain.fields, **odd.fields}, pictures=(*plain.pictures, *odd.pictures))
+    destination = tmp_path / f"stem.{target}"
+    write(destination, song(3000))
+    before = read_audio(destination)[0]
+    read = tags_module._read
+    monkeypatch.setattr(tags_module, "_read", lambda *_: both)
+    said = copy_tags(tmp_path / "song.wav", destination, stem_title=None)
+    found = read(destination, [])
+    for name, texts in plain.fields.items():
+        assert found.fields[name] == texts
+    covers = {art.data for art in found.pictures}
+    assert PNG in covers
+    lost = [name for name in odd.fields if "".join(odd.fields[name]).strip()]
+    lost = [f"the {name} " for name in lost if name not in found.fields]
+    lost += [f"{len(art.data)} bytes" for art in odd.pictures if art.data not in covers]
+    assert len(said) == len(lost)
+    assert all(what in sentence for what, sentence in zip(lost, said, strict=True))
+    assert all(sentence.isprintable() for sentence in said)
+    assert np.array_equal(read_audio(destination)[0], before)
+    check_written(destination, length=before.shape[1], sample_rate=probe(destination).sample_rate)
+
+
+def test_covers_without_a_description_all_stay(tmp_path, song, write, tagged):
+    """ID3 allows each description once: the front was lost where there was a back."""
+    back = Picture(data=PNG + b"back", mime="image/png", kind=4)
+    source = tagged("flac", Tags(fields={}, pictures=(*FULL.pictures, back)))
+    destination = tmp_path / "stem.mp3"
+    write(destination, song(3000))
+    assert copy_tags(source, destination, stem_title="vocals") == []
+    assert read_tags(destination).pictures == (*FULL.pictures, back)
+
+
+def test_tags_that_cannot_be_read_back_are_an_error(tmp_path, song, write, tagged, monkeypatch):
+    source = tagged("mp3")
+    destination = tmp_path / "stem.flac"
+    write(destination, song(3000))
+
+    def spoil(path, tags):
+        path.write_bytes(b"fLaC")
+
+    monkeypatch.setattr(tags_module, "_write_what_fits", spoil)
+    with pytest.raises(AudioError, match=r"stem\.flac cannot be tagged.*check the disk"):
+        copy_tags(source, destination, stem_title="vocals")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("kind", ["plain", "id3 in front", "other name"])
+def test_tags_of_files_in_order_are_no_false_alarm(
+    tmp_path, song, write, tagged, monkeypatch, name, kind
+):
+    path = tagged(name)
+    if kind == "id3 in front":
+        tags = mutagen.id3.ID3()
+        tags.add(mutagen.id3.TIT2(encoding=3, text=["Séculaire"]))
+        tags.save(tmp_path / "id3")
+        path.write_bytes((tmp_path / "id3").read_bytes() + path.read_bytes())
+    elif kind == "other name":
+        path = path.rename(tmp_path / ("song.flac" if name == "mp3" else "song.mp3"))
+    destination = tmp_path / "stem.flac"
+    write(destination, song(3000))
+    assert copy_tags(path, destination, stem_title="vocals") == []
+    assert read_tags(destination).title == "Séculaire (vocals)"
+
+
+def test_a_wav_beyond_four_gibibytes_has_no_damaged_tags(tmp_path, song, write, monkeypatch):
+    monkeypatch.setattr(wav_module, "RIFF_LIMIT", 1000)
+    write(tmp_path / "song.wav", song(3000))
+    write(tmp_path / "stem.flac", song(3000))
+    assert (tmp_path / "song.wav").read_bytes()[:4] == b"RF64"
+    assert copy_tags(tmp_path / "song.wav", tmp_path / "stem.flac", stem_title="vocals") == []
+    assert read_tags(tmp_path / "stem.flac").title == "song (vocals)"

@@ -59,6 +59,21 @@ def test_list_names_what_is_left_out(unmix: Unmix, songs: Path) -> None:
     assert line.startswith(f"warning: accompaniment skipped: {broken}")
 
 
+def test_list_counts_and_names_the_files_that_are_not_used(unmix: Unmix, songs: Path) -> None:
+    (songs / "one" / "vocals.wav").rename(songs / "one" / "Vocals.WAV")
+    for number in range(12):
+        (songs / "two" / f"take {number:02}.wav").touch()
+    outcome = unmix("data", "list", songs)
+    assert outcome.code == 0
+    assert "2 tracks, 12 files skipped; minutes: vocals 0.1" in outcome.out
+    (line,) = outcome.err.splitlines()
+    assert "12 left out whose names are no stem's" in line
+    assert "two/take 00.wav" in line
+    assert line.endswith("and 2 more")
+    document = json.loads(unmix("data", "list", songs, "--json").out)
+    assert len(document["left_out"]) == 12
+
+
 def test_check_decodes_everything(unmix: Unmix, songs: Path) -> None:
     cut = songs / "one" / "mixture.wav"
     cut.write_bytes(cut.read_bytes()[:20000])

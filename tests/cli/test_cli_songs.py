@@ -251,6 +251,7 @@ def test_json_is_one_document_with_everything(unmix: Unmix, folder: Path) -> Non
         "seconds": pytest.approx(0.2),
         "gain": 1.0,
         "warnings": [],
+        "shortfalls": [],
         "skipped": False,
     }
     assert (second["status"], second["skipped"]) == ("skipped", True)

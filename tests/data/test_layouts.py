@@ -249,3 +249,60 @@ def test_nothing_but_damaged_files_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "vocals.wav").write_bytes(b"no sound")
     with pytest.raises(UnmixError, match="no track can be read"):
         read_folder(tmp_path, STEMS)
+
+
+def _left_out(root: Path, **options: object) -> dict[str, str]:
+    contents = read_folder(root, STEMS, **options)  # type: ignore[arg-type]
+    return {str(it.path): it.reason for it in contents.left_out}
+
+
+@pytest.mark.parametrize("layout", MAKERS)
+def test_capitals_make_no_difference(tmp_path: Path, layout: str) -> None:
+    make, count, _ = MAKERS[layout]
+    make(tmp_path / "lower")
+    for path in sorted((tmp_path / "lower").rglob("*.wav")):
+        *folders, name = path.relative_to(tmp_path / "lower").parts
+        name = name if layout in ("mir-1k", "ikala") else name.title()
+        target = tmp_path / "upper" / Path(*folders) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    contents = read_folder(tmp_path / "upper", STEMS)
+    assert (contents.format, len(contents.tracks)) == (layout, count)
+    assert {"vocals", "accompaniment"} <= {*contents.tracks[0].stems, *contents.tracks[0].derived}
+
+
+def test_every_file_that_is_not_used_has_its_reason(tmp_path: Path) -> None:
+    song = tmp_path / "song"
+    for name in ("vocals.wav", "Vocals.wav", "vocals.flac", "Bass.wav", "BASS.wav", "take 2.wav"):
+        _write(song / name, 0.1)
+    for name in ("notes.txt", "drums.wma", "._vocals.wav", ".DS_Store"):
+        (song / name).touch()
+    (song / "gone.wav").symlink_to("nowhere")
+    (song / "more").symlink_to(tmp_path)
+    _write(tmp_path / "other" / "vocals.wav", 0.1)
+    found = _left_out(tmp_path, exclude=["other"])
+    used = [file.path for t in read_folder(tmp_path, STEMS).tracks for file in t.stems.values()]
+    assert len(used) == 2  # vocals of both
+    reasons: dict[str, set[str]] = {}
+    for name, reason in found.items():
+        reasons.setdefault(reason, set()).add(name.removeprefix("song/"))
+    assert sorted(map(sorted, reasons.values())) == [
+        [".DS_Store", "._vocals.wav"],
+        ["BASS.wav", "Bass.wav", "Vocals.wav", "vocals.flac"],
+        ["drums.wma", "notes.txt"],
+        ["gone.wav", "more"],
+        ["other/vocals.wav"],
+        ["take 2.wav"],
+    ]
+
+
+def test_all_files_are_used_or_left_out(tmp_path: Path) -> None:
+    """Whatever the layout and the patterns: nothing is dropped in silence."""
+    _dsd100(tmp_path)
+    _write(tmp_path / "Sources" / "Dev" / "051 - A - One" / "theremin.wav", 0.1)
+    for options in ({}, {"include": ["Dev/*"]}, {"exclude": ["*bass*"]}, {"single": "vocals"}):
+        contents = read_folder(tmp_path, STEMS, **options)  # type: ignore[arg-type]
+        used = {file.path for track in contents.tracks for file in track.stems.values()}
+        rest = {tmp_path / it.path for it in contents.left_out}
+        assert not used & rest
+        assert used | rest == set(tmp_path.rglob("*.wav")), options

@@ -197,7 +197,7 @@ def test_a_wrong_option_lists_the_choices(
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros((2, 2, 9), np.float32), np.zeros(9, np.int16), np.zeros((5000, 2), "f4")]
+    "samples", [np.zeros((2, 2, 9), np.float32), np.zeros(9, np.int64), np.zeros((5000, 2), "f4")]
 )
 def test_refuses_unclear_layouts(separator: Separator, samples: NDArray[np.float32]) -> None:
     with pytest.raises(UnmixError, match="expected samples"):

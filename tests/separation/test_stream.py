@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unmix.errors import UnmixError
 from unmix.models import Model, ModelConfig
 from unmix.separation.stream import Separation, SeparationSettings
 
@@ -169,7 +170,7 @@ def test_out_of_memory_halves_the_batch() -> None:
 
 
 def test_out_of_memory_with_one_chunk_is_an_error() -> None:
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(UnmixError, match=r"not enough memory.*shorter --chunk"):
         _separate(Identity(most=0), [_noise(500)], SeparationSettings(chunk=100))
 
 

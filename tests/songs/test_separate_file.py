@@ -16,10 +16,10 @@ from writing import separate_file
 from unmix.audio import AudioWriter, OutputFormat, probe, read_audio, read_excerpt
 from unmix.audio.tags import read_tags
 from unmix.audio.video import replace_sound
-from unmix.errors import AudioError, ConfigError, UnmixError
+from unmix.errors import AudioError, AudioWarning, ConfigError, UnmixError
 from unmix.songs.render import StemSeparator
 from unmix.songs.separate import SeparatedFile, StemOptions, StemPlan, plan_stems
-from unmix.songs.separator import Separator
+from unmix.songs.separator import Separator, separate
 
 Samples = NDArray[np.float32]
 MakeSong = Callable[..., Path]
@@ -332,6 +332,7 @@ def test_a_file_that_is_not_a_song_is_one_sentence_and_leaves_nothing(
         "truncated.flac",
     ],
 )
+@pytest.mark.filterwarnings("ignore::unmix.AudioWarning")
 def test_tricky_songs_are_separated(
     splitter: StemSeparator, tricky: Path, tmp_path: Path, name: str
 ) -> None:
@@ -460,3 +461,13 @@ def test_options_of_the_public_method_reach_the_files(
     assert call(stems="vocals", format="flac", template="{name} ({stem})", existing="skip").skipped
     mp3 = call(stems="all", format="mp3", bitrate="128k")
     assert [probe(path).bitrate for path in mp3.stems.values()] == [128_000] * 2
+
+
+def test_half_a_song_is_a_warning_or_an_error(tricky: Path) -> None:
+    song = tricky / "truncated.flac"
+    with pytest.warns(AudioWarning, match=r"truncated.flac is cut short"):
+        stems = separate(song, model="tfc-tdf-tiny", quality="fast", device="cpu")
+    with pytest.warns(AudioWarning):
+        assert stems["vocals"].shape == read_audio(song)[0].shape
+    with pytest.raises(AudioError, match="strict"):
+        separate(song, model="tfc-tdf-tiny", quality="fast", device="cpu", strict=True)

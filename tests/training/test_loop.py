@@ -41,6 +41,22 @@ def test_the_loss_falls_and_the_result_separates(make_run: MakeRun, log: Log) ->
         assert load_model(checkpoint).stems == ("vocals",)
 
 
+def test_memory_that_does_not_suffice_is_a_sentence_and_the_checkpoint_stands(
+    make_run: MakeRun, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(steps=2)
+    train(run, log())
+    kept = run.last.read_bytes()
+
+    def fail(*_: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("unmix.training.loop._step", fail)
+    with pytest.raises(UnmixError, match=r"out of memory.*train.batch_size.*--resume goes on"):
+        train(make_run(steps=4, resume=True), log())
+    assert run.last.read_bytes() == kept
+
+
 def test_a_share_of_the_weights_it_starts_from_is_in_what_it_leaves(
     make_run: MakeRun, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:

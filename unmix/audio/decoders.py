@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
@@ -12,7 +13,9 @@ import soundfile
 from .._types import Samples
 from .channels import VORBIS_ORDER
 from .headers import Header
+from .id3 import Behind
 from .info import AudioInfo, libsndfile_name
+from .ogg import has_hole
 
 #: Samples per channel to decode at once: enough to be fast, few enough to stream.
 PIECE = 65536
@@ -45,6 +48,8 @@ class Decoder(Protocol):
     info: AudioInfo
     damage: list[str]
     """What was wrong inside and was repaired, without the file's name."""
+    notes: list[str]
+    """What is odd inside, but cost no sound, without the file's name."""
     tolerance: int
     """Samples per channel that may be missing at the end of an undamaged file."""
 
@@ -67,7 +72,7 @@ class SoundFileDecoder:
             DecodeStopped: libsndfile cannot read the file, or does not know its length.
         """
         try:
-            self._file = soundfile.SoundFile(libsndfile_name(path))
+            self._file = soundfile.SoundFile(_source(path, header))
         except (soundfile.LibsndfileError, OSError) as error:
             raise DecodeStopped(str(error)) from error
         if not 0 <= self._file.frames < _MAX_LENGTH:
@@ -75,13 +80,22 @@ class SoundFileDecoder:
             raise DecodeStopped("no length in the header")
         self.info = _info(self._file, path, header)
         self.damage: list[str] = []
-        # A lost Ogg page and a granule position that starts late look the same.
-        self.tolerance = self.info.sample_rate // 10 if self.info.container == "ogg" else 0
+        self.notes: list[str] = []
+        # A lost Ogg page and a granule position that starts late look the same; the length of MP3
+        # in a WAV is a guess of some frames.
+        uncertain = self.info.container == "ogg" or self.info.codec.startswith("mpeg")
+        self.tolerance = self.info.sample_rate // 10 if uncertain else 0
         order = VORBIS_ORDER.get(self.info.channels) if self.info.container == "ogg" else None
         self._rows = None if order is None else np.argsort(order)
+        self._path, self._header = path, header
 
     def pieces(self) -> Iterator[Samples]:
-        """Yield samples ``[C, n]`` from the current position."""
+        """Yield samples ``[C, n]`` from the current position.
+
+        Raises:
+            DecodeStopped: another decoder keeps the time where packets are missing.
+        """
+        self._check_holes()
         while True:
             piece = self._read(PIECE)
             if piece.shape[1] == 0:
@@ -97,6 +111,7 @@ class SoundFileDecoder:
         Raises:
             DecodeStopped: another decoder does this better.
         """
+        self._check_holes()
         frames, near = self._file.frames, self.info.sample_rate
         start = min(start, frames)
         jump = start
@@ -116,6 +131,10 @@ class SoundFileDecoder:
         """Close the file."""
         self._file.close()
 
+    def _check_holes(self) -> None:
+        if self.info.container == "ogg" and has_hole(self._path, self._header.start):
+            raise DecodeStopped("packets are missing")
+
     def _read(self, length: int) -> Samples:
         try:
             frames = self._file.read(length, dtype="float32", always_2d=True)
@@ -125,15 +144,21 @@ class SoundFileDecoder:
         return np.ascontiguousarray(samples, dtype=np.float32)
 
 
+def _source(path: Path, header: Header) -> str | bytes | BinaryIO:
+    """Return what libsndfile opens: the file, or what lies behind the tags in front of it."""
+    if not header.start:
+        return libsndfile_name(path)
+    return BufferedReader(Behind(path.open("rb"), header.start))
+
+
 def _info(file: soundfile.SoundFile, path: Path, header: Header) -> AudioInfo:
     container = file.format.lower()
     lossy = file.subtype in ("VORBIS", "OPUS") or file.subtype.startswith(("MPEG", "GSM", "MS_"))
-    length = max(file.frames, header.promised or 0)
     seconds = file.frames / file.samplerate
     return AudioInfo(
         sample_rate=file.samplerate,
         channels=file.channels,
-        length=length,
+        length=max(file.frames, header.promised or 0),
         container=_CONTAINERS.get(container, container),
         codec=file.subtype.lower(),
         bit_depth=_BIT_DEPTHS.get(file.subtype),

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from .._types import Samples
 from ..errors import AudioError
+from .clock import Clock, Tick
+from .container import open_sound
 from .decoders import PIECE
 from .headers import Header
-from .info import AudioInfo
+from .id3 import Behind
+from .streams import EXACT, choose_stream, describe
 
 #: Full scale of FFmpeg's integer sample types.
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31}
-_LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "shorten", "tak")
-_CONTAINERS = {"mov": "mp4", "matroska": "webm"}
-#: Formats whose headers count samples; FFmpeg estimates the lengths of others from bit rates.
-_EXACT = ("mov", "mp3", "flac", "ogg", "wav", "w64", "aiff", "caf", "ape", "wv", "tta")
+#: Containers that say of each packet when it is due; others only of blocks of them.
+_EVEN = ("mp4", "webm", "mpegts", "mpeg", "ogg", "flac", "nut", "flv", "mxf")
 #: With more planes, PyAV miscounts them and reads past the end: pack them first.
 _SAFE_PLANES = 7
-_LONGEST_GAP = 600  # seconds; a longer jump is a wrong clock, not a damaged part
 _EDIT_ROUNDING = 0.002  # seconds; an MP4 edit list may be off, as it counts milliseconds
 _PREROLL = 1.0  # seconds to decode and drop before an excerpt, so that codecs settle
 _OGG_PREROLL = 10.0  # longer than most Ogg pages: see ``_seek``
@@ -50,15 +50,15 @@ class FFmpegDecoder:
         """
         self._path = path
         self._header = header
-        self._file = path.open("rb")  # as a file: names are not taken for protocols or playlists
+        self._file = cast(BinaryIO, Behind(path.open("rb"), header.start))
         try:
             try:
-                self._container = av.open(self._file, mode="r", metadata_errors="replace")
-            except (av.FFmpegError, ValueError) as error:
+                self._container = open_sound(self._file, mpeg=header.kind == "mpeg")
+            except (av.FFmpegError, OSError, ValueError) as error:
                 raise AudioError(
                     f"{path} cannot be read as audio: it is damaged or not an audio file"
                 ) from error
-            self._stream = _choose(path, self._container, stream)
+            self._stream = choose_stream(path, self._container, stream)
             if self._stream.codec_context is None:
                 raise AudioError(f"{path} uses an unsupported audio codec: convert it first")
             self._start()
@@ -69,37 +69,59 @@ class FFmpegDecoder:
     def _start(self) -> None:
         """Decode the first frame and note its properties."""
         self.damage: list[str] = []
+        self.notes: list[str] = []
         self._bad = 0  # packets in a row that did not decode
         self._position = 0
         self._frames = self._decode()
         self._first = next(self._frames, None)
-        self._origin = self._first[0].pts if self._first else None
+        first = self._first.frame if self._first else None
         stream = self._stream
-        self._rate = (self._first[0].sample_rate if self._first else stream.rate) or 0
-        self._channels = self._first[0].layout.nb_channels if self._first else stream.channels
+        self._origin = first.pts if first else None
+        self._rate = (first.sample_rate if first else stream.rate) or 0
+        self._channels = first.layout.nb_channels if first else stream.channels
         if not self._rate or not self._channels:
             raise AudioError(f"{self._path} has an audio stream that cannot be decoded")
         self._packer: AudioResampler | None = None
         self._clock = (stream.time_base or Fraction(1, self._rate)) * self._rate
-        self.info = self._describe()
+        self.info = describe(self._container, stream, self._rate, self._channels, self._header)
         self._exact = self.info.container == "flac"  # whose frames have positions
         # Some MP3 headers count one frame too many; other clocks are rounded.
         frame = 1152 if self.info.container == "mp3" else self._rate // 10
         self.tolerance = 0 if self._exact else frame
 
     def pieces(self) -> Iterator[Samples]:
-        """Yield samples ``[C, n]``; damaged parts become silence of the same length."""
-        held: tuple[AudioFrame, int] | None = None
-        for frame, duration, bad in self._all_frames():
+        """Yield samples ``[C, n]``; what is missing becomes silence of the same length."""
+        held: Tick | None = None
+        end = None if self.info.length is None else self.info.length + self._rate // 10
+        coarse = self.info.container not in _EVEN
+        floor = 0.02 if self.info.container == "ogg" else 0.01
+        clock = Clock(self._rate, exact=self._exact, coarse=coarse, floor=floor)
+        for tick in clock.gaps(self._ticks(), self._position, end):
             if held is not None:
-                yield self._given(self._samples(held[0]))
-            if bad or (self._exact and self._at(frame) > self._position):
-                yield from self._silence_until(frame)
-            held = (frame, duration)
+                yield self._given(self._samples(held.frame))
+            self._say(tick)
+            for start in range(0, tick.gap, PIECE):
+                size = min(PIECE, tick.gap - start)
+                yield self._given(np.zeros((self._channels, size), np.float32))
+            held = tick
         if held is not None:
-            yield self._given(self._trimmed_end(*held))
+            yield self._given(self._trimmed_end(held.frame, held.duration))
         if self._bad and self._header.kind != "mpeg":
             self.damage.append("its end did not decode")
+
+    def _say(self, tick: Tick) -> None:
+        """Note what is missing before a frame."""
+        at = f"at {self._position / self._rate:.1f} s"
+        if tick.gap:
+            what = "did not decode" if tick.bad else "are missing"
+            # A stream or a video may have been recorded with a hole: all that is in it is there.
+            holes = self._header.kind not in ("flac", "ogg") and not tick.bad
+            heard = self.notes if holes else self.damage
+            heard.append(f"{tick.gap / self._rate:.2f} s {at} {what} and became silence")
+        elif tick.bad:
+            self.damage.append("a part that did not decode was left out")
+        elif tick.jump and self._header.kind != "ogg":  # whose links have clocks of their own
+            self.notes.append(f"its clock jumps by {tick.jump / self._rate:.1f} s {at}")
 
     def excerpt(self, start: int, length: int) -> Samples:
         """Return samples ``[C, length]`` from ``start``; fewer if the file ends before."""
@@ -131,36 +153,42 @@ class FFmpegDecoder:
         """
         preroll = _OGG_PREROLL if self.info.container == "ogg" else _PREROLL
         target = start - round(preroll * self._rate)
-        if target <= 0 or self._clock > 1 or self._origin is None or self._header.kind == "mpeg":
+        drifts = self._clock > 1 or self.info.container not in EXACT
+        if target <= 0 or drifts or self._origin is None or self._header.kind == "mpeg":
             return
         self._container.seek(int(target / self._clock) + self._origin, stream=self._stream)
         self._stream.codec_context.flush_buffers()
         self._frames = self._decode()
         # After seeking in Vorbis, FFmpeg's clock is off by half a window in the first page and
         # wherever windows change their length, but right on average: use the median.
-        counted, offsets = 0, []
-        for frame in self._frames:
-            self._first = frame
-            offsets.append(self._at(frame[0]) - counted)
+        counted, offsets = 0, list[int]()
+        for tick in self._frames:
+            offset = self._at(tick.frame) - counted
+            if offsets and abs(offset - offsets[-1]) > self._rate // 50:  # a hole
+                counted, offsets, offset = 0, [], offset + counted
+            self._first = tick
+            offsets.append(offset)
             self._position = counted + sorted(offsets)[len(offsets) // 2]
             if self._position + self._rate // 10 >= start:
                 return
-            counted += frame[0].samples
+            counted += tick.samples
 
-    def _all_frames(self) -> Iterator[tuple[AudioFrame, int, bool]]:
-        if self._first is not None:
-            yield self._first
-        yield from self._frames
+    def _ticks(self) -> Iterator[Tick]:
+        """Yield all frames from the first on, with their positions."""
+        for tick in chain([self._first] if self._first is not None else [], self._frames):
+            if tick.frame.pts is not None and self._origin is not None:
+                tick.due = self._at(tick.frame)
+            yield tick
 
-    def _decode(self) -> Iterator[tuple[AudioFrame, int, bool]]:
-        """Yield each frame, its packet's duration on the clock, and whether damage precedes it."""
+    def _decode(self) -> Iterator[Tick]:
+        """Yield each frame, and whether damage precedes it."""
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.FFmpegError:
+            except (av.FFmpegError, OSError):  # a broken disk, or a place before the file
                 self._bad += 1
                 return
             try:
@@ -173,7 +201,8 @@ class FFmpegDecoder:
             for frame in frames:
                 bad, self._bad = bool(self._bad), 0
                 own = packet.pts is not None and frame.pts == packet.pts
-                yield frame, (packet.duration or 0) if own else 0, bad
+                duration = (packet.duration or 0) if own else 0
+                yield Tick(frame, frame.samples, None, duration, bad)
 
     def _samples(self, frame: AudioFrame) -> Samples:
         """Convert a frame of any sample type to float ``[C, n]``, full scale 1."""
@@ -215,20 +244,6 @@ class FFmpegDecoder:
             return self._position
         return round((frame.pts - self._origin) * self._clock)
 
-    def _silence_until(self, frame: AudioFrame) -> Iterator[Samples]:
-        gap = self._at(frame) - self._position
-        end = self.info.length or self._position + _LONGEST_GAP * self._rate
-        if gap <= 0 or self._position + gap > end:
-            self.damage.append("a part that did not decode was left out")
-            return
-        self.damage.append(
-            f"{gap / self._rate:.2f} s at {self._position / self._rate:.1f} s "
-            "did not decode and became silence"
-        )
-        while gap > 0:
-            yield self._given(np.zeros((self._channels, min(gap, PIECE)), np.float32))
-            gap = self._at(frame) - self._position
-
     def _trimmed_end(self, frame: AudioFrame, duration: int) -> Samples:
         """Cut the padding off the last frame, if FFmpeg leaves that to the player.
 
@@ -250,44 +265,3 @@ class FFmpegDecoder:
             if extra > _EDIT_ROUNDING * self._rate:
                 length = max(0, length - extra)
         return np.ascontiguousarray(samples[:, :length])
-
-    def _describe(self) -> AudioInfo:
-        stream, container = self._stream, self._container
-        codec = stream.codec_context.name
-        codec = "mp3" if codec.startswith("mp3") else codec.removesuffix("float")
-        lossless = codec.startswith(_LOSSLESS)
-        name = container.format.name.split(",")[0]
-        length, estimate = None, name not in _EXACT or not self._header.exact_length
-        if stream.duration:
-            length = round(stream.duration * self._clock)
-        elif container.duration:
-            length, estimate = round(container.duration * self._rate / 1_000_000), True
-        bits = stream.format.bits if lossless else None
-        if (bits == 32 and not codec.startswith("pcm_")) or codec.startswith("pcm_s24"):
-            bits = 24  # FFmpeg returns 24 bits in the upper part of 32
-        return AudioInfo(
-            sample_rate=self._rate,
-            channels=self._channels,
-            length=length,
-            container=_CONTAINERS.get(name, name),
-            codec=codec,
-            bit_depth=bits,
-            lossy=not lossless,
-            bitrate=stream.bit_rate or container.bit_rate or None,
-            length_is_estimate=estimate,
-        )
-
-
-def _choose(path: Path, container: av.container.InputContainer, stream: int | None) -> AudioStream:
-    """Return an audio stream of a container: the one asked for, or the best."""
-    streams = container.streams.audio
-    if not streams:
-        raise AudioError(f"{path} has no audio stream")
-    if stream is None:
-        best = container.streams.best("audio")
-        return best if isinstance(best, AudioStream) else streams[0]
-    if not 0 <= stream < len(streams):
-        raise AudioError(
-            f"{path} has {len(streams)} audio streams, numbered from 0: there is no {stream}"
-        )
-    return streams[stream]

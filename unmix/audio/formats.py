@@ -26,7 +26,8 @@ _BITRATE_RANGES: dict[FormatName, tuple[int, int]] = {
     "opus": (12_000, 510_000),
     "m4a": (32_000, 512_000),
 }
-_MP3_KILOBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+# Below 64 kbit/s a frame has no room for the header with the exact length.
+_MP3_KILOBITS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 #: Bits per second of MP3 at 32 kHz and above; lower sample rates have fewer.
 MP3_BITRATES = tuple(1000 * kilobits for kilobits in _MP3_KILOBITS)
 _SAMPLE_RATES: dict[FormatName, tuple[int, ...]] = {

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-#: First bytes of the formats that libsndfile reads well.
-_SOUNDFILE_MAGIC = {
-    b"RIFF": "wav",
-    b"RIFX": "wav",
-    b"RF64": "wav",
-    b"FORM": "aiff",
+from .boxes import is_cut
+from .id3 import Behind, id3_end, tags_start
+from .promises import of_aiff, of_au, of_caf, of_flac, of_nist, of_sox, of_w64, of_wav
+
+_MAGIC = {
     b"fLaC": "flac",
     b"OggS": "ogg",
     b".snd": "au",
@@ -27,9 +25,22 @@ _SOUNDFILE_MAGIC = {
     b"caff": "caf",
     b"NIST": "nist",
     b"Crea": "voc",
+    b".SoX": "sox",
+    b"FLV\x01": "flv",
+    b"\x1a\x45\xdf\xa3": "matroska",
+    b"\x30\x26\xb2\x75": "asf",
 }
-#: A WAV that is written to a pipe cannot know its size: writers put this or more.
-_UNKNOWN_SIZE = 0x7FFF0000
+#: The formats that libsndfile reads well, and what finds the length that they promise.
+_PROMISES = {
+    "wav": of_wav,
+    "aiff": of_aiff,
+    "flac": of_flac,
+    "au": of_au,
+    "w64": of_w64,
+    "caf": of_caf,
+    "nist": of_nist,
+    "sox": of_sox,
+}
 _TAIL = 65536 + 4096  # an Ogg page has at most 65307 bytes
 
 
@@ -42,11 +53,14 @@ class Header:
     soundfile: bool
     """Whether libsndfile reads such a file completely."""
     promised: int | None = None
-    """Samples per channel that the header promises, if the decoder does not report them."""
-    endless: bool = False
-    """Whether it is an Ogg stream without its end marker, hence truncated."""
+    """Samples per channel that the header promises; None if it does not, or cannot be believed."""
+    cut: bool = False
+    """Whether the end is missing for sure: an Ogg stream without its end marker, or a box that
+    goes on behind the end of the file."""
     exact_length: bool = True
-    """False if the length is a guess: MP3 without a frame count, chained Ogg."""
+    """False if the length is a guess: MP3 without a frame count, chained Ogg, an untrue FLAC."""
+    start: int = 0
+    """Bytes of ID3 tags in front of it, which are not its own."""
 
 
 def read_header(path: Path) -> Header:
@@ -54,78 +68,55 @@ def read_header(path: Path) -> Header:
 
     Raises:
         OSError: the file cannot be opened.
+        ValueError: its header contradicts itself.
     """
     with path.open("rb") as file:
-        head = file.read(12)
-        kind = _SOUNDFILE_MAGIC.get(head[:4], "")
-        if kind == "wav" and head[8:12] == b"WAVE":
-            return _wav_header(file, little=head[:4] != b"RIFX")
-        if kind == "aiff" and head[8:11] == b"AIF":
-            return Header(kind=kind, soundfile=True, promised=_aiff_promise(file))
-        if kind == "ogg":
-            return _ogg_header(file)
-        if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
-            return Header(kind="mpeg", soundfile=False, exact_length=_has_length_frame(file))
-        return Header(kind=kind, soundfile=bool(kind))
+        start = id3_end(file)
+        behind = cast(BinaryIO, Behind(file, start)) if start else file
+        header = _look_at(behind)
+        # FFmpeg reads the tags of an MP3 itself. After a tag, what has no other kind is one.
+        if start and header.kind in ("", "mpeg"):
+            exact = _has_length_frame(file, start)
+            place = 0 if header.kind else start
+            return Header(kind="mpeg", soundfile=False, exact_length=exact, start=place)
+        return replace(header, start=start)
 
 
-def _chunks(file: BinaryIO, *, little: bool) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, size and content position of the chunks of a RIFF or AIFF file."""
-    position = 12
-    while True:
-        file.seek(position)
-        head = file.read(8)
-        if len(head) < 8:
-            return
-        name, size = head[:4], struct.unpack("<I" if little else ">I", head[4:])[0]
-        yield name, size, position + 8
-        position += 8 + size + size % 2
+def _look_at(file: BinaryIO) -> Header:
+    """Read a file, or what follows a tag in it."""
+    file.seek(0)
+    head = file.read(12)
+    kind = _kind(head)
+    if kind in _PROMISES:
+        promise = _PROMISES[kind](file)
+        believed = promise.filled_in
+        # Of what was not filled in, no decoder knows the length.
+        exact = believed or kind != "flac"
+        return Header(
+            kind=kind,
+            soundfile=believed,
+            promised=promise.samples,
+            cut=is_cut(file, kind),
+            exact_length=exact,
+        )
+    if kind == "ogg":
+        return _ogg_header(file)
+    if kind == "mpeg":
+        return Header(kind="mpeg", soundfile=False, exact_length=_has_length_frame(file, 0))
+    return Header(kind=kind, soundfile=kind == "voc", cut=is_cut(file, kind))
 
 
-def _wav_header(file: BinaryIO, *, little: bool) -> Header:
-    """Find how many samples the header of a WAV or RF64 file promises, if any."""
-    end = file.seek(0, os.SEEK_END)
-    order = "<" if little else ">"
-    block = 0
-    long_size: int | None = None
-    for name, size, position in _chunks(file, little=little):
-        file.seek(position)
-        if name == b"ds64":
-            long_size = int.from_bytes(file.read(16)[8:], "little")
-        elif name == b"fmt ":
-            content = file.read(16)
-            if len(content) == 16:
-                tag, _, _, _, align = struct.unpack(order + "HHIIH", content[:14])
-                block = align if tag in (0x0001, 0x0003, 0xFFFE) else 0
-        elif name == b"data":
-            promise = long_size if size == 0xFFFFFFFF and long_size else size
-            streamed = promise >= _UNKNOWN_SIZE and promise > end - position
-            if promise == 0 and end > position and not _is_chunk(file, position, end):
-                # The size was never filled in; libsndfile would find no samples.
-                return Header(kind="wav", soundfile=False)
-            promised = None if streamed or not block else promise // block
-            return Header(kind="wav", soundfile=True, promised=promised)
-    return Header(kind="wav", soundfile=True)
-
-
-def _is_chunk(file: BinaryIO, position: int, end: int) -> bool:
-    """Return whether another chunk starts here: a printable name and a size within the file."""
-    file.seek(position)
-    head = file.read(8)
-    if len(head) < 8 or not all(32 <= byte < 127 for byte in head[:4]):
-        return False
-    size: int = struct.unpack("<I", head[4:])[0]
-    return position + 8 + size <= end
-
-
-def _aiff_promise(file: BinaryIO) -> int | None:
-    """Return the samples per channel of an AIFF file's COMM chunk."""
-    for name, size, position in _chunks(file, little=False):
-        if name == b"COMM" and size >= 18:
-            file.seek(position + 2)
-            frames = int.from_bytes(file.read(4), "big")
-            return frames if 0 < frames < _UNKNOWN_SIZE else None
-    return None
+def _kind(head: bytes) -> str:
+    """Return the kind of a file by its first twelve bytes; empty if they are unknown."""
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64"):
+        return {b"WAVE": "wav", b"AVI ": "avi"}.get(head[8:12], "")
+    if head[:4] == b"FORM":
+        return "aiff" if head[8:11] == b"AIF" else ""
+    if head[4:8] == b"ftyp":
+        return "mp4"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        return "mpeg"
+    return _MAGIC.get(head[:4], "")
 
 
 def _ogg_header(file: BinaryIO) -> Header:
@@ -137,27 +128,29 @@ def _ogg_header(file: BinaryIO) -> Header:
     file.seek(0)
     first = file.read(27)
     end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - _TAIL))
-    tail = file.read()
+    end = tags_start(file, end)
+    place = max(0, end - _TAIL)
+    file.seek(place)
+    tail = file.read(end - place)
     at = tail.rfind(b"OggS")
     last = tail[at : at + 27] if at >= 0 else b""
     if len(last) < 27:
-        return Header(kind="ogg", soundfile=True, endless=True)
+        return Header(kind="ogg", soundfile=True, cut=True)
     chained = first[14:18] != last[14:18]
     sizes = tail[at + 27 : at + 27 + last[26]]
     cut = not last[5] & 4 or at + 27 + last[26] + sum(sizes) > len(tail)
-    return Header(kind="ogg", soundfile=not chained, endless=cut, exact_length=not chained)
+    return Header(kind="ogg", soundfile=not chained, cut=cut, exact_length=not chained)
 
 
-def _has_length_frame(file: BinaryIO) -> bool:
+def _has_length_frame(file: BinaryIO, start: int) -> bool:
     """Return whether an MP3 file counts its frames (Xing, Info or VBRI), so its length is exact."""
-    file.seek(0)
-    head = file.read(10)
-    start = 0
-    if head[:3] == b"ID3" and len(head) == 10:
-        start = 10 + sum(
-            (byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)
-        )
+    end = file.seek(0, os.SEEK_END)
     file.seek(start)
     frame = file.read(4096)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0:
+        return b"VBRI" in frame
+    flags, size = struct.unpack(">I4xI", frame[at + 4 : at + 16].ljust(12, b"\0"))
+    # FFmpeg does not believe the count if much follows, such as a tag with a cover.
+    follows = end - start - size
+    return bool(flags & 3 != 3 or follows <= min(size, end - start) >> 4)

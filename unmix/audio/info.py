@@ -30,6 +30,13 @@ class AudioInfo:
     length_is_estimate: bool = False
     """Whether ``length`` was computed from a bit rate or belongs to the whole container."""
 
+    stream: int = 0
+    """Index of the audio stream, from 0."""
+    streams: int = 1
+    """Count of the file's audio streams; the others are left behind."""
+    chapters: int = 0
+    """Count of the file's chapters."""
+
     @property
     def duration(self) -> float | None:
         """Length in seconds; None if unknown."""

@@ -6,7 +6,9 @@ sample where libsndfile gives up. Memory holds a few blocks at a time.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -14,14 +16,17 @@ from typing import Self
 import numpy as np
 
 from .._types import Samples
-from ..errors import AudioError
-from .decoders import DecodeStopped, SoundFileDecoder
+from ..errors import AudioError, AudioWarning
+from .decoders import DecodeStopped
 from .ffmpeg import FFmpegDecoder
-from .headers import Header, read_header
 from .info import AudioInfo
+from .limits import check_length, check_limits
+from .opening import look, open_decoder, with_promise
 from .resample import Resampler
+from .sources import Source, source_path
 
 BLOCK = 65536
+_MOST_LISTED = 5  # places in one warning
 
 
 class AudioReader:
@@ -31,19 +36,35 @@ class AudioReader:
         path: the file.
         info: what its header promises.
         warnings: sentences on what was repaired or is missing; complete at the end of the file.
+        shortfalls: those of the warnings that say which part did not decode.
         complete: False as soon as a part is known not to have decoded.
         samples_read: samples per channel returned so far.
     """
 
-    def __init__(self, path: Path, *, stream: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, stream: int | None = None, max_duration: float | None = None
+    ) -> None:
         self.path = path
         self.warnings: list[str] = []
+        self.shortfalls: list[str] = []
         self.complete = True
         self.samples_read = 0
-        self._header = _look(path)
+        self._source = ExitStack()  # a copy of what has no path
+        self._header = look(path)
         self._stream_index = stream
-        self._decoder = _open_decoder(path, self._header, stream)
-        self.info: AudioInfo = self._decoder.info
+        self._decoder = open_decoder(path, self._header, stream)
+        self.info: AudioInfo = with_promise(self._decoder.info, self._header)
+        if stream is None and self.info.streams > 1:
+            self.warnings.append(
+                f"{path.name} has {self.info.streams} audio streams: stream {self.info.stream} "
+                "was taken; --audio-stream N (audio_stream=N in Python) chooses another"
+            )
+        self._max_duration = max_duration
+        try:
+            check_limits(path.name, self.info, max_duration)
+        except BaseException:
+            self.close()
+            raise
         self._decoded = 0
         self._repaired = 0
 
@@ -79,12 +100,24 @@ class AudioReader:
             raise ValueError(f"expected blocks of at least one sample, got {size}")
         for block in _reblocked(self._pieces(), self.channels, size):
             self.samples_read += block.shape[1]
+            seconds = self.samples_read / self.sample_rate
+            check_length(self.path.name, seconds, self._max_duration)
             yield block
         self._check_end()
+
+    def check_complete(self) -> None:
+        """Refuse a file that has not decoded completely; call it at the end.
+
+        Raises:
+            AudioError: a part is missing.
+        """
+        if not self.complete:
+            raise AudioError("; ".join(self.shortfalls) + " (strict: nothing was done)")
 
     def close(self) -> None:
         """Close the file."""
         self._decoder.close()
+        self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -145,100 +178,82 @@ class AudioReader:
     def _check_end(self) -> None:
         """Compare the decoded length with the promised one, and warn of what is missing."""
         decoder, info, name = self._decoder, self.info, self.path.name
+        if not self._decoded and (info.length != 0 or self._header.cut):
+            raise AudioError(
+                f"{self.path} holds sound that does not decode: it is damaged, get it again"
+            )
         promised = None if info.length_is_estimate else info.length
         decoded = f"decoded {self._decoded / info.sample_rate:.1f} s"
         missing = promised is not None and promised - self._decoded > decoder.tolerance
         if promised is not None and missing:
-            self.complete = False
             total = f"{promised / info.sample_rate:.1f} s"
-            self.warnings.append(f"{name} is cut short or damaged: {decoded} of {total}")
-        elif self._header.endless or not self.complete:
-            self.complete = False
-            self.warnings.append(f"{name} is cut short: {decoded}, and the end is missing")
-        middle = [sentence for sentence in decoder.damage if not (missing and "end" in sentence)]
+            self.shortfalls.append(f"{name} is cut short or damaged: {decoded} of {total}")
+        elif self._header.cut or not self.complete:
+            self.shortfalls.append(f"{name} is cut short: {decoded}, and the end is missing")
+        # The end is there if all that was promised is: what follows is another program's.
+        middle = [one for one in decoder.damage if promised is None or "end" not in one]
         if middle:
-            self.complete = False
-            self.warnings.append(f"{name} is damaged: {'; '.join(middle)}")
+            self.shortfalls.append(f"{name} is damaged: {_listed(middle)}")
+        self.complete = self.complete and not self.shortfalls
+        self.warnings.extend(self.shortfalls)
+        if decoder.notes:
+            self.warnings.append(f"{name}: {_listed(decoder.notes)}")
         decoder.damage.clear()
+        decoder.notes.clear()
 
 
-def open_audio(path: str | PathLike[str], *, stream: int | None = None) -> AudioReader:
+def open_audio(
+    path: Source, *, stream: int | None = None, max_duration: float | None = None
+) -> AudioReader:
     """Open a file with sound in it.
 
     Args:
-        path: the file; its format is recognized by its content, not its name.
+        path: the file; its format is recognized by its content, not its name. Pipes, bytes and
+            open files are copied first: see ``source_path``.
         stream: index of the audio stream, from 0; default: the best one.
+        max_duration: seconds; a longer file is an error, which may come while it is read.
 
     Raises:
-        AudioError: there is no such file, or it contains no audio.
+        AudioError: there is no such file, it contains no audio, or it is too long.
     """
-    return AudioReader(Path(path), stream=stream)
+    with ExitStack() as stack:
+        reader = AudioReader(
+            stack.enter_context(source_path(path)), stream=stream, max_duration=max_duration
+        )
+        reader._source = stack.pop_all()
+        return reader
 
 
-def read_audio(path: str | PathLike[str], *, stream: int | None = None) -> tuple[Samples, int]:
+@np.errstate(all="ignore")
+def read_audio(
+    path: Source,
+    *,
+    stream: int | None = None,
+    strict: bool = False,
+    max_duration: float | None = None,
+) -> tuple[Samples, int]:
     """Return all samples ``[C, N]`` of a file, full scale 1, and their sample rate in Hz.
 
-    Raises:
-        AudioError: there is no such file, or it contains no audio.
-    """
-    with open_audio(path, stream=stream) as reader:
-        empty = np.zeros((reader.channels, 0), np.float32)
-        return np.concatenate([empty, *reader.blocks()], axis=1), reader.sample_rate
-
-
-def read_excerpt(
-    path: str | PathLike[str], start: int, length: int, *, stream: int | None = None
-) -> Samples:
-    """Return the samples ``[C, length]`` from ``start`` on; fewer if the file ends before.
-
-    It seeks, so that it takes about as long anywhere in wav, flac, ogg and m4a files; an mp3 is
-    decoded from its beginning. NaN and infinity become 0.
+    A file that does not decode completely, or only after repairs, is an ``AudioWarning`` for each
+    thing that is missing or repaired.
 
     Args:
         path: the file.
-        start: first sample, at least 0.
-        length: samples per channel, at least 0.
         stream: index of the audio stream, from 0; default: the best one.
+        strict: whether a file that does not decode completely is an error instead.
+        max_duration: seconds; a longer file is an error.
 
     Raises:
-        AudioError: there is no such file, or it contains no audio.
-        ValueError: ``start`` or ``length`` is negative.
+        AudioError: there is no such file, it contains no audio, or (strict) not all of it.
     """
-    if start < 0 or length < 0:
-        raise ValueError(f"expected start and length of at least 0, got {start} and {length}")
-    file = Path(path)
-    header = _look(file)
-    decoder = _open_decoder(file, header, stream)
-    try:
-        samples = decoder.excerpt(start, length)
-    except DecodeStopped:
-        samples = _other_excerpt(file, header, decoder.info, start, length)
-    finally:
-        decoder.close()
-    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _other_excerpt(path: Path, header: Header, info: AudioInfo, start: int, length: int) -> Samples:
-    """Return an excerpt by FFmpeg, at the rate and within the length of libsndfile."""
-    decoder = FFmpegDecoder(path, header)
-    try:
-        if decoder.info.sample_rate != info.sample_rate:
-            with AudioReader(path) as reader:  # Opus at another rate: decode up to it
-                return _walked_excerpt(reader, start, length)
-        end = start + length if info.length is None else min(start + length, info.length)
-        return decoder.excerpt(start, max(0, end - start))
-    finally:
-        decoder.close()
-
-
-def _walked_excerpt(reader: AudioReader, start: int, length: int) -> Samples:
-    parts = [np.zeros((reader.channels, 0), np.float32)]
-    for block in reader.blocks():
-        begin = reader.samples_read - block.shape[1]
-        parts.append(block[:, max(0, start - begin) : max(0, start + length - begin)])
-        if reader.samples_read >= start + length:
-            break
-    return np.concatenate(parts, axis=1)
+    with open_audio(path, stream=stream) as reader:
+        empty = np.zeros((reader.channels, 0), np.float32)
+        samples = np.concatenate([empty, *reader.blocks()], axis=1)
+        if strict:
+            reader.check_complete()
+        for sentence in reader.warnings:
+            warnings.warn(sentence, AudioWarning, stacklevel=2)
+        return samples, reader.sample_rate
 
 
 def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
@@ -251,31 +266,11 @@ def probe(path: str | PathLike[str], *, stream: int | None = None) -> AudioInfo:
         return reader.info
 
 
-def _look(path: Path) -> Header:
-    """Read a file's header, and turn errors into one sentence."""
-    try:
-        if path.is_dir():
-            raise AudioError(f"{path} is a folder: give a file in it")
-        if path.stat().st_size == 0:
-            raise AudioError(f"{path} is empty: download or copy it again")
-        return read_header(path)
-    except FileNotFoundError as error:
-        raise AudioError(f"{path} does not exist: check the name") from error
-    except PermissionError as error:
-        raise AudioError(f"{path} is not readable: change its permissions") from error
-    except OSError as error:
-        raise AudioError(f"{path} cannot be opened: {error.strerror or error}") from error
-
-
-def _open_decoder(
-    path: Path, header: Header, stream: int | None
-) -> SoundFileDecoder | FFmpegDecoder:
-    if header.soundfile and not stream:
-        try:
-            return SoundFileDecoder(path, header)
-        except DecodeStopped:
-            pass
-    return FFmpegDecoder(path, header, stream)
+def _listed(sentences: list[str]) -> str:
+    """Return sentences as one; the first few, and how many there are."""
+    more = len(sentences) - _MOST_LISTED
+    shown = sentences if more < 2 else [*sentences[:_MOST_LISTED], f"and {more} more"]
+    return "; ".join(shown)
 
 
 def _reblocked(pieces: Iterator[Samples], channels: int, size: int) -> Iterator[Samples]:

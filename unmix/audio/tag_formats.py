@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,7 @@ _ASF = {
 }
 _MP4_IMAGES = {"image/jpeg": MP4Cover.FORMAT_JPEG, "image/png": MP4Cover.FORMAT_PNG}
 _FRONT_COVER = 3
+_LARGEST_BLOCK = (1 << 24) - 1  # bytes: FLAC counts the size of its blocks in 24 bits
 
 Fields = dict[str, tuple[str, ...]]
 
@@ -106,12 +107,14 @@ def read_fields(file: Any) -> Fields:
     return {name: texts for name, texts in cleaned.items() if texts}
 
 
-def read_pictures(file: Any) -> tuple[Picture, ...]:
-    """Return the cover art of an open mutagen file."""
+def read_pictures(file: Any, damage: list[Exception]) -> tuple[Picture, ...]:
+    """Return the cover art of an open mutagen file; errors in pictures are added to ``damage``."""
     tags = file.tags
     if isinstance(tags, ID3):
         return tuple(
-            Picture(data=art.data, mime=art.mime, kind=int(art.type), description=art.desc)
+            Picture(
+                data=art.data, mime=art.mime, kind=int(art.type), description=art.desc.rstrip(" ")
+            )
             for art in tags.getall("APIC")
         )
     if isinstance(tags, MP4Tags):
@@ -121,27 +124,41 @@ def read_pictures(file: Any) -> tuple[Picture, ...]:
             for art in tags.get("covr", [])
         )
     if isinstance(tags, ASFTags):
-        return tuple(_asf_picture(art.value) for art in tags.get("WM/Picture", []))
+        return tuple(_each(lambda art: _asf_picture(art.value), tags.get("WM/Picture", []), damage))
     if isinstance(file, FLAC):
         return tuple(map(_from_flac, file.pictures))
     if isinstance(tags, APEv2):
         return ()
     blocks = tags.get("metadata_block_picture", [])
-    return tuple(_from_flac(FlacPicture(base64.b64decode(text))) for text in blocks)
+    return tuple(
+        _each(lambda text: _from_flac(FlacPicture(base64.b64decode(text))), blocks, damage)
+    )
+
+
+def _each(
+    read: Callable[[Any], Picture], items: Iterable[Any], damage: list[Exception]
+) -> Iterator[Picture]:
+    """Yield the pictures that can be read."""
+    for item in items:
+        try:
+            yield read(item)
+        except Exception as error:  # mutagen raises anything
+            damage.append(error)
 
 
 def write_fields(
     file: Any, fields: Mapping[str, tuple[str, ...]], pictures: tuple[Picture, ...]
-) -> list[str]:
-    """Put fields and cover art into an open mutagen file; return what it cannot hold."""
+) -> None:
+    """Put fields and cover art into an open mutagen file, without those it has no place for."""
     tags = file.tags
     if isinstance(tags, ID3):
         _write_id3(tags, fields, pictures)
-        return []
+        return
     if isinstance(tags, MP4Tags):
-        return _write_mp4(tags, fields, pictures)
+        _write_mp4(tags, fields, pictures)
+        return
     _write_comments(tags, fields)
-    blocks = list(map(_to_flac, pictures))
+    blocks = [block for block in map(_to_flac, pictures) if len(block.write()) <= _LARGEST_BLOCK]
     if isinstance(file, FLAC):
         file.clear_pictures()
         for block in blocks:
@@ -149,7 +166,6 @@ def write_fields(
     elif blocks:
         texts = [base64.b64encode(block.write()).decode("ascii") for block in blocks]
         tags["metadata_block_picture"] = texts
-    return []
 
 
 def _read_id3(tags: ID3) -> dict[str, list[str]]:
@@ -176,12 +192,16 @@ def _write_id3(
             tags.setall("USLT", [USLT(encoding=3, lang="XXX", desc="", text="\n".join(texts))])
         elif name == "comment":
             tags.setall("COMM", [COMM(encoding=3, lang="XXX", desc="", text=list(texts))])
-    arts = [
-        APIC(encoding=3, mime=art.mime, type=art.kind, desc=art.description, data=art.data)
-        for art in pictures
-    ]
+    arts: dict[str, APIC] = {}
+    for art in pictures:
+        description = art.description
+        while description in arts:  # ID3 allows each only once
+            description += " "
+        arts[description] = APIC(
+            encoding=3, mime=art.mime, type=art.kind, desc=description, data=art.data
+        )
     if arts:
-        tags.setall("APIC", arts)
+        tags.setall("APIC", list(arts.values()))
 
 
 def _read_mp4(tags: MP4Tags) -> dict[str, list[str]]:
@@ -194,8 +214,7 @@ def _read_mp4(tags: MP4Tags) -> dict[str, list[str]]:
 
 def _write_mp4(
     tags: MP4Tags, fields: Mapping[str, tuple[str, ...]], pictures: Iterable[Picture]
-) -> list[str]:
-    left_out = []
+) -> None:
     for name, texts in fields.items():
         if name in _MP4:
             tags[_MP4[name]] = list(texts)
@@ -204,16 +223,21 @@ def _write_mp4(
         if number.strip().isdecimal():
             count = int(total) if total.strip().isdecimal() else 0
             tags[_MP4_NUMBERS[name]] = [(int(number), count)]
-        else:
-            left_out.append(f"the {name} number {texts[0]!r}")
-    known = [art for art in pictures if art.mime.lower().replace("jpg", "jpeg") in _MP4_IMAGES]
-    if known:
-        tags["covr"] = [
-            MP4Cover(art.data, _MP4_IMAGES[art.mime.lower().replace("jpg", "jpeg")])
-            for art in known
-        ]
-    left_out += [f"a picture of type {art.mime}" for art in pictures if art not in known]
-    return left_out
+    covers = [
+        MP4Cover(art.data, _MP4_IMAGES[kind])
+        for art in pictures
+        if (kind := _image_type(art)) in _MP4_IMAGES
+    ]
+    if covers:
+        tags["covr"] = covers
+
+
+def _image_type(art: Picture) -> str:
+    """Return a picture's MIME type: by its first bytes, or as it says."""
+    for kind, start in (("image/png", b"\x89PNG"), ("image/jpeg", b"\xff\xd8\xff")):
+        if art.data.startswith(start):
+            return kind
+    return art.mime.lower().replace("jpg", "jpeg")
 
 
 def _read_comments(tags: Any) -> dict[str, list[str]]:

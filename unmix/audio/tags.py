@@ -6,40 +6,20 @@ the loudness of the song, which its stems do not have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import av
 import mutagen
 
 from ..errors import AudioError
 from .tag_formats import Picture, read_fields, read_pictures, write_fields
+from .tag_reading import read_all
 
-#: FFmpeg's names of the fields, for files that mutagen does not know.
-_FFMPEG_NAMES = {
-    "title": "title",
-    "artist": "artist",
-    "album_artist": "album_artist",
-    "album": "album",
-    "track": "track",
-    "disc": "disc",
-    "date": "date",
-    "genre": "genre",
-    "composer": "composer",
-    "lyrics": "lyrics",
-    "comment": "comment",
-    "copyright": "copyright",
-}
-
-#: FFmpeg's names of the file formats that mutagen knows. It sometimes takes others for these, such
-#: as an AVI for a WAV, and finds them damaged.
-_KNOWN_TO_MUTAGEN = {
-    *("aac", "ac3", "aiff", "ape", "asf", "dsf", "eac3", "flac", "mov", "mp3", "mpc", "mpc8"),
-    *("ogg", "tak", "tta", "wav", "wv"),
-}
+_LONG = 60  # characters: longer texts are not repeated in a sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +93,11 @@ def read_tags(path: str | PathLike[str]) -> Tags:
     return _read(Path(path), [])
 
 
+def name_as_title(path: Path) -> str:
+    """Return a file's name without its ending; bytes that are no UTF-8 become a mark."""
+    return path.stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def copy_tags(
     source: str | PathLike[str], destination: str | PathLike[str], *, stem_title: str | None
 ) -> list[str]:
@@ -134,71 +119,106 @@ def copy_tags(
     warnings: list[str] = []
     tags = _read(source, warnings)
     if stem_title is not None:
-        title = f"{tags.title or source.stem} ({stem_title})"
+        title = f"{tags.title or name_as_title(source)} ({stem_title})"
         tags = replace(tags, fields={**tags.fields, "title": (title,)})
     try:
-        left_out = _write(destination, tags)
-    except Exception as error:
-        cause = _system_error(error)
-        if cause is not None:
-            reason = cause.strerror or str(cause)
-            raise AudioError(f"{destination} cannot be tagged: {reason}") from error
-        return [*warnings, f"the tags of {source.name} could not be written: {_short(error)}"]
+        _write_what_fits(destination, tags)
+    except _Refused as error:
+        return [*warnings, f"the tags of {source.name} could not be written: {error}"]
     return [
         *warnings,
-        *(f"the tags of {source.name} were copied without {what}" for what in left_out),
+        *(
+            f"the tags of {source.name} were copied without {what}"
+            for what in _left_out(destination, tags)
+        ),
     ]
 
 
-def _read(path: Path, warnings: list[str]) -> Tags:
-    """Read tags with mutagen, or with FFmpeg if mutagen finds none."""
-    fields: dict[str, tuple[str, ...]] = {}
-    pictures: tuple[Picture, ...] = ()
-    try:
-        file = mutagen.File(path)
-        if file is not None and file.tags is not None:
-            fields = read_fields(file)
-            pictures = read_pictures(file)
-    except Exception as error:  # mutagen raises anything on damaged tags
-        if not _is_strange(path):
-            warnings.append(f"the tags of {path.name} are damaged: {_short(error)}")
-    return Tags(fields=fields or _ffmpeg_fields(path), pictures=pictures)
-
-
-def _is_strange(path: Path) -> bool:
-    """Return whether FFmpeg finds that a file has a format that mutagen does not know."""
-    try:
-        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
-            names = container.format.name.split(",")
-    except (av.FFmpegError, OSError, ValueError):
-        return False
-    return _KNOWN_TO_MUTAGEN.isdisjoint(names)
-
-
-def _ffmpeg_fields(path: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
-            metadata = dict(container.metadata)
-            if container.streams.audio:
-                metadata = {**container.streams.audio[0].metadata, **metadata}
-    except (av.FFmpegError, OSError, ValueError):
-        return {}
-    lower = {name.lower(): text for name, text in metadata.items()}
-    return {name: (lower[theirs],) for theirs, name in _FFMPEG_NAMES.items() if lower.get(theirs)}
-
-
-def _write(destination: Path, tags: Tags) -> list[str]:
-    """Write the tags; return what the format cannot hold."""
+def _left_out(destination: Path, tags: Tags) -> Iterator[str]:
+    """Read tags back, and name the ones that are not there: no format says so of itself."""
     if not tags.fields and not tags.pictures:
-        return []
-    file: Any = mutagen.File(destination)
-    if file is None:
-        raise ValueError(f"the format of {destination.name} has no tags")
-    if file.tags is None:
-        file.add_tags()
-    left_out = write_fields(file, tags.fields, tags.pictures)
-    file.save()
-    return left_out
+        return
+    try:
+        file = mutagen.File(destination)
+        fields, pictures = read_fields(file), read_pictures(file, [])
+    except Exception as error:  # mutagen raises anything
+        raise AudioError(
+            f"{destination} cannot be tagged: what was written cannot be read ({_short(error)}); "
+            "check the disk"
+        ) from error
+    for name, texts in tags.fields.items():
+        text = ", ".join(texts)
+        if text.strip(" ,0/") and name not in fields:
+            shown = repr(text) if len(text) < _LONG else f"of {len(text):,} characters"
+            yield f"the {name} {shown}"
+    for art in tags.pictures:
+        if all(art.data != other.data for other in pictures):
+            kind = art.mime if art.mime.isprintable() and len(art.mime) < _LONG else "unknown"
+            yield f"a picture of {len(art.data):,} bytes ({kind or 'unknown'})"
+
+
+def _read(path: Path, warnings: list[str]) -> Tags:
+    fields, pictures, damage = read_all(path)
+    if damage is not None:
+        warnings.append(f"the tags of {path.name} are damaged: {_short(damage)}")
+    return Tags(fields=fields, pictures=pictures)
+
+
+class _Refused(Exception):  # noqa: N818  (caught here, with its sentence)
+    """The format does not take these tags."""
+
+
+def _write_what_fits(destination: Path, tags: Tags) -> None:
+    """Write the tags, or if the format refuses them, every one it takes.
+
+    Raises:
+        _Refused: it takes none of them.
+        AudioError: the disk is full or read-only.
+    """
+    if not tags.fields and not tags.pictures:
+        return
+    try:
+        _write(destination, tags)
+        return
+    except _Refused as error:
+        refused = error
+    taken = 0
+    for name, texts in tags.fields.items():
+        with suppress(_Refused):
+            _write(destination, Tags(fields={name: texts}))
+            taken += 1
+    kept: tuple[Picture, ...] = ()
+    for picture in tags.pictures:
+        with suppress(_Refused):
+            _write(destination, Tags(pictures=(*kept, picture)))
+            kept = (*kept, picture)
+    if not taken and not kept:
+        raise refused
+
+
+def _write(destination: Path, tags: Tags) -> None:
+    """Add tags to a file, without those that the format has no place for.
+
+    Raises:
+        _Refused: the format does not take them; the file is as before.
+        AudioError: the disk is full or read-only.
+    """
+    try:
+        file: Any = mutagen.File(destination)
+        if file is None:
+            raise _Refused(f"the format of {destination.name} has no tags")
+        if file.tags is None:
+            file.add_tags()
+        write_fields(file, tags.fields, tags.pictures)
+        file.save()
+    except _Refused:
+        raise
+    except Exception as error:  # mutagen raises anything
+        cause = _system_error(error)
+        if cause is not None:
+            reason = cause.strerror or str(cause)
+            raise AudioError(f"{destination} cannot be tagged: {reason}; check the disk") from error
+        raise _Refused(_short(error)) from error
 
 
 def _system_error(error: BaseException | None) -> OSError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from fractions import Fraction
 from heapq import merge
 from operator import itemgetter
@@ -14,6 +15,8 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from ..errors import AudioError
+from .checked_file import CheckedFile
+from .container import open_container
 
 #: By the ending of a video's name: the audio format that its container plays exactly. Matroska
 #: cannot say how many of AAC's first samples to drop; Opus does so itself.
@@ -30,13 +33,15 @@ _STALE = (
 def has_picture(path: Path) -> bool:
     """Return whether a file has a moving picture; cover art does not count."""
     try:
-        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+        with path.open("rb") as file, open_container(file) as container:
             return bool(_pictures(container))
     except (av.FFmpegError, OSError, ValueError):
         return False
 
 
-def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) -> None:
+def replace_sound(
+    video: Path, sound: Path, destination: Path, *, title: str, stream: int = 0
+) -> None:
     """Write a copy of a video with another sound.
 
     Picture, subtitles and their fonts keep their coding and times; the sound starts where the
@@ -47,6 +52,7 @@ def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) ->
         sound: an audio file of the corresponding format.
         destination: the new file.
         title: the title of the new file.
+        stream: index of the video's audio stream that the sound replaces, from 0.
 
     Raises:
         AudioError: the picture cannot be copied.
@@ -59,13 +65,15 @@ def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) ->
         with (
             video.open("rb") as video_file,
             sound.open("rb") as sound_file,
-            destination.open("w+b") as output_file,
-            av.open(video_file, "r", metadata_errors="replace") as video_in,
-            av.open(sound_file, "r", metadata_errors="replace") as sound_in,
+            closing(CheckedFile(destination)) as output_file,
+            open_container(video_file) as video_in,
+            open_container(sound_file) as sound_in,
             av.open(output_file, "w", format=container, container_options=options) as output,
         ):
             output.metadata.update({**_lasting(video_in.metadata), "title": title})
-            _copy(video_in, sound_in, output)
+            packets = _copy(video_in, sound_in, output, stream)
+        output_file.check()
+        _check_packets(destination, packets)
     except (av.FFmpegError, ValueError) as error:
         # FFmpeg's sentences name the hidden file.
         reason = error.strerror if isinstance(error, av.FFmpegError) else error
@@ -74,21 +82,36 @@ def replace_sound(video: Path, sound: Path, destination: Path, *, title: str) ->
         ) from error
 
 
-def _copy(video: InputContainer, sound: InputContainer, output: OutputContainer) -> None:
-    """Copy the packets of both inputs in the order of their times."""
+def _copy(
+    video: InputContainer, sound: InputContainer, output: OutputContainer, stream: int
+) -> int:
+    """Copy the packets of both inputs in the order of their times; return how many there are."""
     kept = [*_pictures(video), *video.streams.subtitles]
     copies: dict[Stream, Stream] = {stream: _add_like(output, stream) for stream in kept}
     for attachment in video.streams.attachments:
         _add_like(output, attachment)
-    own, new = video.streams.best("audio"), sound.streams.audio[0]
+    output.set_chapters(video.chapters())
+    sounds, new = video.streams.audio, sound.streams.audio[0]
+    own = sounds[stream] if stream < len(sounds) else None
     copies[new] = _add_like(output, new)
     if own is not None:
         copies[new].metadata.update(_lasting(own.metadata))
     delay = round(_start(own) / _tick(new))
     both = merge(_packets(video, kept), _packets(sound, [new], delay), key=itemgetter(0))
+    count = 0
     for _, packet in both:
         packet.stream = copies[packet.stream]
         output.mux(packet)
+        count += packet.size > 0
+    return count
+
+
+def _check_packets(path: Path, count: int) -> None:
+    """Read the file back, and compare the count of its packets with what was written."""
+    with path.open("rb") as file, open_container(file) as container:
+        found = sum(packet.size > 0 for packet in container.demux())
+    if found < count:
+        raise ValueError(f"{found} of {count} packets were written")
 
 
 def _add_like(output: OutputContainer, stream: Stream) -> Stream:

@@ -6,7 +6,6 @@ at the end if it has grown past 4 GiB: the length need not be known beforehand.
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._types import Samples
 from .channels import CHANNEL_MASKS
+from .checked_file import CheckedFile
 
 #: The largest size that a RIFF header can hold; a longer file becomes RF64.
 RIFF_LIMIT = 0xFFFFFFFF
@@ -79,8 +79,8 @@ class WavEncoder:
         }
         self._bits = bits
         self._size = 0
-        self._file = path.open("wb")
-        self._file.write(self._header())
+        self.file = CheckedFile(path)
+        self.file.write(self._header())
 
     def write(self, block: Samples) -> None:
         """Append samples ``[C, n]``."""
@@ -90,20 +90,22 @@ class WavEncoder:
             integers = np.ascontiguousarray(to_integers(block, self._bits).T, dtype="<i4")
             kept = integers.view(np.uint8).reshape(-1, 4)[:, : self._bits // 8]
             content = kept.tobytes()
-        self._file.write(content)
+        self.file.write(content)
+        self.file.check()
         self._size += len(content)
 
     def close(self) -> None:
         """Complete the header and close the file."""
-        with self._file:
-            if self._size % 2:
-                self._file.write(b"\0")
-            self._file.seek(0, os.SEEK_SET)
-            self._file.write(self._header())
+        if self._size % 2:
+            self.file.write(b"\0")
+        self.file.seek(0)
+        self.file.write(self._header())
+        self.file.close()
+        self.file.check()
 
     def abandon(self) -> None:
         """Close the file without completing it."""
-        self._file.close()
+        self.file.close()
 
     def _header(self) -> bytes:
         return wav_header(**self._format, data_size=self._size)  # type: ignore[arg-type]

@@ -1,4 +1,8 @@
-"""Writing: float blocks ``[C, n]`` become a whole file, or no file at all."""
+"""Writing: float blocks ``[C, n]`` become a whole file, or no file at all.
+
+A file is whole when the encoder closed it, every byte was taken by the disk, and its header, read
+back, promises what was written.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,11 @@ import soundfile
 from .._types import Samples
 from ..errors import AudioError
 from ..storage import written_whole
+from .checked_file import CheckedFile
 from .encoders import Encoder, open_encoder
 from .formats import OutputFormat
 from .resample import Resampler
+from .verification import check_written, reach_disk
 
 #: What libraries raise when a disk is full or read-only; python-soundfile turns libsndfile's short
 #: writes into an AssertionError.
@@ -65,6 +71,7 @@ class AudioWriter:
         """
         self.path = Path(path)
         self.format = format
+        self._staged = staged
         self.channels = channels
         self.sample_rate = sample_rate
         self.samples_written = 0
@@ -109,6 +116,7 @@ class AudioWriter:
                 )
             try:
                 self._encoder.close()
+                self._check_whole(self._encoder.file)
                 self._encoder = None
                 self._whole.close()
             except _FAILURES as error:
@@ -143,6 +151,16 @@ class AudioWriter:
                 encoder.abandon()
         self._whole.__exit__(type(error), error, error.__traceback__)
 
+    def _check_whole(self, file: CheckedFile) -> None:
+        """Look at the file on the disk: its size, and the length that its header promises."""
+        file.check()
+        if not self._staged:  # else other things are still written to it
+            reach_disk(self._target)
+        try:
+            check_written(self._target, length=self._encoded, sample_rate=self.written_sample_rate)
+        except AudioError as error:
+            raise AudioError(str(error).replace(str(self._target), str(self.path))) from error
+
     def _encode(self, block: Samples) -> None:
         if self._encoder is None or block.shape[1] == 0:
             return
@@ -164,6 +182,7 @@ class AudioWriter:
             if not staged:
                 whole = written_whole(self.path, overwrite=overwrite)
                 target = self._whole.enter_context(whole)
+            self._target = target
             return open_encoder(
                 target,
                 sample_rate=self.written_sample_rate,
@@ -188,7 +207,7 @@ class AudioWriter:
         if number in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return AudioError(f"{path} cannot be written: is there room on the disk?")
         reason = error.strerror if isinstance(error, OSError) else None
-        return AudioError(f"{path} cannot be written: {reason or error}")
+        return AudioError(f"{path} cannot be written: {reason or error}; check the disk")
 
 
 _EXISTS = "exists already: choose another name, or allow overwriting"

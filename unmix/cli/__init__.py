@@ -7,18 +7,21 @@ the list of models appear at once.
 from __future__ import annotations
 
 import inspect
-import io
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from .._version import __version__
-from ..errors import UnmixError, missing_extra
-from ._console import say_error
+from ..errors import DeviceWarning, UnmixError, missing_extra
+from ._console import say_error, say_warning
+from ._streams import lost_output, prepare_streams
+from .clean import clean
 from .data import app as data
 from .data import list_ as list_data
 from .data import pack
@@ -48,7 +51,7 @@ def _help(verb: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-for _verb in (separate, karaoke, plot, train, evaluate):
+for _verb in (separate, karaoke, plot, train, evaluate, clean):
     app.command(help=_help(_verb), epilog=_EXIT_CODES)(_verb)
 for _part in (list_, download, path, verify, import_, architectures):
     models.command(_part.__name__.rstrip("_"), help=_help(_part), epilog=_EXIT_CODES)(_part)
@@ -80,12 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: those after the command's name; default: ``sys.argv``.
     """
-    _prepare_streams()
+    prepare_streams()
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _exit_on_signal)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="unmix")
+        try:
+            with _device_warnings_said():
+                app(args=None if arguments is None else list(arguments), prog_name="unmix")
+        finally:
+            lost = lost_output()
+            if lost is not None:
+                say_error(f"standard output cannot be written: {lost.strerror or lost}")
+                sys.exit(1)
     except UnmixError as error:
         say_error(str(error))
         sys.exit(1)
@@ -97,15 +107,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+@contextmanager
+def _device_warnings_said() -> Iterator[None]:
+    """Print the warnings about devices as our own, whatever Python is told to do with warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DeviceWarning)
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, DeviceWarning):
+                say_warning(str(message))
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
+
+
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:
     """Exit by an exception, so that temporary files are removed."""
     del frame
     sys.exit(128 + number)
-
-
-def _prepare_streams() -> None:
-    """Let any file name be printed: as its bytes if the encoding allows, else escaped."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            utf8 = stream.encoding.lower().replace("-", "") == "utf8"
-            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,18 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from .._version import __version__
 from ..errors import UnmixError
-from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
+from ..storage import one_name
+from ._console import (
+    INTERRUPTED,
+    clock,
+    notes,
+    plain_items,
+    print_json,
+    results,
+    say_error,
+    say_warning,
+    visible,
+)
 from ._inputs import Song
 
 if TYPE_CHECKING:
@@ -64,21 +76,34 @@ def run_batch(
 
 
 class Claims:
-    """Which song each file of this run belongs to, so that songs never share files."""
+    """Which song each file of this run belongs to, so that songs never share or replace files.
 
-    def __init__(self) -> None:
+    Args:
+        songs: all songs of the run.
+    """
+
+    def __init__(self, songs: Sequence[Song] = ()) -> None:
         self._owners: dict[str, Path] = {}
+        self._songs = {_place(song.path): song.path for song in songs if not song.error}
 
     def add(self, song: Path, paths: Iterable[Path], remedy: str) -> None:
         """Claim paths for the results of a song.
 
         Raises:
-            UnmixError: another song has claimed one of them.
+            UnmixError: another song has claimed one of them, or is one of them.
         """
         for path in paths:
-            owner = self._owners.setdefault(str(path.resolve()).casefold(), song)
+            place = _place(path)
+            other = self._songs.get(place, song)
+            if other != song:
+                raise UnmixError(f"{song}: {path} is a song of this run itself; {remedy}")
+            owner = self._owners.setdefault(place, song)
             if owner != song:
                 raise UnmixError(f"{song}: {path} is already the result of {owner}; {remedy}")
+
+
+def _place(path: Path) -> str:
+    return one_name(Path(os.path.realpath(path)))  # which accepts circular links
 
 
 class _Batch:
@@ -110,7 +135,7 @@ class _Batch:
                     continue
                 bars.begin(song)
                 try:
-                    done = work(song, bars.advance)
+                    done = _worked(work, song, bars.advance)
                 except Exception as error:
                     bars.end()
                     self._fail(song, error)
@@ -160,7 +185,9 @@ class _Batch:
         result = done.result
         self._seconds += result.seconds
         record = {"source": str(song.path), "status": "skipped" if result.skipped else "done"}
-        self._records.append({**record, "error": None, **_plain(result), **_plain_items(done.more)})
+        self._records.append(
+            {**record, "error": None, **plain_items(vars(result)), **plain_items(done.more)}
+        )
         for sentence in result.warnings:
             say_warning(sentence)
         if result.skipped:
@@ -183,6 +210,20 @@ class _Batch:
         say_error(sentence or str(error))
         if self._debug and error.__traceback__ is not None:
             traceback.print_exception(error)
+
+
+def _worked(work: Work, song: Song, advance: Callable[[float], None]) -> Done:
+    """Process a song; a pipe is copied first, and messages name what the user named."""
+    from ..audio.sources import source_path
+
+    with source_path(str(song.path)) as path:
+        if path == song.path:
+            return work(song, advance)
+        try:
+            done = work(replace(song, path=path, copied=True), advance)
+        except UnmixError as error:
+            raise type(error)(str(error).replace(str(path), path.name)) from error
+        return replace(done, result=replace(done.result, source=song.path))
 
 
 class _Bars:
@@ -225,7 +266,7 @@ class _Bars:
         name = song.path.name
         name = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
         # Square brackets in a name are not markup.
-        self._song = self._progress.add_task(name.replace("[", r"\["), total=1.0)
+        self._song = self._progress.add_task(visible(name).replace("[", r"\["), total=1.0)
         if self._several and self._batch is None:
             self._batch = self._progress.add_task("", total=self._total)
         if self._batch is not None:
@@ -245,22 +286,3 @@ class _Bars:
         if self._song is not None:
             self._progress.remove_task(self._song)
         self._progress.stop()
-
-
-def _plain(result: Result) -> dict[str, object]:
-    """Return a result's fields as JSON values."""
-    return _plain_items(vars(result))
-
-
-def _plain_items(items: Mapping[str, object]) -> dict[str, object]:
-    return {name: _plain_value(value) for name, value in items.items()}
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return _plain_items(value)
-    if isinstance(value, tuple):
-        return [_plain_value(item) for item in value]
-    return value

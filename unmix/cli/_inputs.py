@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ class Song:
     """Its place below the folder that was named."""
     error: str = ""
     """What is wrong with it, if known already."""
+    copied: bool = False
+    """Whether the path is that of a copy in a temporary folder: of a pipe."""
 
     @property
     def size(self) -> int:
@@ -58,8 +61,15 @@ def find_songs(
 
 
 def _expand(word: str, recursive: bool, leave_out: Callable[[Path], bool]) -> Iterator[Song]:
+    from ..audio.sources import is_streamed  # takes a moment, which --help does not need
+
     path = Path(word)
-    if glob.has_magic(word) and not os.path.exists(word):  # noqa: PTH110  (never raises)
+    if is_streamed(path):
+        yield Song(path)
+        return
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", word) and not os.path.exists(word):  # noqa: PTH110
+        yield Song(path, error=f"{word} is an address: download it first, and give the file")
+    elif glob.has_magic(word) and not os.path.exists(word):  # noqa: PTH110  (never raises)
         matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207  (allows ~ and drives)
         if not matches:
             yield Song(path, error=f"{word} matches no files")

@@ -80,6 +80,19 @@ SkipOption = Annotated[
 StrictOption = Annotated[
     bool, file_option("--strict", help="Fail on songs that do not decode fully.")
 ]
+AudioStreamOption = Annotated[
+    int | None,
+    file_option(
+        metavar="N",
+        min=0,
+        help="Audio stream of files with several, from 0.",
+        show_default="the best one",
+    ),
+]
+LimitOption = Annotated[
+    str | None,
+    file_option("--max-duration", metavar="TIME", help="Refuse longer songs: 600, 90m, 1:30:00."),
+]
 ModelOption = Annotated[
     str,
     _separation_option(
@@ -168,6 +181,17 @@ def existing_of(overwrite: bool, skip_existing: bool) -> Existing:
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing cannot be used together")
     return "overwrite" if overwrite else "skip" if skip_existing else "error"
+
+
+def seconds_of(limit: str | None) -> float | None:
+    """Return a length of time in seconds.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    from ..audio.limits import parse_duration
+
+    return None if limit is None else parse_duration(limit)
 
 
 @contextmanager

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import _options as options
-from ._console import INTERRUPTED, clock, notes, print_json, results, say_error, say_warning
+from ._console import (
+    INTERRUPTED,
+    clock,
+    notes,
+    print_json,
+    results,
+    say_error,
+    say_warning,
+    visible,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +92,7 @@ def list_(
         print_json(_document(contents, faults))
     else:
         _print(contents)
-        for it in contents.skipped:
-            say_warning(f"{it.stem} skipped: {it.reason}")
+        _warn(contents)
         for it in faults:
             say_warning(f"{it.stem}: {it.reason}")
     raise typer.Exit(int(bool(faults)))
@@ -114,6 +122,7 @@ def pack(
     contents = _read(source, format, single, include, exclude, strict=strict)
     try:
         with _progress("Packing") as progress:
+            _warn(contents, skipped=False)
             index = pack_contents(contents, out, strict=strict, verify=verify, progress=progress)
     except KeyboardInterrupt:
         notes().print("Interrupted: run the same command again to continue.")
@@ -174,13 +183,24 @@ def _print(contents: Contents) -> None:
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for track in contents.tracks:
         derived = [f"({stem})" for stem in track.derived]
-        table.add_row(track.name, " ".join([*track.stems, *derived]), clock(track.seconds))
+        table.add_row(visible(track.name), " ".join([*track.stems, *derived]), clock(track.seconds))
     results().print(table, soft_wrap=False)
     minutes = _minutes(contents)
+    unused = len({it.path for it in contents.skipped}) + len(contents.left_out)
     results().print(
-        f"{len(contents.tracks)} tracks, {len(contents.skipped)} files skipped; minutes: "
+        f"{len(contents.tracks)} tracks, {unused} files skipped; minutes: "
         + ", ".join(f"{stem} {value:.1f}" for stem, value in minutes.items())
     )
+
+
+def _warn(contents: Contents, *, skipped: bool = True) -> None:
+    """Name the stems that are skipped and the files that are left out."""
+    from ..data.left_out import sentences
+
+    for it in contents.skipped if skipped else ():
+        say_warning(f"{it.stem} skipped: {it.reason}")
+    for sentence in sentences(contents.left_out):
+        say_warning(sentence)
 
 
 def _minutes(contents: Contents) -> dict[str, float]:
@@ -206,6 +226,7 @@ def _document(contents: Contents, faults: list[Any]) -> dict[str, object]:
             for track in contents.tracks
         ],
         "skipped": [_entry(it) for it in contents.skipped],
+        "left_out": [{"path": str(it.path), "reason": it.reason} for it in contents.left_out],
         "faults": [_entry(it) for it in faults],
     }
 

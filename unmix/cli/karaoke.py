@@ -54,6 +54,8 @@ def karaoke(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    audio_stream: options.AudioStreamOption = None,
+    max_duration: options.LimitOption = None,
     model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -82,6 +84,8 @@ def karaoke(
             bitrate=bitrate,
             existing=existing,
             strict=strict,
+            audio_stream=audio_stream,
+            max_duration=options.seconds_of(max_duration),
         )
 
     def prepare() -> Work:
@@ -90,11 +94,12 @@ def karaoke(
         separator = options.load_separator(
             model, quality, device, chunk, overlap, shifts, batch_size, precision
         )
-        claims = Claims()
+        claims = Claims(found)
 
         def work(song: Song, progress: Progress) -> Done:
-            folder = None if out is None else out / song.folder
-            plan = plan_karaoke(song.path, folder, wanted)
+            # A pipe has no folder: its result goes to the current one.
+            folder = out / song.folder if out else Path() if song.copied else None
+            plan = plan_karaoke(song.path, folder, wanted, root=out)
             claims.add(song.path, [plan.path], "choose another folder with --out")
             result = write_karaoke(separator, plan, progress=progress)
             return Done(result, (result.path,))

@@ -31,6 +31,8 @@ def plot(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    audio_stream: options.AudioStreamOption = None,
+    max_duration: options.LimitOption = None,
     model: options.ModelOption = DEFAULT,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -39,15 +41,28 @@ def plot(
 ) -> None:
     """Draw the spectrograms of a song, its vocals and its accompaniment."""
     existing = options.existing_of(overwrite, skip_existing)
+    with options.wrong_usage():
+        limit = options.seconds_of(max_duration)
 
     def prepare() -> Work:
-        from ..songs.plot import plot_file
+        from ..songs.naming import beside
+        from ..songs.plot import PLOT_MARK, plot_file
 
         separator = options.load_separator(model, quality, device)
 
         def work(song: Song, progress: Progress) -> Done:
+            # A pipe has no folder: its result goes to the current one.
+            here = beside(song.path, PLOT_MARK, "png", Path()) if song.copied else None
+            target = out or here
             result = plot_file(
-                separator, song.path, out, existing=existing, strict=strict, progress=progress
+                separator,
+                song.path,
+                target,
+                existing=existing,
+                strict=strict,
+                audio_stream=audio_stream,
+                max_duration=limit,
+                progress=progress,
             )
             return Done(result, (result.path,))
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import AudioError
 from ..songs.naming import DEFAULT_TEMPLATE
+from ..storage import remove_leftovers
 from ..weights.manifest import model_with
 from . import _options as options
 from ._batch import Claims, Done, Work, run_batch
@@ -17,7 +19,7 @@ from ._inputs import Song, find_songs
 
 if TYPE_CHECKING:
     from .._types import Progress
-    from ..songs.separate import StemPlan
+    from ..songs.separate import SeparatedFile, StemPlan
     from ..songs.separator import Separator
 
 _REMEDY = "choose other names with --template"
@@ -57,6 +59,8 @@ def separate(
     overwrite: options.OverwriteOption = False,
     skip_existing: options.SkipOption = False,
     strict: options.StrictOption = False,
+    audio_stream: options.AudioStreamOption = None,
+    max_duration: options.LimitOption = None,
     model: options.ModelByStemsOption = None,
     quality: options.QualityOption = options.QualityName.BALANCED,
     device: options.DeviceOption = "auto",
@@ -91,6 +95,8 @@ def separate(
             template=template,
             existing=existing,
             strict=strict,
+            audio_stream=audio_stream,
+            max_duration=options.seconds_of(max_duration),
         )
         chosen = model or model_with(names).name
 
@@ -100,11 +106,12 @@ def separate(
         separator = options.load_separator(
             chosen, quality, device, chunk, overlap, shifts, batch_size, precision, wiener
         )
-        claims = Claims()
+        claims = Claims(found)
+        remove_leftovers(out, depth=len(Path(template).parts) - 1)
 
         def work(song: Song, progress: Progress) -> Done:
             # Subfolders are kept.
-            plan = plan_stems(separator, song.path, out / song.folder, wanted)
+            plan = plan_stems(separator, song.path, out, wanted, below=song.folder)
             claims.add(song.path, plan.paths.values(), _REMEDY)
             if plot:
                 return _separate_and_plot(separator, plan, claims, progress)
@@ -123,22 +130,48 @@ def separate(
 def _separate_and_plot(
     separator: Separator, plan: StemPlan, claims: Claims, progress: Progress
 ) -> Done:
-    """Draw the stems as they pass; separate again only if all of them existed."""
+    """Draw the stems as they pass; separate again only if all of them existed.
+
+    A picture that cannot be drawn costs no stem: a warning says why it is missing.
+    """
     from ..audio import probe
-    from ..songs.plot import PLOT_MARK, SpectrogramPlot, plot_file, song_title  # brings matplotlib
     from ..songs.separate import write_stems
     from ..storage import outputs_to_write
 
+    try:
+        from ..songs.plot import PLOT_MARK, SpectrogramPlot, plot_file, song_title
+    except Exception as error:  # libraries of pictures fail in their own ways
+        return _without_picture(write_stems(separator, plan, progress=progress), error)
     song, options = plan.source, plan.options
     picture = plan.path(PLOT_MARK, "png")
     claims.add(song, [picture], _REMEDY)
-    fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing))
-    drawing = SpectrogramPlot(probe(song).sample_rate, song_title(song))
+    fresh = bool(outputs_to_write(song, {PLOT_MARK: picture}, options.existing, root=plan.root))
+    stream = options.audio_stream
+    drawing = SpectrogramPlot(probe(song, stream=stream).sample_rate, song_title(song))
     listener = drawing.add if fresh else None
     result = write_stems(separator, plan, progress=progress, listener=listener)
-    if fresh and result.skipped:
-        plot_file(separator, song, picture, strict=options.strict, progress=progress)
-        result = replace(result, skipped=False)
-    elif fresh:
-        drawing.save(picture, overwrite=options.existing == "overwrite")
+    try:
+        drawn = False
+        if fresh and result.skipped and not drawing.seconds:  # else another process wrote them
+            drawn = not plot_file(
+                separator,
+                song,
+                picture,
+                existing=options.existing,
+                strict=options.strict,
+                audio_stream=stream,
+                progress=progress,
+            ).skipped
+        elif fresh:
+            drawn = drawing.save(picture, existing=options.existing)
+    except (AudioError, OSError) as error:
+        return _without_picture(result, error)
+    result = replace(result, skipped=result.skipped and not drawn)
     return Done(result, (*result.stems.values(), picture), {"plot": picture})
+
+
+def _without_picture(result: SeparatedFile, error: Exception) -> Done:
+    """Return what was done, with a warning instead of the picture."""
+    sentence = f"{result.source.name}: the picture is left out: {error}"
+    result = replace(result, warnings=(*result.warnings, sentence))
+    return Done(result, tuple(result.stems.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Literal
@@ -12,12 +12,11 @@ import numpy as np
 
 from ..errors import AudioError, UnmixError
 from ..stems import in_order
-from .layouts import LAYOUTS, STEM_MP4, FolderListing, Found, Source, recognise
+from .layouts import LAYOUTS, FolderListing, Found, Source, recognise
+from .left_out import TRACK_SUFFIXES, LeftOut, is_track, left_out, list_files, warn_of
 from .musdb import expand
 from .packed import INDEX, open_packed
 from .tracks import SILENCE, StemFile, Track, TrackProgress
-
-TRACK_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif"))
 
 FolderFormat = Literal[
     "auto", "stems", "musdb18", "ccmixter", "dsd100", "mir-1k", "ikala", "packed"
@@ -40,6 +39,8 @@ class Contents:
     format: str
     tracks: tuple[Track, ...]
     skipped: tuple[Skipped, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """Files that are no stem's, or were not asked for."""
 
 
 def find_tracks(
@@ -50,7 +51,9 @@ def find_tracks(
     Raises:
         UnmixError: the folder does not exist or has no track, or a file cannot be read.
     """
-    return list(read_folder(root, stems, single=single, exclude=exclude, strict=True).tracks)
+    contents = read_folder(root, stems, single=single, exclude=exclude, strict=True)
+    warn_of(root, contents.left_out)
+    return list(contents.tracks)
 
 
 def read_folder(
@@ -67,8 +70,8 @@ def read_folder(
 
     Args:
         root: the folder.
-        stems: stems to open. In the layout ``stems`` they are file names without suffix, and other
-            files are ignored.
+        stems: stems to open. In the layout ``stems`` they are file names without suffix, in any
+            case; other files are left out.
         format: the layout; ``auto`` detects it by names.
         single: name of the only stem, for a folder in which every file is a track.
         include: patterns, with ``*``, of track names, of paths relative to ``root``, or of their
@@ -93,34 +96,38 @@ def read_folder(
         if not tracks:
             raise UnmixError(f"{root}: no track matches `include` and `exclude`")
         return Contents("packed", tuple(tracks))
+    listing = list_files(root)
+    paths = [p for p in listing.files if is_track(p) and not _matches([p], exclude)]
     if single:
-        name, found = "single", _single(root, single, exclude)
+        name, found = "single", _single(root, single, paths)
     else:
-        name, found = _by_layout(root, stems, format, exclude)
-    found = {
+        name, found = _by_layout(root, stems, format, paths)
+    used = {
         track: files
         for track, files in found.items()
         if _wanted(
             [track, *(file.path.relative_to(root) for file in files.values())], include, exclude
         )
     }
-    if not found:
+    if not used:
         raise UnmixError(f"{root}: no track matches `include` and `exclude`")
-    return _open(root, name, found, stems, strict=strict)
+    contents = _open(root, name, used, stems, strict=strict)
+    names = (*stems, single) if single else stems
+    return replace(contents, left_out=left_out(root, listing, found, used, paths, names))
 
 
-def _single(root: Path, stem: str, exclude: Sequence[str]) -> Found:
+def _single(root: Path, stem: str, paths: Sequence[Path]) -> Found:
     return {
         str(path): {stem: Source(root / path)}
-        for path in _audio_files(root, exclude)
+        for path in paths
         if path.suffix.lower() in TRACK_SUFFIXES
     }
 
 
 def _by_layout(
-    root: Path, stems: Sequence[str], name: str, exclude: Sequence[str]
+    root: Path, stems: Sequence[str], name: str, paths: Sequence[Path]
 ) -> tuple[str, Found]:
-    listing = FolderListing(root, _audio_files(root, exclude), stems, asked=name != "auto")
+    listing = FolderListing(root, paths, stems, asked=name != "auto")
     if name == "auto":
         return recognise(listing)
     found = LAYOUTS[name].find(listing)
@@ -152,17 +159,6 @@ def _open(root: Path, name: str, found: Found, stems: Sequence[str], *, strict: 
         first = f": {skipped[0].reason}" if skipped else ""
         raise UnmixError(f"{root}: no track can be read{first}")
     return Contents(name, tuple(tracks), tuple(skipped))
-
-
-def _audio_files(root: Path, exclude: Sequence[str]) -> list[Path]:
-    """Return the audio files in a folder, relative to it, without excluded ones."""
-    return [
-        path.relative_to(root)
-        for path in sorted(root.rglob("*"))
-        if (path.suffix.lower() in TRACK_SUFFIXES or path.name.endswith(STEM_MP4))
-        and not path.name.startswith("._")  # metadata files of macOS
-        and not _matches([path.relative_to(root)], exclude)
-    ]
 
 
 def _wanted(names: Sequence[str | Path], include: Sequence[str], exclude: Sequence[str]) -> bool:

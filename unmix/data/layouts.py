@@ -61,28 +61,52 @@ class Layout:
 def _stems(listing: FolderListing) -> Found:
     claimed = {source.path for stems in _dsd100(listing).values() for source in stems.values()}
     found: Found = {}
-    for path in listing.paths:
-        if path.stem in listing.stems and listing.root / path not in claimed:
-            found.setdefault(str(path.parent), {})[path.stem] = Source(listing.root / path)
+    free = [path for path in listing.paths if listing.root / path not in claimed]
+    for (track, stem), path in _by_stem(free, listing.stems).items():
+        found.setdefault(track, {})[stem] = Source(listing.root / path)
+    return found
+
+
+def one_case(name: str, stems: Sequence[str]) -> str | None:
+    """Return the stem that a file's name is, in capitals or not; None if it is none."""
+    if name in stems:
+        return name
+    same = [stem for stem in stems if stem.casefold() == name.casefold()]
+    return same[0] if len(same) == 1 else None
+
+
+def _by_stem(paths: Sequence[Path], stems: Sequence[str]) -> dict[tuple[str, str], Path]:
+    """Return the file of each stem of each folder.
+
+    Of several, the one is taken that is written as the stem is; if none or two are that, and it
+    is not only their endings that differ, nothing tells which one is meant.
+    """
+    candidates: dict[tuple[str, str], list[Path]] = {}
+    for path in paths:
+        if stem := one_case(path.stem, stems):
+            candidates.setdefault((str(path.parent), stem), []).append(path)
+    found = {}
+    for (folder, stem), several in candidates.items():
+        exact = [path for path in several if path.stem == stem] or several
+        if len({path.stem for path in exact}) == 1:
+            found[folder, stem] = exact[-1]
     return found
 
 
 def _musdb18(listing: FolderListing) -> Found:
     return {
-        str(path).removesuffix(STEM_MP4): {
+        str(path)[: -len(STEM_MP4)]: {
             stem: Source(listing.root / path, stream=index) for index, stem in enumerate(STREAMS)
         }
         for path in listing.paths
-        if path.name.endswith(STEM_MP4)
+        if path.name.lower().endswith(STEM_MP4)
     }
 
 
 def _ccmixter(listing: FolderListing) -> Found:
     found: Found = {}
-    for path in listing.paths:
-        if path.stem in _CCMIXTER:
-            track = found.setdefault(str(path.parent), {})
-            track[_CCMIXTER[path.stem]] = Source(listing.root / path)
+    for (track, name), path in _by_stem(listing.paths, tuple(_CCMIXTER)).items():
+        found.setdefault(track, {})[_CCMIXTER[name]] = Source(listing.root / path)
     return {name: track for name, track in found.items() if {VOCALS, ACCOMPANIMENT} & set(track)}
 
 
@@ -91,12 +115,13 @@ def _dsd100(listing: FolderListing) -> Found:
     halves = set()
     for path in listing.paths:
         *prefix, half, split, name = path.parent.parts if len(path.parts) > 3 else ("",) * 3
+        half, split, stem = half.capitalize(), split.capitalize(), path.stem.lower()
         if half not in ("Mixtures", "Sources") or split not in ("Dev", "Test"):
             continue
-        if (path.stem == MIXTURE) is (half == "Mixtures"):
+        if (stem == MIXTURE) is (half == "Mixtures"):
             halves.add(half)
             track = found.setdefault(str(Path(*prefix, split, name)), {})
-            track[path.stem] = Source(listing.root / path)
+            track[stem] = Source(listing.root / path)
     return found if len(halves) == 2 else {}
 
 
@@ -109,7 +134,7 @@ def _clips(name: re.Pattern[str]) -> Callable[[FolderListing], Found]:
             }
             for path in listing.paths
             if name.fullmatch(path.stem)
-            and (listing.asked or (listing.root / path).parent.name == _CLIPS)
+            and (listing.asked or (listing.root / path).parent.name.capitalize() == _CLIPS)
         }
 
     return find

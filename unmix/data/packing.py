@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,8 @@ import numpy as np
 
 from ..errors import AudioError, UnmixError
 from ..storage import sha256_of, written_whole
+from ..storage.hidden import OWNER
+from ..storage.locks import try_lock
 from .folders import Contents
 from .packed import (
     INDEX,
@@ -70,7 +73,12 @@ def pack(
     if destination.exists():
         raise UnmixError(f"{destination} exists already: choose another name")
     folder = destination.with_name(f".{destination.name}.packing")
+    stack = ExitStack()
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        owner = stack.enter_context(closing(try_lock(folder / OWNER)))
+        if owner.free is False or not owner.in_place:
+            raise UnmixError(f"{destination}: another process is packing there")
         index = _begin(folder, contents, strict)
         total = sum(track.seconds for track in contents.tracks)
         while pending := [track for track in contents.tracks if track.name not in index.tracks]:
@@ -92,13 +100,15 @@ def pack(
         )
         _write_whole(folder / INDEX, whole.model_dump_json(indent=1))
         os.replace(folder, destination)  # noqa: PTH105  (atomic, and says so)
-        for name in (_PLAN, _STATE):
+        for name in (_PLAN, _STATE, OWNER):
             (destination / name).unlink(missing_ok=True)
     except OSError as error:
         raise UnmixError(
             f"{destination} cannot be written: {error.strerror or error}; run the same command "
             f"again to continue from {folder}"
         ) from error
+    finally:
+        stack.close()
     return whole
 
 
@@ -110,8 +120,7 @@ def _from(progress: TrackProgress, done: float, total: float, seconds: float, tr
 def _begin(folder: Path, contents: Contents, strict: bool) -> PackIndex:
     """Return the index of what is packed already; create the folder if there is none."""
     plan = _plan(contents, strict)
-    if not folder.exists():
-        folder.mkdir(parents=True)
+    if not any(entry.name != OWNER for entry in folder.iterdir()):
         _write_whole(folder / _PLAN, plan)
     elif not (folder / _PLAN).is_file() or (folder / _PLAN).read_text(encoding="utf-8") != plan:
         raise UnmixError(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from .._types import Samples
+from ..audio.libraries import import_librosa
 from ..config import Settings
 
 #: Weight of each pitch class in a key, from its tonic upwards.
@@ -76,7 +77,7 @@ def estimate_tempo(samples: Samples, sample_rate: int) -> float | None:
     """
     if _too_little(samples, sample_rate):
         return None
-    import librosa
+    librosa = import_librosa()
 
     hop_length = round(sample_rate / _FRAMES)
     onsets = librosa.onset.onset_strength(
@@ -100,7 +101,7 @@ def estimate_key(samples: Samples, sample_rate: int) -> Key | None:
     """
     if _too_little(samples, sample_rate):
         return None
-    import librosa
+    librosa = import_librosa()
 
     with warnings.catch_warnings(action="error", category=UserWarning):
         try:

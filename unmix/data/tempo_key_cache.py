@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import astuple, replace
 from hashlib import sha256
@@ -21,7 +22,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..config import Settings
-from ..errors import AudioError
+from ..errors import AudioError, NoCacheError
 from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS, in_order
 from ..storage import cache_folder, written_whole
 from .tempo_key import TempoKey, estimate_key, estimate_tempo
@@ -46,7 +47,10 @@ def with_tempo_key(tracks: Sequence[Track], *, voices: bool) -> tuple[Track, ...
         tracks: the tracks of a corpus.
         voices: whether to estimate tracks with vocals only, too.
     """
-    cache = TempoKeyCache(cache_folder() / _NAME)
+    try:
+        cache = TempoKeyCache(cache_folder() / _NAME)
+    except NoCacheError:
+        cache = TempoKeyCache(Path(os.devnull))
     wanted = {n: t for n, t in enumerate(tracks) if voices or set(t.stems) != {VOCALS}}
     sources = {number: _identity(track) for number, track in wanted.items()}
     unknown = sum(source not in cache for source in sources.values())

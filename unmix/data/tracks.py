@@ -121,7 +121,8 @@ class StemFile:
                 yield self._one_stem(block)
             if not reader.complete or (strict and reader.repaired):
                 # The warnings of the reader start with the name of the file.
-                raise AudioError(f"{self.path.parent}/{reader.warnings[-1]}")
+                sentence = (reader.shortfalls or reader.warnings)[-1]
+                raise AudioError(f"{self.path.parent}/{sentence}")
 
     def is_silent(self) -> bool:
         """Return whether the file is silent; decodes it up to the first sound."""

@@ -194,6 +194,7 @@ def _run(
         settings,
         folder=folder,
         device=_for_metrics(device),
+        fall_back=device == "auto",
         progress=options.progress,
     )
     try:

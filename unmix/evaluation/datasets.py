@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..data import Track, read_folder
 from ..data.folders import FolderFormat
+from ..data.left_out import warn_of
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, MIXTURE, VOCALS
 from .musdb_tracks import SPLITS, musdb_tracks
@@ -133,7 +134,9 @@ def _singer(clip: Track) -> str:
 
 
 def _read(root: Path, layout: FolderFormat) -> tuple[Track, ...]:
-    return read_folder(root, _STEMS, format=layout, strict=True).tracks
+    contents = read_folder(root, _STEMS, format=layout, strict=True)
+    warn_of(root, contents.left_out)
+    return contents.tracks
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

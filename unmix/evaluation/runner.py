@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+from .. import devices
 from .._types import Progress, Samples
 from .._version import __version__
 from ..data import Track
 from ..errors import UnmixError
+from ..storage import hidden_folder
 from .datasets import Dataset
 from .museval_backend import museval_frames, processors
 from .report.excerpts import Excerpt, excerpts, load_excerpts, save_excerpts
@@ -24,6 +27,7 @@ from .scoring import FrameFigures, ScoringSettings, bss_frames, score
 from .signals import Estimated, Signals, write_references
 from .systems.system import System, of_files
 
+Measured = TypeVar("Measured")
 # Share of the work on a track that estimating takes; the rest is scoring.
 _ESTIMATING = 0.5
 # Version of the saved scores: raised when the same inputs give others.
@@ -41,6 +45,7 @@ class Runner:
         settings: which metrics, and how.
         folder: folder of the report, where scores are saved; default: they are not.
         device: device of the metrics; default: the CPU.
+        fall_back: whether to go on on the CPU when the device fails; else that is an error.
         progress: called with the fraction that is done.
     """
 
@@ -53,6 +58,7 @@ class Runner:
         *,
         folder: Path | None = None,
         device: torch.device | None = None,
+        fall_back: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._dataset = dataset
@@ -61,6 +67,7 @@ class Runner:
         self._settings = settings
         self._folder = folder
         self._device = device
+        self._fall_back = fall_back
         self._progress = progress
         self._seconds = len(systems) * sum(track.seconds for track in dataset.tracks)
         self._done = 0.0
@@ -162,10 +169,26 @@ class Runner:
     def _frames(self, found: Estimated) -> FrameFigures:
         if "bss" not in self._settings.metrics:
             return {}
-        return bss_frames(found, self._settings, self._device)
+        return self._measured(lambda device: bss_frames(found, self._settings, device))
+
+    def _measured(self, measure: Callable[[torch.device | None], Measured]) -> Measured:
+        """Return figures computed on the device; on the CPU from when it fails, if that may be."""
+        device = self._device
+        try:
+            return measure(device)
+        except RuntimeError as error:
+            if device is None or device.type == "cpu":
+                raise
+            devices.mark_broken(device, error)
+            reason = devices.first_line(error)
+            if not self._fall_back:
+                raise UnmixError(devices.failed(device, reason)) from error
+        devices.say_fallback(str(device), reason)
+        self._device = torch.device("cpu")
+        return measure(self._device)
 
     def _finish(self, found: Estimated, frames: FrameFigures, fingerprint: str) -> list[TrackScore]:
-        scores = score(found, self._settings, frames, self._device)
+        scores = self._measured(lambda device: score(found, self._settings, frames, device))
         if self._folder:
             save_track(self._folder, fingerprint, scores)
         self._advance(found.references.seconds)
@@ -199,8 +222,8 @@ class Runner:
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Yield a folder for signals, inside the report's folder if there is one."""
-        with TemporaryDirectory(prefix=".unmix-", dir=self._folder) as folder:
-            yield Path(folder)
+        with hidden_folder(self._folder or Path(gettempdir())) as folder:
+            yield folder
 
     def _advance(self, seconds: float) -> None:
         self._done += seconds

@@ -1,6 +1,7 @@
 """Models: one file per architecture, found through the registry."""
 
 from ._base import MaskModel, Model, ModelConfig, SpectrogramConfig, SpectrogramModel
+from ._host import own_defaults
 from ._registry import build, config_type, names, register
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "build",
     "config_type",
     "names",
+    "own_defaults",
     "register",
 ]

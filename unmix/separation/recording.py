@@ -9,11 +9,13 @@ Estimates of vocals, drums, bass and other share it, so that these sum to the re
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from .._types import Samples
 from ..audio import Resampler, channel_groups
-from ..models import Model
+from ..models import Model, own_defaults
 from ..stems import ACCOMPANIMENT, ALL_FOUR, VOCALS, in_order, residual_name
+from .inference import Spare
 from .stream import Separation, SeparationSettings
 
 
@@ -25,19 +27,29 @@ class Recording:
         settings: how to cut the recording into chunks and compute them.
         sample_rate: of the recording, in Hz.
         channels: number of channels of the recording.
+        spare: where to go on when the device fails; default: that is an error.
+        device: what the model is on; default: where its weights are.
     """
 
+    @own_defaults()
     def __init__(
-        self, model: Model, settings: SeparationSettings, sample_rate: int, channels: int
+        self,
+        model: Model,
+        settings: SeparationSettings,
+        sample_rate: int,
+        channels: int,
+        spare: Spare | None = None,
+        device: torch.device | None = None,
     ) -> None:
         self._model = model
         self._channels = channels
         self._mixture = np.zeros((channels, 0), np.float32)
         self._lanes = [
-            _Lane(model, settings, sample_rate, group)
+            _Lane(model, Separation(model, settings, spare, device), sample_rate, group)
             for group in _groups(channels, model.audio_channels)
         ]
 
+    @own_defaults()
     def push(self, block: Samples) -> dict[str, Samples]:
         """Take samples ``[C, n]`` in [-1, 1]; return the next samples ``[C, m]`` of every stem.
 
@@ -54,6 +66,7 @@ class Recording:
             lane.push(block)
         return self._deliver(min(lane.ready for lane in self._lanes))
 
+    @own_defaults()
     def finish(self) -> dict[str, Samples]:
         """Return the remaining samples of every stem, which then has as many as came in."""
         left = self._mixture.shape[-1]
@@ -92,11 +105,11 @@ class _Lane:
     """One group of channels: to the model's rate and channels, through the model, and back."""
 
     def __init__(
-        self, model: Model, settings: SeparationSettings, sample_rate: int, group: tuple[int, ...]
+        self, model: Model, separation: Separation, sample_rate: int, group: tuple[int, ...]
     ) -> None:
         self.group = list(group)
         self._repeat = model.audio_channels // len(group)
-        self._separation = Separation(model, settings)
+        self._separation = separation
         self._stems = len(model.stems)
         self._to_model_rate = Resampler(sample_rate, model.sample_rate, len(group))
         self._from_model_rate = Resampler(model.sample_rate, sample_rate, self._stems * len(group))

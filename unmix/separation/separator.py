@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from .. import devices
 from .._types import Progress, Samples
 from ..devices import choose_device, choose_precision
 from ..errors import UnmixError
@@ -18,6 +20,8 @@ from ..stems import with_residual
 from ..weights import DEFAULT
 from ..weights.load import load_model, name_of
 from ..weights.manifest import find_weights
+from .arrays import as_samples
+from .inference import Spare
 from .recording import Recording
 from .stream import SeparationSettings
 
@@ -25,8 +29,6 @@ from .stream import SeparationSettings
 CUSTOM = "custom"
 # Samples processed at once: a few seconds, so that progress is reported often.
 _BLOCK = 1 << 18
-# More channels than this are taken for samples in the layout [sample, channel].
-_MAX_CHANNELS = 64
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,12 @@ class RecordingSeparator:
             self.model_name = name_of(found)
             loaded = load_model(found, settings=None if wiener is None else {"wiener": wiener})
         # Convolutions on the CPU are faster when weights and features share a memory layout.
-        self._model = loaded.to(self.device).to(memory_format=torch.channels_last).eval()
+        loaded = loaded.to(memory_format=torch.channels_last).eval()
+        asked = precision or preset.precision
+        self._spare: Spare | None = None
+        if device == "auto" and self.device.type != "cpu":
+            self._spare = self._spared(loaded, asked, batch_size)
+        self._model = self._placed(loaded)
         try:
             self._settings = SeparationSettings(
                 chunk=_chunk(loaded, chunk),
@@ -109,10 +116,38 @@ class RecordingSeparator:
                 overlap=preset.overlap if overlap is None else overlap,
                 shifts=preset.shifts if shifts is None else shifts,
                 batch_size=_batch_size(self.device.type) if batch_size is None else batch_size,
-                precision=choose_precision(precision or preset.precision, self.device),
+                precision=self._precision(asked),
             )
         except ValueError as error:
             raise UnmixError(str(error)) from None
+
+    def _precision(self, asked: str) -> str:
+        if self._spare is not None and self._spare.used:  # the CPU does not support all of them
+            return self._spare.precision
+        return choose_precision(asked, self.device)
+
+    def _spared(self, model: Model, precision: str, batch_size: int | None) -> Spare:
+        """Return the model on the CPU: of a device that has failed, weights cannot be had back."""
+        cpu = torch.device("cpu")
+        own = choose_precision("fp32" if precision == "fp16" else precision, cpu)
+        size = _batch_size("cpu") if batch_size is None else max(1, batch_size)
+        return Spare(copy.deepcopy(model).to(cpu), own, size, self._leave_device)
+
+    def _placed(self, model: Model) -> Model:
+        """Return the model on the device, or the spare if that fails."""
+        try:
+            return devices.accelerator.place(model, self.device)
+        except (RuntimeError, MemoryError) as error:
+            if self._spare is None:
+                reason = devices.first_line(error)
+                raise UnmixError(devices.failed(self.device, reason)) from error
+            spare = self._spare
+            spare.use(self.device, error)
+            return spare.model
+
+    def _leave_device(self) -> None:
+        assert self._spare is not None
+        self._model, self.device = self._spare.model, torch.device("cpu")
 
     @property
     def model(self) -> Model:
@@ -151,9 +186,16 @@ class RecordingSeparator:
             )
         recording: Recording | None = None
         for block in blocks:
-            samples = _checked(block, (2,))
+            samples = as_samples(block, (2,))
             if recording is None:
-                recording = Recording(self._model, self._settings, int(sample_rate), len(samples))
+                recording = Recording(
+                    self._model,
+                    self._settings,
+                    int(sample_rate),
+                    len(samples),
+                    spare=self._spare,
+                    device=self.device,
+                )
             stems = recording.push(samples)
             if next(iter(stems.values())).shape[-1]:
                 yield stems
@@ -166,7 +208,9 @@ class RecordingSeparator:
         """Return the stems of a recording in memory.
 
         Args:
-            samples: ``[C, N]`` or, for mono, ``[N]``, in [-1, 1]. They are not changed.
+            samples: ``[C, N]`` or, for mono, ``[N]``, in [-1, 1], of an array or a tensor on any
+                device; integers of 8 (unsigned), 16 or 32 bits count as fractions of their full
+                scale. They are not changed.
             sample_rate: in Hz.
             progress: called with the fraction done, in [0, 1]. An exception that it raises stops
                 the separation and is passed on.
@@ -175,9 +219,9 @@ class RecordingSeparator:
             Every stem by name, float32, with the shape of ``samples``.
 
         Raises:
-            UnmixError: the samples have another shape, no channels, or are not floating point.
+            UnmixError: the samples have another shape or type, or no channels.
         """
-        mixture = _checked(samples, (1, 2))
+        mixture = as_samples(samples, (1, 2))
         length = mixture.shape[-1]
         pieces: dict[str, list[Samples]] = {name: [] for name in self.stems}
         for stems in self.stream(_blocks(mixture), sample_rate):
@@ -185,21 +229,8 @@ class RecordingSeparator:
                 pieces[name].append(piece)
             if progress and length:
                 progress(min(1.0, sum(p.shape[-1] for p in pieces[name]) / length))
-        shape = np.shape(samples)
+        shape = tuple(samples.shape) if hasattr(samples, "shape") else np.shape(samples)
         return {name: np.concatenate(held, -1).reshape(shape) for name, held in pieces.items()}
-
-
-def _checked(samples: ArrayLike, dimensions: tuple[int, ...]) -> Samples:
-    array = np.asarray(samples)
-    if array.ndim not in dimensions or array.dtype.kind != "f":
-        raise UnmixError(
-            "expected samples [channel, sample] of floating point in [-1, 1], "
-            f"got {array.dtype} {array.shape}"
-        )
-    array = np.atleast_2d(array)
-    if not array.shape[0] or array.shape[0] > _MAX_CHANNELS:
-        raise UnmixError(f"expected samples [channel, sample], got {array.shape}; transposed?")
-    return array.astype(np.float32, copy=False)
 
 
 def _blocks(samples: Samples) -> Iterator[Samples]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from .._types import Samples
 from ..models import Model
 from .chunks import ChunkGrid
-from .inference import Inference
+from .inference import Inference, Spare
 from .overlap_add import OverlapAdd
 
 
@@ -57,11 +58,27 @@ class Separation:
     Args:
         model: in evaluation mode, on the device to compute on.
         settings: how to cut and compute the recording.
+        spare: where to go on when the device fails; default: that is an error.
+        device: what the model is on; default: where its weights are.
     """
 
-    def __init__(self, model: Model, settings: SeparationSettings) -> None:
+    def __init__(
+        self,
+        model: Model,
+        settings: SeparationSettings,
+        spare: Spare | None = None,
+        device: torch.device | None = None,
+    ) -> None:
         delays = [settings.hop * shift // settings.shifts for shift in range(settings.shifts)]
-        self._walks = [_Walk(model, settings, delay) for delay in delays]
+        self._walks = [
+            _Walk(
+                model,
+                settings,
+                delay,
+                Inference(model, settings.batch_size, settings.precision, spare, device),
+            )
+            for delay in delays
+        ]
         self._average = _Average(len(self._walks))
 
     def push(self, block: Samples) -> list[Samples]:
@@ -104,7 +121,9 @@ class _Walk:
         held                     |========================|
     """
 
-    def __init__(self, model: Model, settings: SeparationSettings, delay: int) -> None:
+    def __init__(
+        self, model: Model, settings: SeparationSettings, delay: int, infer: Inference
+    ) -> None:
         # Models that consume context were published with zeros around the recording.
         self._grid = ChunkGrid(
             chunk=settings.chunk,
@@ -113,7 +132,7 @@ class _Walk:
             context=model.context,
             padding="zeros" if model.context else "reflect",
         )
-        self._infer = Inference(model, settings.batch_size, settings.precision)
+        self._infer = infer
         shape = (len(model.stems), model.audio_channels)
         self._overlap_add = OverlapAdd(shape, settings.chunk, settings.hop)
         self._batch_size = settings.batch_size

@@ -12,14 +12,15 @@ import numpy as np
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, format_like, open_audio
 from ..audio.formats import check_options
-from ..audio.tags import copy_tags, read_tags
+from ..audio.sources import Source, source_path
+from ..audio.tags import copy_tags, name_as_title, read_tags
 from ..audio.video import SOUND_FORMATS, has_picture, replace_sound
 from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, VOCALS
 from ..storage import Existing, check_existing, writing
 from ..weights import DEFAULT
 from .naming import KARAOKE, beside
-from .render import Rendering, Stems, StemSeparator, render
+from .render import Rendering, Stems, StemSeparator, render, warn_of_shortfalls
 
 # Videos with the tags of m4a; others have what FFmpeg copies.
 _TAGGED_VIDEOS = (".mp4", ".m4v")
@@ -40,7 +41,7 @@ class KaraokeFile(Rendering):
 
 
 def karaoke(
-    path: str | PathLike[str],
+    path: Source,
     out_dir: str | PathLike[str] | None = None,
     *,
     model: str | Path = DEFAULT,
@@ -49,16 +50,20 @@ def karaoke(
     guide: float | None = None,
     format: str | None = None,  # noqa: A002  (the word users know, and a keyword only)
     existing: Existing = "error",
+    audio_stream: int | None = None,
+    max_duration: float | None = None,
     progress: Progress | None = None,
 ) -> KaraokeFile:
     """Write a song's karaoke version, ``NAME (karaoke).EXT``.
 
     It has the song's length, channels, sample rate, tags and cover, its title marked "(karaoke)". A
     video in mp4, mov, mkv or webm stays a video with the same picture, unless ``format`` is given.
+    Parts that do not decode are an ``AudioWarning``, and in the result's ``shortfalls``.
 
     Args:
-        path: the song, which may be a video.
-        out_dir: the folder to write to; default: the song's own.
+        path: the song, which may be a video; or ``-`` for standard input, a pipe, bytes or an open
+            binary file, which are copied to a temporary folder first.
+        out_dir: the folder to write to; default: the song's own, or the current one.
         model: name of a model, or path of a file of weights.
         quality: ``fast``, ``balanced`` or ``best``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -66,18 +71,30 @@ def karaoke(
         format: wav, flac, aiff, mp3, ogg, opus or m4a; default: the song's own, or the nearest
             that can be written.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
+        audio_stream: index of the song's audio stream, from 0; default: the best one.
+        max_duration: seconds; a longer song is an error.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
         UnmixError: the song cannot be read or separated, or the file cannot be written.
     """
-    plan = plan_karaoke(
-        path, out_dir, KaraokeOptions(guide=guide, format=format, existing=existing)
+    options = KaraokeOptions(
+        guide=guide,
+        format=format,
+        existing=existing,
+        audio_stream=audio_stream,
+        max_duration=max_duration,
     )
-    from .separator import Separator  # brings torch, which nothing else here needs
+    with source_path(path) as song:
+        if out_dir is None and not (isinstance(path, str | PathLike) and song == Path(path)):
+            out_dir = Path()  # it is a copy in a temporary folder
+        plan = plan_karaoke(song, out_dir, options)
+        from .separator import Separator  # brings torch, which nothing else here needs
 
-    separator = Separator(model, device=device, quality=quality)
-    return write_karaoke(separator, plan, progress=progress)
+        separator = Separator(model, device=device, quality=quality)
+        done = write_karaoke(separator, plan, progress=progress)
+    warn_of_shortfalls(done, stacklevel=2)
+    return done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +117,12 @@ class KaraokeOptions:
     """Bit rate of lossy formats; None: about the song's own, or the usual one with ``format``."""
     existing: Existing = "error"
     """What to do about a file that exists: "error", "overwrite" or "skip"."""
+    max_duration: float | None = None
+    """Seconds; a longer song is an error."""
     strict: bool = False
     """Whether a song that does not decode completely is an error; else it is a warning."""
+    audio_stream: int | None = None
+    """Index of the song's audio stream, from 0; None: the best one."""
 
     def __post_init__(self) -> None:
         if self.guide is not None and not self.guide <= 0:
@@ -133,12 +154,20 @@ class KaraokePlan:
     """Whether the file is a video with the song's picture."""
     warnings: tuple[str, ...]
     """Sentences on how the file differs from the song."""
+    stream: int
+    """Index of the song's audio stream that is replaced, from 0."""
     options: KaraokeOptions
     """What to write, and how."""
+    root: Path | None = None
+    """The folder that no link below it may lead out of."""
 
 
 def plan_karaoke(
-    path: str | PathLike[str], out_dir: str | PathLike[str] | None, options: KaraokeOptions
+    path: str | PathLike[str],
+    out_dir: str | PathLike[str] | None,
+    options: KaraokeOptions,
+    *,
+    root: Path | None = None,
 ) -> KaraokePlan:
     """Decide where a song's karaoke version goes, and its format; nothing is written.
 
@@ -146,14 +175,16 @@ def plan_karaoke(
         path: the song; it is opened, as its kind decides the format.
         out_dir: the folder to write to; None: the song's own.
         options: what to write.
+        root: a folder with ``out_dir`` in it that no link may lead out of.
 
     Raises:
         AudioError: the song cannot be read.
         ConfigError: the bit depth or bit rate does not fit the song's format.
     """
     source = Path(path)
-    with open_audio(source) as reader:
+    with open_audio(source, stream=options.audio_stream) as reader:
         sound, video, warnings = _kind(reader, options)
+        stream = reader.info.stream
     return KaraokePlan(
         source=source,
         path=beside(
@@ -165,7 +196,9 @@ def plan_karaoke(
         format=sound,
         video=video,
         warnings=warnings,
+        stream=stream,
         options=options,
+        root=root,
     )
 
 
@@ -196,9 +229,12 @@ def write_karaoke(
         {KARAOKE: plan.path},
         lambda stems: {KARAOKE: _with_guide(stems, guide)},
         format=plan.format,
-        finish=lambda _, staged: _finish(plan.source, staged, video=plan.video),
+        finish=lambda _, staged: _finish(plan, staged),
         existing=plan.options.existing,
+        root=plan.root,
         strict=plan.options.strict,
+        audio_stream=plan.options.audio_stream,
+        max_duration=plan.options.max_duration,
         progress=progress,
     )
     if not done.skipped:
@@ -239,14 +275,16 @@ def _kind(
     return own, False, (warning,)
 
 
-def _finish(source: Path, staged: Path, *, video: bool) -> Iterable[str]:
+def _finish(plan: KaraokePlan, staged: Path) -> Iterable[str]:
     """Tag the sound; for a video, join it with the picture first."""
-    if video:
-        title = read_tags(source).title or source.stem
+    source = plan.source
+    if plan.video:
+        title = read_tags(source).title or name_as_title(source)
         sound = staged.with_name(f"sound{source.suffix}")
         with writing(staged):
             staged.rename(sound)
-            replace_sound(source, sound, staged, title=f"{title} ({KARAOKE})")
+            marked = f"{title} ({KARAOKE})"
+            replace_sound(source, sound, staged, title=marked, stream=plan.stream)
             sound.unlink()
         if source.suffix.lower() not in _TAGGED_VIDEOS:
             return ()

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
 from .._types import Progress, Samples
 from ..audio import AudioWriter, OutputFormat
+from ..errors import AudioError
 from ..storage import writing
 
 _BLOCK = 65536  # samples: what is read from a spool, levelled and encoded at once
@@ -121,25 +123,41 @@ class _Spool:
         self._path = path
         self._channels = channels
         self._frame = np.dtype(np.float32).itemsize * channels  # bytes
+        self._left = 0  # bytes that were written, and not read yet
+        self._written, self._read = 0, 0  # checksums: other processes can reach the file
         with writing(path):
             self._file = path.with_name(f"{path.name}.raw").open("w+b")
 
     def append(self, piece: Samples) -> None:
         """Add samples ``[C, m]``."""
+        data = np.ascontiguousarray(piece.T, dtype=np.float32).tobytes()
         with writing(self._path):
-            self._file.write(np.ascontiguousarray(piece.T, dtype=np.float32).tobytes())
+            self._file.write(data)
+        self._left += len(data)
+        self._written = crc32(data, self._written)
 
     def rewind(self) -> int:
         """Go back to the beginning; return the count of samples per channel."""
         with writing(self._path):  # what was held in memory may find no room now
-            size = self._file.tell()
             self._file.seek(0)
-        return size // self._frame
+        return self._left // self._frame
 
     def read(self, count: int) -> Samples:
-        """Return the next samples ``[C, m]``, at most ``count`` of them."""
+        """Return the next samples ``[C, m]``, at most ``count`` of them.
+
+        Raises:
+            AudioError: they are not what was written.
+        """
+        size = min(count * self._frame, self._left)
         with writing(self._path):
-            data = self._file.read(count * self._frame)
+            data = self._file.read(size)
+        self._left -= len(data)
+        self._read = crc32(data, self._read)
+        if len(data) < size or (self._left == 0 and self._read != self._written):
+            raise AudioError(
+                f"{self._path} cannot be written: another program has changed its temporary file, "
+                "or the disk is failing; separate the song again"
+            )
         return np.frombuffer(data, np.float32).reshape(-1, self._channels).T
 
     def close(self) -> None:

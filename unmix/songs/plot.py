@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 
-import librosa
-import librosa.display
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,10 +16,18 @@ from matplotlib.ticker import MultipleLocator
 
 from .._types import Progress, Samples
 from ..audio import open_audio
+from ..audio.libraries import import_librosa
 from ..audio.tags import read_tags
-from ..errors import AudioError, UnmixError
+from ..errors import UnmixError
 from ..stems import ACCOMPANIMENT, MIXTURE, VOCALS
-from ..storage import Existing, check_existing, outputs_to_write, writing, written_whole
+from ..storage import (
+    Existing,
+    check_existing,
+    outputs_to_write,
+    put_in_place,
+    staging,
+    writing,
+)
 from .naming import beside
 from .render import Result, Stems, StemSeparator
 from .spectrogram import PooledSpectrogram
@@ -43,6 +50,7 @@ class PlotFile(Result):
     """The picture, a PNG."""
 
 
+@np.errstate(all="ignore")
 def plot_file(
     separator: StemSeparator,
     path: str | PathLike[str],
@@ -50,6 +58,8 @@ def plot_file(
     *,
     existing: Existing = "error",
     strict: bool = False,
+    audio_stream: int | None = None,
+    max_duration: float | None = None,
     progress: Progress | None = None,
 ) -> PlotFile:
     """Separate a song and draw its spectrograms, in memory that does not grow with its length.
@@ -60,6 +70,8 @@ def plot_file(
         picture: the PNG to write; default: ``NAME (spectrograms).png`` beside the song.
         existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
         strict: whether a song that does not decode completely is an error; else it is a warning.
+        audio_stream: index of the song's audio stream, from 0; default: the best one.
+        max_duration: seconds; a longer song is an error.
         progress: called with the fraction done, in [0, 1]; an exception that it raises cancels.
 
     Raises:
@@ -69,7 +81,7 @@ def plot_file(
     check_existing(existing)
     source = Path(path)
     target = beside(source, PLOT_MARK, "png") if picture is None else Path(picture)
-    with open_audio(source) as reader:
+    with open_audio(source, stream=audio_stream, max_duration=max_duration) as reader:
         if not outputs_to_write(source, {PLOT_MARK: target}, existing):
             return PlotFile(source=source, path=target, skipped=True)
         plot = SpectrogramPlot(reader.sample_rate, song_title(source))
@@ -77,13 +89,19 @@ def plot_file(
             plot.add(stems)
             if progress is not None:
                 progress(min(1.0, plot.seconds / (reader.info.duration or float("inf"))))
-        if strict and not reader.complete:
-            raise AudioError("; ".join(reader.warnings))
-        plot.save(target, overwrite=existing == "overwrite")
+        if strict:
+            reader.check_complete()
+        skipped = not plot.save(target, existing=existing)
         if progress is not None:
             progress(1.0)
-        warnings = tuple(reader.warnings)
-        return PlotFile(source=source, path=target, seconds=plot.seconds, warnings=warnings)
+        return PlotFile(
+            source=source,
+            path=target,
+            seconds=plot.seconds,
+            warnings=tuple(reader.warnings),
+            shortfalls=tuple(reader.shortfalls),
+            skipped=skipped,
+        )
 
 
 class SpectrogramPlot:
@@ -120,15 +138,22 @@ class SpectrogramPlot:
         self._rows[VOCALS].push(stems[VOCALS])
         self._rows[ACCOMPANIMENT].push(stems[ACCOMPANIMENT])
 
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the picture; nothing can be added afterwards.
+    def save(self, path: Path, *, existing: Existing = "error") -> bool:
+        """Write the picture and return whether it was; nothing can be added afterwards.
+
+        Args:
+            path: the PNG to write.
+            existing: "error" refuses to replace a file, "overwrite" replaces it, "skip" keeps it.
 
         Raises:
-            AudioError: the file cannot be written, or exists and may not be replaced.
+            AudioError: the file cannot be written.
+            UnmixError: it exists and may not be replaced.
         """
         figure = self._draw()
-        with writing(path), written_whole(path, overwrite=overwrite) as staged:
-            figure.savefig(staged, format="png", dpi=130)
+        with staging({PLOT_MARK: path}) as staged:
+            with writing(path):
+                figure.savefig(staged[PLOT_MARK], format="png", dpi=130)
+            return not put_in_place([(staged[PLOT_MARK], path)], existing=existing)
 
     def _draw(self) -> Figure:
         magnitudes = {name: row.finish() for name, row in self._rows.items()}
@@ -137,7 +162,7 @@ class SpectrogramPlot:
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(magnitudes), 1, sharex=True, sharey=True)
         for axis, (name, magnitude) in zip(axes, magnitudes.items(), strict=True):
-            image = librosa.display.specshow(
+            image = import_module("librosa.display").specshow(
                 _decibels(magnitude, peak),
                 sr=self._rate,
                 hop_length=self._rows[name].hop_length,
@@ -189,7 +214,7 @@ def _decibels(magnitude: Samples, peak: float) -> Samples:
     """Return levels in dB relative to the peak, in [``_FLOOR``, 0]."""
     if peak == 0:
         return np.full_like(magnitude, _FLOOR)
-    levels: Samples = librosa.amplitude_to_db(magnitude / peak, ref=1.0, top_db=None)
+    levels: Samples = import_librosa().amplitude_to_db(magnitude / peak, ref=1.0, top_db=None)
     return np.maximum(levels, _FLOOR)
 
 

@@ -10,16 +10,20 @@ What ``separate`` (a file per stem) and ``karaoke`` (one file) have in common::
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from .._types import Progress, Samples
-from ..audio import AudioReader, OutputFormat, open_audio, resampled_length
-from ..errors import AudioError
-from ..storage import Existing, outputs_to_write, put_in_place, staging
+from ..audio import AudioReader, OutputFormat, check_written, open_audio, probe, resampled_length
+from ..audio.verification import reach_disk
+from ..errors import AudioError, AudioWarning
+from ..storage import Existing, outputs_to_write, put_in_place, staging, writing
 from .levelling import open_sink
 
 Stems = Mapping[str, Samples]
@@ -53,8 +57,11 @@ class Result:
     """Length of the song. 0 if skipped."""
     warnings: tuple[str, ...] = ()
     """Sentences on what was repaired, is missing, or differs from the song."""
+    shortfalls: tuple[str, ...] = ()
+    """Those of the warnings that say which part of the song did not decode; none if it is whole."""
     skipped: bool = False
-    """Whether all files existed and were kept: the song was not decoded."""
+    """Whether all files existed and were kept: the song was not decoded, unless another process
+    wrote them meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +78,7 @@ class Rendering(Result):
     """Factor applied to all outputs so that none clips, in (0, 1]; 1 if none would."""
 
 
+@np.errstate(all="ignore")
 def render(
     separator: StemSeparator,
     source: Path,
@@ -81,7 +89,10 @@ def render(
     finish: Callable[[str, Path], Iterable[str]],
     existing: Existing,
     strict: bool,
+    audio_stream: int | None,
     progress: Progress | None,
+    root: Path | None = None,
+    max_duration: float | None = None,
 ) -> Rendering:
     """Separate a song and write what ``combine`` makes of its stems.
 
@@ -102,16 +113,19 @@ def render(
             cannot be written.
         existing: what to do about files that exist: "error", "overwrite" or "skip".
         strict: whether a song that does not decode completely is an error.
+        audio_stream: index of the song's audio stream, from 0; None: the best one.
         progress: called with the fraction done, in [0, 1], which never falls. An exception that it
             raises passes through and cancels the work, and nothing is left behind.
+        root: a folder with all paths in it that no link may lead out of.
+        max_duration: seconds; a longer song is an error.
 
     Raises:
         AudioError: the song cannot be decoded (with ``strict``: not completely), or an output
             cannot be written.
         UnmixError: an output exists and may not be replaced.
     """
-    with open_audio(source) as reader:
-        outputs = outputs_to_write(source, paths, existing)
+    with open_audio(source, stream=audio_stream, max_duration=max_duration) as reader:
+        outputs = outputs_to_write(source, paths, existing, root=root)
         if not outputs:
             return Rendering(source=source, skipped=True)
         format.check(reader.channels, reader.sample_rate)
@@ -120,19 +134,28 @@ def render(
             with _final_names(staged, outputs):
                 gain = _pour(separator, reader, combine, staged, format, strict, report)
                 said = [warning for name, path in staged.items() for warning in finish(name, path)]
+                rate = format.sample_rate_for(reader.sample_rate)
+                samples = resampled_length(reader.samples_read, reader.sample_rate, rate)
+                for path in staged.values():  # tags and pictures were written after the samples
+                    with writing(path):
+                        reach_disk(path)
+                    check_written(path, length=samples, sample_rate=rate, exact=False)
+                said += _lost_chapters(reader, staged.values())
             report(1.0)
             renamed = [(staged[name], path) for name, path in outputs.items()]
-            put_in_place(renamed, overwrite=existing == "overwrite")
-        rate = format.sample_rate_for(reader.sample_rate)
-        samples = resampled_length(reader.samples_read, reader.sample_rate, rate)
+            kept = put_in_place(renamed, existing=existing)
         warned = [*reader.warnings, *_warnings(reader, format.name, rate, gain), *said]
+        if kept:
+            warned += [f"{path}: appeared meanwhile, and was kept" for path in kept]
         return Rendering(
             source=source,
+            skipped=len(kept) == len(outputs),
             sample_rate=rate,
             channels=reader.channels,
             samples=samples,
             seconds=samples / rate,
             gain=gain,
+            shortfalls=tuple(reader.shortfalls),
             # Two stems of one song lack the same tags: say it once.
             warnings=tuple(dict.fromkeys(warned)),
         )
@@ -173,8 +196,8 @@ def _pour(
             report(sink.share * done / max(total, done) if total else 0.0)
         if done != reader.samples_read:
             raise RuntimeError(f"{reader.path}: {reader.samples_read} samples in, {done} out")
-        if strict and not reader.complete:
-            raise AudioError("; ".join(reader.warnings) + " (strict: nothing was written)")
+        if strict:
+            reader.check_complete()
         return sink.finish(report)
 
 
@@ -189,6 +212,20 @@ def _final_names(staged: Mapping[str, Path], outputs: Mapping[str, Path]) -> Ite
             sentence = sentence.replace(str(path), str(outputs[name]))
             sentence = sentence.replace(str(path.parent), str(outputs[name].parent))
         raise AudioError(sentence) from error
+
+
+def warn_of_shortfalls(result: Result, stacklevel: int) -> None:
+    """Issue an ``AudioWarning`` for each part of a song that did not decode."""
+    for sentence in result.shortfalls:
+        warnings.warn(sentence, AudioWarning, stacklevel=stacklevel + 1)
+
+
+def _lost_chapters(reader: AudioReader, outputs: Iterable[Path]) -> list[str]:
+    count = reader.info.chapters
+    if not count or all(probe(path).chapters for path in outputs):
+        return []
+    chapters = "chapter is" if count == 1 else "chapters are"
+    return [f"{reader.path.name}: its {count} {chapters} left out"]
 
 
 def _warnings(reader: AudioReader, format_name: str, rate: int, gain: float) -> Iterator[str]:

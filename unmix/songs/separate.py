@@ -51,8 +51,12 @@ class StemOptions:
     """Path of each stem in the output folder, with fields; see ``naming.FIELDS``."""
     existing: Existing = "error"
     """"error" refuses to replace files, "overwrite" replaces them, "skip" adds the missing ones."""
+    max_duration: float | None = None
+    """Seconds; a longer song is an error."""
     strict: bool = False
     """Whether a song that does not decode completely is an error; else it is a warning."""
+    audio_stream: int | None = None
+    """Index of the song's audio stream, from 0; None: the best one."""
 
     def __post_init__(self) -> None:
         if not self.stems:
@@ -67,8 +71,10 @@ class StemPlan:
 
     source: Path
     """The song."""
+    root: Path
+    """The folder that was chosen: no link below it may lead out of it."""
     folder: Path
-    """The folder that the template starts from."""
+    """The folder that the template starts from, which is the root or below it."""
     names: tuple[str, ...]
     """The stems to write."""
     values: Mapping[str, str | None]
@@ -92,14 +98,17 @@ def plan_stems(
     path: str | PathLike[str],
     out_dir: str | PathLike[str],
     options: StemOptions,
+    *,
+    below: Path = Path(),
 ) -> StemPlan:
     """Decide where the stems of a song go; nothing is written.
 
     Args:
         separator: what separates.
         path: the song; it is opened only if the template needs its tags.
-        out_dir: the folder that the template starts from.
+        out_dir: the folder that everything is written in.
         options: what to write.
+        below: where the template starts from, relative to that folder.
 
     Raises:
         UnmixError: the separator does not have a stem; names the models that do.
@@ -117,7 +126,8 @@ def plan_stems(
         values["track"] = None if tags.track is None else f"{tags.track:02d}"
     return StemPlan(
         source=source,
-        folder=Path(out_dir),
+        root=Path(out_dir),
+        folder=Path(out_dir) / below,
         names=chosen_stems(separator, options.stems),
         values=values,
         options=options,
@@ -168,7 +178,10 @@ def write_stems(
         format=options.format,
         finish=tag,
         existing=options.existing,
+        root=plan.root,
         strict=options.strict,
+        audio_stream=options.audio_stream,
+        max_duration=options.max_duration,
         progress=progress,
     )
     return SeparatedFile(stems=plan.paths, **vars(done))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
 from .._types import Samples
+from ..audio.libraries import import_librosa
 
 _COLUMNS = 1000  # of a song that is long enough; at most twice as many
 _SEMITONE_THIRD = 2 ** (1 / 36)  # ratio of neighbouring rows, where bins are not wider apart
@@ -64,7 +64,7 @@ class PooledSpectrogram:
         count = max(0, 1 + (samples.shape[1] - self._n_fft) // hop)
         self._samples = samples[:, count * hop :]
         if count:
-            frames = librosa.stft(samples, n_fft=self._n_fft, hop_length=hop, center=False)
+            frames = import_librosa().stft(samples, n_fft=self._n_fft, hop_length=hop, center=False)
             # The mean power of the channels: out of phase, they do not cancel.
             power = np.mean(np.abs(frames) ** 2, axis=0)
             self._pool(np.sqrt(np.maximum.reduceat(power, self._bins, axis=0)))

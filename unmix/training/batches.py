@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..data import Corpus, CorpusConfig, RandomMixtures, open_corpus
+from ..data.left_out import warn_of
 from ..models import Model
 from .config import TrainConfig
 from .distributed import is_main_process
@@ -113,6 +114,8 @@ def open_corpora(
     if is_main_process():
         for reason in dict.fromkeys(reasons):
             _log.warning("%s; skipped", reason)
+        for corpus in opened:
+            warn_of(run.data / corpus.config.path, corpus.contents.left_out)
     return opened
 
 

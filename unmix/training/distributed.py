@@ -42,7 +42,8 @@ def make_fabric(device: str, precision: PrecisionChoice) -> Fabric:
         device: device type; each process takes one such device of its machine.
         precision: as in ``TrainConfig``.
     """
-    plugin = precision_plugin(fabric_precision(precision, device), choose_device(device).type)
+    chosen = choose_device(device).type
+    plugin = precision_plugin(fabric_precision(precision, chosen), chosen)
     processes: dict[str, Any] = {"devices": 1}
     if launched():
         here = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -51,7 +52,8 @@ def make_fabric(device: str, precision: PrecisionChoice) -> Fabric:
             "num_nodes": int(os.environ["WORLD_SIZE"]) // here,
             "strategy": DDPStrategy(timeout=_TIMEOUT),
         }
-    fabric = Fabric(accelerator=device, plugins=[plugin], **processes)
+    accelerator = chosen if device == "auto" else device
+    fabric = Fabric(accelerator=accelerator, plugins=[plugin], **processes)
     fabric.launch()
     return fabric
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import devices
 from ..errors import ConfigError, UnmixError
 from .batches import Batch, batches
 from .checkpoint import CheckpointWriter
@@ -78,6 +79,20 @@ def train(run: Run, listener: Listener, validate: Validator | None = None) -> Pa
     except (KeyboardInterrupt, SystemExit):  # a signal may raise the latter
         writer.save_interrupted()
         raise
+    except RuntimeError as error:
+        if fabric.device.type == "cpu" and not devices.is_out_of_memory(error):
+            raise  # a fault of the model
+        # The weights are on the device, which may not give them back: the last checkpoint stands.
+        raise UnmixError(_failed(run, fabric.device, error)) from error
+
+
+def _failed(run: Run, device: torch.device, error: RuntimeError) -> str:
+    """Return the sentence about a device that failed in training, with the remedy."""
+    remedy = "use --device cpu"
+    if devices.is_out_of_memory(error):
+        remedy = "set a smaller train.batch_size and a larger train.accumulate"
+    again = f"; --resume goes on from {run.last}" if run.last.exists() else ""
+    return f"training stopped: '{device}' failed ({devices.first_line(error)}); {remedy}{again}"
 
 
 def _step(run: Run, trainee: Trainee, parts: list[Batch]) -> float:

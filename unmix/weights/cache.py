@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import ModelError, NoCacheError
 from ..storage import cache_folder, written_whole
 
 WEIGHTS = "weights.safetensors"
@@ -67,13 +67,18 @@ def in_cache(name: str) -> Path | None:
     """Return the path of a model's weights, None if the cache has no such model."""
     if not _can_be_named(name):
         return None
-    path = weights_path(name)
-    return path if path.is_file() else None
+    with suppress(NoCacheError, PermissionError):
+        path = weights_path(name)
+        return path if path.is_file() else None
+    return None
 
 
 def cached_names() -> list[str]:
     """Return the names of the models in the cache, sorted."""
-    found = (cache_folder() / "models").glob(f"*/{WEIGHTS}")
+    try:
+        found = (cache_folder() / "models").glob(f"*/{WEIGHTS}")
+    except NoCacheError:
+        return []
     return sorted(path.parent.name for path in found if in_cache(path.parent.name))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ModelError
 from ..storage import sha256_of
+from ..storage.hidden import Leftover, State, size_of
+from ..storage.locks import Held, try_lock
 from .archive import RoomError, check_room, is_archive
 from .cache import cached_names, downloads_folder, in_cache, locked, recorded_sha256, weights_path
 from .http import ByteProgress, UnreachedError, fetch
@@ -75,6 +78,41 @@ def download(name: str, *, progress: ByteProgress | None = None, then: Sequence[
         else:
             file.unlink(missing_ok=True)
         return done.path
+
+
+def unfinished() -> Iterator[Leftover]:
+    """Yield the downloads that were begun, and whether a process is at work on them."""
+    for file in sorted(downloads_folder().glob("*.download*")):
+        lock, state = _asked(file, make=False)
+        lock.close()
+        yield Leftover(file, size_of(file), state)
+
+
+def forget(file: Path, *, unknown: bool = False) -> State:
+    """Remove a file of ``unfinished`` unless a process is at work on it; return whether one is.
+
+    Args:
+        file: the file.
+        unknown: whether to remove it too where files cannot be locked.
+    """
+    lock, state = _asked(file, make=True)
+    with suppress(OSError):
+        if state == "left" or (state == "unknown" and unknown):
+            file.unlink()
+            lock.path.unlink()  # held: a process that waits for it makes a new one
+    lock.close()
+    return state
+
+
+def _asked(file: Path, *, make: bool) -> tuple[Held, State]:
+    path = file.with_name(f"{file.name.partition('.download')[0]}.lock")
+    try:
+        lock = try_lock(path, make=make)
+    except FileNotFoundError:
+        return Held(None, None, path), "left"
+    except OSError:
+        return Held(None, None, path), "unknown"
+    return lock, "in use" if lock.free is False else "left" if lock.free else "unknown"
 
 
 def _download_of(name: str) -> Path:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..errors import ModelError, missing_extra
 from ..recipes.reading import find_architecture
-from ..storage import sha256_of
+from ..storage import hidden_folder, sha256_of
 from . import DEFAULT
 from .archive import is_archive, unpack
 from .cache import locked, record_sha256, weights_path
@@ -158,8 +157,8 @@ def _convert(weights: ForeignWeights, out: Path) -> Converted:
         converter = converter_of(weights.recipe)
         what = converter.what if converter else "foreign weights"
         out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".unmix-", dir=out.parent) as folder:
-            source = unpack(weights.source, weights.file, Path(folder), what)
+        with hidden_folder(out.parent) as folder:
+            source = unpack(weights.source, weights.file, folder, what)
             return convert(source, origin=weights.origin or weights.source.name)
     except OSError as error:
         raise ModelError(f"{out}: cannot be written ({error})") from None

@@ -17,13 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ModelError
-from ..models import Model, build, config_type
+from ..models import Model, build, config_type, own_defaults
 from ..storage import sha256_of, written_whole
 from . import DEFAULT
 from .cache import WEIGHTS
 from .manifest import FoundWeights, find_weights
 
 
+@own_defaults()
 def load_model(
     source: str | Path | FoundWeights = DEFAULT,
     *,

@@ -13,6 +13,7 @@ import soundfile
 
 from ..._types import Samples
 from ...stems import MIXTURE
+from ...storage import written_whole
 from ..signals import REFERENCE, Estimated
 from .folder import excerpt_folder
 
@@ -61,15 +62,16 @@ def save_excerpts(folder: Path, fingerprint: str, examples: Sequence[Excerpt]) -
     """Save a track's excerpts; ``fingerprint`` is what they depend on."""
     first = examples[0]
     place = excerpt_folder(folder, first.track)
+    # The index comes last: without it, the sounds are not read.
     shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
     _write(place / "mixture.wav", first.mixture, first.sample_rate)
     for example in examples:
         _write(place / f"{example.stem} estimate.wav", example.estimate, first.sample_rate)
         _write(place / f"{example.stem} reference.wav", example.reference, first.sample_rate)
     stems = [example.stem for example in examples]
     index = {"fingerprint": fingerprint, "start": first.start, "stems": stems}
-    (place / _INDEX).write_text(json.dumps(index), encoding="utf-8")
+    with written_whole(place / _INDEX) as staged:
+        staged.write_text(json.dumps(index), encoding="utf-8")
 
 
 def load_excerpts(folder: Path, fingerprint: str, track: str) -> list[Excerpt]:
@@ -97,7 +99,8 @@ def load_excerpts(folder: Path, fingerprint: str, track: str) -> list[Excerpt]:
 
 
 def _write(path: Path, samples: Samples, sample_rate: int) -> None:
-    soundfile.write(path, samples.T, sample_rate, "FLOAT")
+    with written_whole(path) as staged:
+        soundfile.write(staged, samples.T, sample_rate, "FLOAT")
 
 
 def _read(path: Path) -> tuple[Samples, int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 import numpy as np
 
 from ..._types import Samples
 from ...audio import AudioWriter, OutputFormat
+from ...storage import hidden_folder
 from .excerpts import Excerpt
 
 SOUNDS = ("mixture", "estimate", "reference", "error")
@@ -57,8 +58,8 @@ def encode(samples: Samples, sample_rate: int, gain: float) -> bytes:
     """
     channels = len(samples)
     output = OutputFormat.parse("mp3", bitrate=_BITRATE * channels)
-    with TemporaryDirectory(prefix="unmix-") as folder:
-        path = Path(folder) / "sound.mp3"
+    with hidden_folder(Path(gettempdir())) as folder:
+        path = folder / "sound.mp3"
         with AudioWriter(path, sample_rate=sample_rate, channels=channels, format=output) as writer:
             writer.write(samples * np.float32(10 ** (gain / 20)))
         return path.read_bytes()

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import librosa
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from ..._types import Samples
+from ...audio.libraries import import_librosa
 from ...frontends import STFT
 from ...frontends.masks import ratio_mask
 from ...stems import ACCOMPANIMENT, VOCALS
@@ -114,6 +114,7 @@ def _repeated(magnitudes: Samples, apart: int) -> Samples:
     apart = min(apart, (frames - 1) // 2 - 1)
     if apart < 1:
         return magnitudes
+    librosa = import_librosa()
     similar = librosa.segment.recurrence_matrix(
         magnitudes.mean(0), k=_SIMILAR, width=apart, metric="cosine", sparse=True
     )

@@ -14,6 +14,7 @@ import torch
 
 from ..._types import Samples
 from ...data import StemFile, Track, read_folder
+from ...data.left_out import warn_of
 from ...data.tracks import common_stems
 from ...errors import UnmixError
 from ...separation.separator import CUSTOM, RecordingSeparator
@@ -133,8 +134,9 @@ class SavedEstimates:
         self.paired: dict[str, Track] = {}
         """Estimates by the name of the track, once ``pair`` has found them."""
         wanted = (VOCALS, ACCOMPANIMENT, *INSTRUMENTS, *_SYNONYMS)
-        tracks = read_folder(root, wanted, format="stems", strict=True).tracks
-        self._tracks = {track.name: _with_usual_names(track) for track in tracks}
+        contents = read_folder(root, wanted, format="stems", strict=True)
+        warn_of(root, contents.left_out)
+        self._tracks = {track.name: _with_usual_names(track) for track in contents.tracks}
 
     @property
     def stems(self) -> tuple[str, ...] | None:

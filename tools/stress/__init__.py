@@ -1,0 +1,1 @@
+"""Stress: damaged inputs, fuzzing, kills, full disks, long loads and wheels, counted."""

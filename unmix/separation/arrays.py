@@ -1,0 +1,47 @@
+"""What samples in memory may be given as: arrays or tensors of floats or integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from .._types import Samples
+from ..errors import UnmixError
+
+# More channels than this are taken for samples in the layout [sample, channel].
+_MAX_CHANNELS = 64
+#: Zero and full scale of the integers that sound is kept in.
+_INTEGERS = {"uint8": (128, 1 << 7), "int16": (0, 1 << 15), "int32": (0, 1 << 31)}
+
+
+def as_samples(samples: ArrayLike, dimensions: tuple[int, ...] = (1, 2)) -> Samples:
+    """Return samples as float32 ``[C, N]``, full scale 1.
+
+    Args:
+        samples: floats in [-1, 1], or integers, of which the full scale becomes 1; an array, or a
+            tensor on any device.
+        dimensions: how many axes it may have.
+
+    Raises:
+        UnmixError: it has another shape or type.
+    """
+    if isinstance(samples, torch.Tensor):
+        tensor = samples.detach().cpu()
+        samples = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:  # rows of several lengths
+        raise UnmixError(f"expected samples [channel, sample]: {error}") from error
+    scale = _INTEGERS.get(array.dtype.name)
+    if array.ndim not in dimensions or (array.dtype.kind != "f" and scale is None):
+        raise UnmixError(
+            "expected samples [channel, sample] of floating point in [-1, 1], or of uint8, int16 "
+            f"or int32, got {array.dtype} {array.shape}"
+        )
+    array = np.atleast_2d(array)
+    if not array.shape[0] or array.shape[0] > _MAX_CHANNELS:
+        raise UnmixError(f"expected samples [channel, sample], got {array.shape}; transposed?")
+    if scale is not None:
+        return ((array.astype(np.float64) - scale[0]) / scale[1]).astype(np.float32)
+    return array.astype(np.float32, copy=False)
