@@ -176,9 +176,14 @@ def _assemble(
     unknown = settings.keys() - config_type(architecture).model_fields.keys()
     if unknown:
         raise ModelError(f"{path}: {architecture} has no setting {', '.join(sorted(unknown))}")
-    model = build(architecture, config | settings if settings else config, str(path))
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise ModelError(f"{path}: does not fit the {architecture} it names: {error}") from None
+
+    def check(outlined: Model) -> None:
+        try:
+            outlined.load_state_dict(state, strict=True, assign=True)
+        except RuntimeError as error:
+            raise ModelError(f"{path}: does not fit the {architecture} it names: {error}") from None
+
+    # Compared before memory is taken: a file must hold what its settings ask for.
+    model = build(architecture, config | settings, str(path), check)
+    model.load_state_dict(state, strict=True)
     return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,11 @@ def convert_weights(
     sizes = {
         key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
     }
-    model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source))
     check_finite({n: v for n, v in theirs.items() if not converter.ignored(n)}, source)
-    _load(model, converter, theirs, source)
+    load = partial(_load, converter=converter, theirs=theirs, source=source)
+    # Also into the outline: a file must hold what its settings ask for before memory is taken.
+    model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source), load)
+    load(model)
     metadata = {"origin": origin or source.name, "origin_sha256": _hash(files)}
     digest = save_weights(
         out,
