@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError
 
+# Bytes; far more than any recipe or manifest has.
+_LARGEST = 1 << 20
+
 
 class Settings(BaseModel):
     """Base of all groups of settings: frozen, typed, without unknown keys."""
@@ -24,15 +27,24 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file.
 
     Raises:
-        ConfigError: the file is missing or malformed.
+        ConfigError: the file is missing, malformed, or larger than any recipe.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ConfigError(f"{path}: has more than {_LARGEST} bytes; give a .toml file")
+        return tomllib.loads(content.decode().replace("\r\n", "\n"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder; give a .toml file in it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: its values are nested too deeply") from None
+    # Also the plain ValueError of an integer with thousands of digits.
+    except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 

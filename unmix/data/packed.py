@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -30,10 +30,14 @@ SCALE = 2.0**-15
 _BLOCK = 65536
 
 
+# Never a path: an index of others must not lead out of its folder.
+ShardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
 class StemEntry(Settings):
     """Location and format of one stem of a track."""
 
-    shard: str
+    shard: ShardName
     offset: int = Field(ge=0)
     """Bytes before the first sample in the shard."""
     length: int = Field(gt=0)
@@ -41,7 +45,7 @@ class StemEntry(Settings):
     channels: int = Field(gt=0)
     sample_rate: int = Field(gt=0)
     """Hz."""
-    scale: float = Field(gt=0)
+    scale: float = Field(gt=0, allow_inf_nan=False)
     """Sample value of the integer 1."""
     silent: bool = False
     """Whether the stem is silent throughout."""
@@ -68,7 +72,7 @@ class PackIndex(Settings):
 
     format: Literal["unmix-pack"] = "unmix-pack"
     version: Literal[1] = 1
-    shards: dict[str, ShardEntry] = Field(default_factory=dict)
+    shards: dict[ShardName, ShardEntry] = Field(default_factory=dict)
     tracks: dict[str, dict[str, StemEntry]] = Field(default_factory=dict)
     skipped: tuple[SkippedEntry, ...] = ()
 

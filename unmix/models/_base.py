@@ -18,6 +18,10 @@ from ..frontends import STFT, Padding
 from ..frontends.masks import apply_mask, wiener_filter
 from ..stems import ACCOMPANIMENT, INSTRUMENTS, VOCALS
 
+#: Largest integer in the settings of a model; windows and chunks have a tenth of it.
+_LARGEST = 1 << 22
+_LONGEST = 256
+
 
 class ModelConfig(Settings):
     """Settings that every model has, whatever its architecture."""
@@ -27,6 +31,21 @@ class ModelConfig(Settings):
     sample_rate: int = Field(default=44100, gt=0)
     """Hz."""
     audio_channels: int = Field(default=2, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bounded(cls, table: object) -> object:
+        """Refuse numbers and lists that would take hours or the memory before a layer is made."""
+        held = [table]
+        while held:
+            value = held.pop()
+            if isinstance(value, int) and abs(value) > _LARGEST:
+                raise ValueError(f"a number is larger than {_LARGEST}")
+            if isinstance(value, (dict, list, tuple)):
+                if len(value) > _LONGEST:
+                    raise ValueError(f"a list has more than {_LONGEST} values")
+                held += value.values() if isinstance(value, dict) else value
+        return table
 
     @field_validator("stems")
     @classmethod
@@ -47,7 +66,7 @@ class SpectrogramConfig(ModelConfig):
     """What surrounds the mixture, and where its frames lie; see ``STFT``."""
     frames: int = Field(default=128, ge=2)
     """Frames T of a chunk, in training and by default in separation."""
-    wiener: int = Field(default=0, ge=0)
+    wiener: int = Field(default=0, ge=0, le=1000)
     """Iterations of the multichannel Wiener filter after the network; 0 for none. Losses on frames
     are computed without it."""
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from ..config import validate
 from ..errors import ModelError
 from ._base import Model, ModelConfig
+from ._outline import outline
 
 _MODELS: dict[str, type[Model]] = {}
 ModelT = TypeVar("ModelT", bound=Model)
@@ -39,20 +40,38 @@ def config_type(architecture: str) -> type[ModelConfig]:
     return _find(architecture).Config
 
 
-def build(architecture: str, table: object, where: str = "model") -> Model:
+def build(
+    architecture: str,
+    table: object,
+    where: str = "model",
+    check: Callable[[Model], object] | None = None,
+) -> Model:
     """Return an untrained model.
 
     Args:
         architecture: one of ``names()``.
         table: its settings, a mapping as read from TOML.
         where: the file that the settings come from, for error messages.
+        check: called with the model's outline, on torch's meta device, before memory is taken.
 
     Raises:
-        ModelError: the architecture is unknown.
+        ModelError: the architecture is unknown, or the model is larger than any, or too large for
+            this machine.
         ConfigError: a setting is unknown or invalid.
     """
-    model = _find(architecture)
-    return model(validate(model.Config, table, where))
+    kind = _find(architecture)
+    config = validate(kind.Config, table, where)
+    what = f"{where}: the {architecture} that it describes"
+    outlined = outline(lambda: kind(config), what)
+    if check:
+        check(outlined)
+    try:
+        return kind(config)
+    except (MemoryError, RuntimeError) as error:
+        # torch has no class of its own for this.
+        if isinstance(error, RuntimeError) and "alloc" not in str(error):
+            raise
+        raise ModelError(f"{what} does not fit into this machine's memory") from None
 
 
 def _find(architecture: str) -> type[Model]:

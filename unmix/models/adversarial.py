@@ -48,7 +48,7 @@ class AdversarialConfig(ModelConfig):
     """Frames of a chunk's estimates; 2 more than a multiple of 2^depth need no padding."""
     width: int = Field(default=16, ge=1)
     """Feature maps of the first level; doubled with every level."""
-    depth: int = Field(default=4, ge=1)
+    depth: int = Field(default=4, ge=1, le=32)
     """Levels below the first: each halves time and frequency."""
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -73,11 +74,13 @@ def _network(config: HybridDemucsConfig) -> nn.Module:
             "Hybrid Demucs needs a torchaudio that fits the installed torch, but this one does not "
             f"load ({error}): install both from the same index, for the same CUDA"
         ) from None
-    network: nn.Module = HDemucs(
-        list(config.stems),
-        audio_channels=config.audio_channels,
-        channels=config.width,
-        nfft=config.n_fft,
-        depth=_DEPTHS[config.n_fft],
-    )
+    # In an outline too, where torchaudio scales its weights by a table: both on one device.
+    with torch.empty(0).device:
+        network: nn.Module = HDemucs(
+            list(config.stems),
+            audio_channels=config.audio_channels,
+            channels=config.width,
+            nfft=config.n_fft,
+            depth=_DEPTHS[config.n_fft],
+        )
     return network

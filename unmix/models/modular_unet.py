@@ -119,7 +119,7 @@ class ModularUNetConfig(SpectrogramConfig):
     """Feature maps of the first level."""
     growth: Literal["double", "linear"] = "double"
     """Whether a level has twice as many feature maps as the one above, or ``width`` more."""
-    depth: int = Field(default=4, ge=1)
+    depth: int = Field(default=4, ge=1, le=32)
     """How many times time and frequency are halved."""
     block: BlockSettings = BlockSettings()
     skip: Literal["concat", "add", "multiply", "attention", "respath", "nested"] = "concat"

@@ -27,7 +27,7 @@ class UNetConfig(SpectrogramConfig):
 
     width: int = Field(default=16, ge=1)
     """Feature maps after the first layer; doubled with every level."""
-    depth: int = Field(default=6, ge=1)
+    depth: int = Field(default=6, ge=1, le=32)
     """Levels, each of which halves time and frequency."""
     widths: tuple[int, ...] = ()
     """Feature maps after each layer; overrides ``width`` and ``depth``."""

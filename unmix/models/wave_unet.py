@@ -34,7 +34,7 @@ class WaveUNetConfig(ModelConfig):
     """Names of the estimates, in the order of axis S; see ``difference_output`` for the last."""
     width: int = Field(default=24, ge=1)
     """Feature maps after the first layer; every level adds as many."""
-    depth: int = Field(default=12, ge=1)
+    depth: int = Field(default=12, ge=1, le=32)
     """Levels, each of which keeps every second sample."""
     filter_size: int = Field(default=15, ge=1)
     """Taps of the encoder's convolutions; odd."""

@@ -39,7 +39,7 @@ class StridedWaveUNetConfig(ModelConfig):
     """Names of the estimates, in the order of axis S."""
     width: int = Field(default=32, ge=_GROUP, multiple_of=_GROUP)
     """Feature maps of the first level; doubled with every level."""
-    depth: int = Field(default=6, ge=2)
+    depth: int = Field(default=6, ge=2, le=32)
     """Levels including the lowest one: time is divided ``depth - 1`` times."""
     kernel: int = Field(default=5, ge=3)
     """Taps of every convolution but the last; odd."""

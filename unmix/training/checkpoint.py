@@ -45,6 +45,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UnmixError(f"{path}: no checkpoint to resume from") from None
     except Exception as error:
         raise UnmixError(f"{path}: not a training checkpoint, or damaged") from error
+    if not isinstance(state, dict):
+        raise UnmixError(f"{path}: not a training checkpoint, or damaged")
     return state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -20,8 +21,13 @@ _LITTER = "__MACOSX"
 _LISTED = 5
 # Most bytes that are unpacked: far more than any weights have, too few to fill a disk.
 _MOST = 4 << 30
+# Most files in an archive.
+_MOST_MEMBERS = 100_000
 # Raised for damaged archives, unknown compressions and passwords.
 _DAMAGE = (
+    ValueError,
+    OverflowError,
+    struct.error,
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -92,6 +98,8 @@ def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
         for member in _members(archive):
             name = member.name
             names.append(name)
+            if len(names) > _MOST_MEMBERS:
+                raise ModelError(f"{archive}: not unpacked: more than {_MOST_MEMBERS} files in it")
             place = _place(name, wanted)
             if place is None or place in taken:
                 continue
@@ -150,8 +158,9 @@ def _members(archive: Path) -> Iterator[_Member]:
         with tarfile.open(archive) as tarred:
             for entry in tarred:
                 if not entry.isdir():
+                    regular = entry.isfile() and not entry.issparse()
                     extract = partial(_extract, tarred, entry)
-                    yield _Member(entry.name, entry.isfile(), entry.size, extract)
+                    yield _Member(entry.name, regular, entry.size, extract)
 
 
 def _extract(tarred: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

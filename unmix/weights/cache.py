@@ -107,7 +107,7 @@ def read_cached(name: str) -> CachedModel:
             licence=metadata["licence"],
             origin=metadata.get("origin", ""),
         )
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error):
         raise ModelError(
             f"{path}: damaged, or not written by unmix; remove its folder, then download or "
             "import the model again"

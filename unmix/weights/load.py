@@ -7,6 +7,7 @@ Loading is strict, and never runs code that a file contains.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,21 @@ def save_weights(
     return digest
 
 
+def check_finite(state: Mapping[str, object], path: Path) -> None:
+    """Check that each tensor holds numbers: one NaN in the weights makes every sample NaN.
+
+    Raises:
+        ModelError: a tensor holds NaN or infinity; names it.
+    """
+    for name, value in state.items():
+        if isinstance(value, Tensor) and not value.isfinite().all():
+            shown = "".join(letter if letter.isprintable() else "?" for letter in str(name))
+            raise ModelError(
+                f"{path}: its tensor {shown} holds NaN or infinity; get the weights again, or "
+                "others"
+            )
+
+
 def _sort_header(path: Path) -> None:
     """Sort the header of a safetensors file, so that one model has one hash.
 
@@ -130,7 +146,7 @@ def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | No
         raise ModelError(f"{path}: not a readable safetensors file ({error})") from None
     try:
         architecture, config = metadata["architecture"], json.loads(metadata["config"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         raise ModelError(f"{path}: not a model of unmix: it names no architecture") from None
     return _assemble(architecture, config, settings, state, path)
 
@@ -140,10 +156,11 @@ def _load_checkpoint(path: Path, settings: dict[str, Any]) -> Model:
         raise ModelError(f"{path}: no such checkpoint")
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
-        recipe, state = held["recipe"], held["average"]
+        recipe, state = held["recipe"], dict(held["average"])
+        architecture, config = recipe["architecture"], recipe["model"]
     except Exception as error:
         raise ModelError(f"{path}: not a checkpoint of `unmix train` ({error})") from None
-    return _assemble(recipe["architecture"], recipe["model"], settings, state, path)
+    return _assemble(architecture, config, settings, state, path)
 
 
 def _assemble(
@@ -153,12 +170,20 @@ def _assemble(
     state: dict[str, Tensor],
     path: Path,
 ) -> Model:
+    if not isinstance(architecture, str) or not isinstance(config, dict):
+        raise ModelError(f"{path}: not a model of unmix: its settings are no table")
+    check_finite(state, path)
     unknown = settings.keys() - config_type(architecture).model_fields.keys()
     if unknown:
         raise ModelError(f"{path}: {architecture} has no setting {', '.join(sorted(unknown))}")
-    model = build(architecture, config | settings if settings else config, str(path))
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise ModelError(f"{path}: does not fit the {architecture} it names: {error}") from None
+
+    def check(outlined: Model) -> None:
+        try:
+            outlined.load_state_dict(state, strict=True, assign=True)
+        except RuntimeError as error:
+            raise ModelError(f"{path}: does not fit the {architecture} it names: {error}") from None
+
+    # Compared before memory is taken: a file must hold what its settings ask for.
+    model = build(architecture, config | settings, str(path), check)
+    model.load_state_dict(state, strict=True)
     return model

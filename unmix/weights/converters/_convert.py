@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ...errors import ConfigError, ModelError
 from ...models import Model, build, config_type
 from ...recipes.reading import ArchitectureChoice, find_architecture, recipes
 from ...storage import sha256_of
-from ..load import save_weights
+from ..load import check_finite, save_weights
 from ._registry import Converter, Tensors, converters
 
 # Names listed in a message; further ones are counted.
@@ -75,8 +76,11 @@ def convert_weights(
     sizes = {
         key: value for key, value in told.items() if not isinstance(value, int) or key != "stems"
     }
-    model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source))
-    _load(model, converter, theirs, source)
+    check_finite({n: v for n, v in theirs.items() if not converter.ignored(n)}, source)
+    load = partial(_load, converter=converter, theirs=theirs, source=source)
+    # Also into the outline: a file must hold what its settings ask for before memory is taken.
+    model = build(recipe.architecture, recipe.model | sizes | (settings or {}), str(source), load)
+    load(model)
     metadata = {"origin": origin or source.name, "origin_sha256": _hash(files)}
     digest = save_weights(
         out,
