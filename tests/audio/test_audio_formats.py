@@ -122,3 +122,10 @@ def test_a_song_keeps_its_format(song, expected):
     output = format_like(song, f"song.{song.container}")
     assert (output.name, output.bit_depth, output.bitrate) == expected
     assert OutputFormat.parse(output.name, output.bit_depth, output.bitrate) == output
+
+
+def test_a_sample_rate_that_ends_the_process_is_refused():
+    """libvorbis does that at 384 kHz."""
+    OutputFormat.parse("ogg").check(2, 192_000)
+    with pytest.raises(AudioError, match="ogg holds up to 200000 Hz, not 384000: use wav"):
+        OutputFormat.parse("ogg").check(2, 384_000)

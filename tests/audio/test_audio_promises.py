@@ -96,6 +96,9 @@ def test_gigabytes_are_missing_unless_a_pipe_wrote_the_size(
 
 
 SUBTYPES = {
+    "adpcm w64": ("W64", "IMA_ADPCM"),
+    "adpcm aiff": ("AIFF", "IMA_ADPCM"),
+    "avr": ("AVR", "PCM_16"),
     "wav": ("WAV", "PCM_16"),
     "float wav": ("WAV", "FLOAT"),
     "adpcm": ("WAV", "IMA_ADPCM"),

@@ -21,7 +21,7 @@ def is_cut(file: BinaryIO, kind: str) -> bool:
 
     Args:
         file: the file.
-        kind: "mp4", "matroska", "avi", "asf", "voc", "flv" or "wav"; of others nothing is known.
+        kind: as ``read_header`` has it; of kinds that are not listed below, nothing is known.
     """
     end = file.seek(0, os.SEEK_END)
     reach = {
@@ -32,6 +32,10 @@ def is_cut(file: BinaryIO, kind: str) -> bool:
         "voc": _voc_reach,
         "flv": _flv_reach,
         "wav": _wav_reach,
+        "aiff": _aiff_reach,
+        "au": _au_reach,
+        "avr": _avr_reach,
+        "w64": _w64_reach,
     }.get(kind)
     return reach is not None and reach(file, end) > end
 
@@ -118,3 +122,32 @@ def _wav_reach(file: BinaryIO, end: int) -> int:
             # Some writers count the padding, or a block that they did not fill.
             return position + size - align if compressed and not is_untold(size) else 0
     return 0
+
+
+def _aiff_reach(file: BinaryIO, end: int) -> int:
+    for name, size, position in chunks(file, little=False):
+        if name == b"SSND":
+            return 0 if is_untold(size) else position + size
+    return 0
+
+
+def _au_reach(file: BinaryIO, end: int) -> int:
+    file.seek(4)
+    start, size = struct.unpack(">2I", file.read(8).ljust(8, b"\0"))
+    return 0 if is_untold(size) else start + size
+
+
+def _avr_reach(file: BinaryIO, end: int) -> int:
+    """Return where the samples of an AVR file end, after its head of 128 bytes."""
+    file.seek(12)
+    stereo, bits = struct.unpack(">2H", file.read(4).ljust(4, b"\0"))
+    file.seek(26)
+    frames = int.from_bytes(file.read(4), "big")
+    return 0 if is_untold(frames) else 128 + frames * (2 if stereo else 1) * (bits // 8)
+
+
+def _w64_reach(file: BinaryIO, end: int) -> int:
+    """Return the size of the whole file, which a Sony Wave64 file begins with."""
+    file.seek(16)
+    size = int.from_bytes(file.read(8), "little")
+    return size if size < 1 << 40 else 0

@@ -7,10 +7,7 @@ from contextlib import suppress
 from errno import EIO
 from io import RawIOBase, UnsupportedOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+from typing import Any
 
 
 class CheckedFile(RawIOBase):
@@ -42,7 +39,7 @@ class CheckedFile(RawIOBase):
             raise self._error
         self._require_size(self._path.stat().st_size)
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: Any) -> int:
         """Write all the bytes; pretend to if it is not possible any more."""
         left = memoryview(data).cast("B")
         count = len(left)
@@ -61,7 +58,7 @@ class CheckedFile(RawIOBase):
             missing = f"{self._end - size} bytes of it are missing: another program has cut it"
             raise OSError(EIO, missing)
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read bytes that were written; 0 after an error."""
         view = memoryview(buffer).cast("B")
         data = b""

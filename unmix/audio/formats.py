@@ -45,7 +45,8 @@ _MAX_CHANNELS: dict[FormatName, int] = {
     "m4a": 6,
 }
 _LOWEST_LIKE = 128_000  # bits/s: a second lossy coding below this is audible
-_HIGHEST_FLAC_RATE = 655_350
+#: Vorbis ends the whole process at 384 kHz.
+_HIGHEST_RATES: dict[FormatName, int] = {"flac": 655_350, "ogg": 200_000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +133,9 @@ class OutputFormat:
             raise AudioError(f"{self.name} holds 1 to {most} channels, not {channels}: {remedy}")
         if sample_rate < 1:
             raise AudioError(f"a sample rate of {sample_rate} Hz is not supported: use 1 or more")
-        if self.name == "flac" and sample_rate > _HIGHEST_FLAC_RATE:
-            raise AudioError(
-                f"flac holds up to {_HIGHEST_FLAC_RATE} Hz, not {sample_rate}: use wav"
-            )
+        highest = _HIGHEST_RATES.get(self.name, sample_rate)
+        if sample_rate > highest:
+            raise AudioError(f"{self.name} holds up to {highest} Hz, not {sample_rate}: use wav")
 
 
 def check_options(bit_depth: int | None, bitrate: int | str | None) -> None:

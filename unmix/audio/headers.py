@@ -21,6 +21,7 @@ _MAGIC = {
     b"fLaC": "flac",
     b"OggS": "ogg",
     b".snd": "au",
+    b"2BIT": "avr",
     b"riff": "w64",
     b"caff": "caf",
     b"NIST": "nist",

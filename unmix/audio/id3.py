@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from io import RawIOBase
-from typing import TYPE_CHECKING, BinaryIO
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from typing import Any, BinaryIO
 
 _HEAD = 10  # bytes
 _MOST_ZEROS = 1 << 16
@@ -63,7 +60,7 @@ class Behind(RawIOBase):
         self._start = start
         file.seek(start)
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read into a buffer; return how many bytes."""
         view = memoryview(buffer).cast("B")
         data = self._file.read(len(view))

@@ -23,16 +23,15 @@ def import_librosa() -> ModuleType:
     except RuntimeError as error:
         if "locator" not in str(error):
             raise
-    import numba
-
     folder = mkdtemp(prefix="unmix-compiled-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]
+    import_module("numba").config.CACHE_DIR = folder  # librosa needs numba, and brings it
     return _loaded()
 
 
 def _loaded() -> ModuleType:
     """Import librosa with what it compiles, which it leaves for the first use."""
-    librosa = import_module("librosa")
+    import librosa
+
     assert librosa.stft
     return librosa

@@ -62,7 +62,8 @@ def describe(
         estimate = estimate and not (name == "avi" and _is_counted(stream, length))
     elif container.duration:
         length, estimate = round(container.duration * rate / 1_000_000), True
-    bits = stream.format.bits if lossless else None
+    # PyAV has no format for a stream of which it has decoded nothing.
+    bits = stream.format.bits if lossless and getattr(stream, "format", None) else None
     if (bits == 32 and not codec.startswith("pcm_")) or codec.startswith("pcm_s24"):
         bits = 24  # FFmpeg returns 24 bits in the upper part of 32
     return AudioInfo(
