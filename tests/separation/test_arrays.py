@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unmix.errors import UnmixError
-from unmix.separation.arrays import as_samples
+from unmix.separation.arrays import as_samples, check_rate
 
 WAVE = np.array([[-1.0, -0.5, 0.0, 0.5]])
 
@@ -47,3 +47,18 @@ def test_tensors_of_any_float_are_read(kind: torch.dtype) -> None:
 def test_anything_else_is_refused(samples: Any) -> None:
     with pytest.raises(UnmixError, match="expected samples"):
         as_samples(samples)
+
+
+def test_views_and_layouts_of_tensors_are_read() -> None:
+    tensor = torch.from_numpy(WAVE)
+    negative = torch._neg_view(-tensor)  # type: ignore[attr-defined]
+    for kind in (tensor.to_sparse(), negative, tensor.T.contiguous().T):
+        np.testing.assert_array_equal(as_samples(kind), WAVE)
+    with pytest.raises(UnmixError, match="plain tensor"):
+        as_samples(torch.zeros(2, 4, device="meta"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [0, -1, 1, True, 10**9, 44100.5, float("nan"), None, "44100"])
+def test_what_is_no_sample_rate_is_refused(rate: Any) -> None:
+    with pytest.raises(UnmixError, match="sample rate must be a whole number of Hz"):
+        check_rate(rate)

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._types import Samples
+from ..audio.limits import RATES
 from ..errors import UnmixError
 
 # More channels than this are taken for samples in the layout [sample, channel].
@@ -27,8 +28,7 @@ def as_samples(samples: ArrayLike, dimensions: tuple[int, ...] = (1, 2)) -> Samp
         UnmixError: it has another shape or type.
     """
     if isinstance(samples, torch.Tensor):
-        tensor = samples.detach().cpu()
-        samples = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        samples = _array(samples)
     try:
         array = np.asarray(samples)
     except ValueError as error:  # rows of several lengths
@@ -45,3 +45,27 @@ def as_samples(samples: ArrayLike, dimensions: tuple[int, ...] = (1, 2)) -> Samp
     if scale is not None:
         return ((array.astype(np.float64) - scale[0]) / scale[1]).astype(np.float32)
     return array.astype(np.float32, copy=False)
+
+
+def check_rate(sample_rate: float) -> None:
+    """Refuse what is no sample rate of sound; the resampler would crash on some of it.
+
+    Raises:
+        UnmixError: it is no whole number of Hz, or out of range.
+    """
+    number = isinstance(sample_rate, int | float | np.number) and not isinstance(sample_rate, bool)
+    if not number or not RATES[0] <= sample_rate <= RATES[1] or int(sample_rate) != sample_rate:
+        raise UnmixError(
+            f"the sample rate must be a whole number of Hz from {RATES[0]} to {RATES[1]}, got "
+            f"{sample_rate!r}"
+        )
+
+
+def _array(samples: torch.Tensor) -> ArrayLike:
+    """Return a tensor of any device, layout and kind of view as an array."""
+    try:
+        tensor = samples.detach().cpu().to_dense().resolve_neg().resolve_conj()
+        found: ArrayLike = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    except (RuntimeError, TypeError) as error:  # such as a tensor without data
+        raise UnmixError(f"the samples cannot be read: {error}; give a plain tensor") from error
+    return found

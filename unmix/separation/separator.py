@@ -20,7 +20,7 @@ from ..stems import with_residual
 from ..weights import DEFAULT
 from ..weights.load import load_model, name_of
 from ..weights.manifest import find_weights
-from .arrays import as_samples
+from .arrays import as_samples, check_rate
 from .inference import Spare
 from .recording import Recording
 from .stream import SeparationSettings
@@ -180,11 +180,7 @@ class RecordingSeparator:
         Raises:
             UnmixError: a block has another shape or type, or the sample rate is not a whole number.
         """
-        number = isinstance(sample_rate, int | float | np.number)
-        if not number or not sample_rate >= 1 or sample_rate % 1 != 0:
-            raise UnmixError(
-                f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}"
-            )
+        check_rate(sample_rate)
         recording: Recording | None = None
         for block in blocks:
             samples = as_samples(block, (2,))
