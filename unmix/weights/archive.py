@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import shutil
 import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from lzma import LZMAError
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from ..errors import ModelError
 
@@ -21,8 +25,20 @@ _LITTER = "__MACOSX"
 _LISTED = 5
 # Most bytes that are unpacked: far more than any weights have, too few to fill a disk.
 _MOST = 4 << 30
+# Most bytes of a tar archive, which is unpacked also to skip what is not wanted.
+_MOST_PASSED = 32 << 30
 # Most files in an archive.
 _MOST_MEMBERS = 100_000
+# Most bytes that a zip file of tensors may grow to, for each of its own; weights hardly shrink.
+_GROWTH = 50
+# Most bytes that are read at once from a tar archive: its reader takes names of any length.
+_LONGEST_READ = 16 << 20
+# Compressions of tar archives, by how they begin.
+_COMPRESSIONS: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
 # Raised for damaged archives, unknown compressions and passwords.
 _DAMAGE = (
     ValueError,
@@ -31,8 +47,9 @@ _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    LZMAError,
+    lzma.LZMAError,
     EOFError,
+    OSError,
     NotImplementedError,
     RuntimeError,
 )
@@ -40,6 +57,10 @@ _DAMAGE = (
 
 class RoomError(ModelError):
     """The disk is too full."""
+
+
+class _WriteError(Exception):
+    """Holds an error of the disk that is written to, not of the archive that is read."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,44 @@ class _Member:
 
 def is_archive(path: Path) -> bool:
     """Return whether a file is a zip or tar archive, as PyTorch's and Chainer's weights are too."""
-    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    if not path.is_file():
+        return False
+    if _is_zip(path):
+        return True
+    try:
+        with _tar(path):
+            return True
+    except _DAMAGE:
+        return False
+
+
+def _is_zip(path: Path) -> bool:
+    """Return whether a file is a zip archive, be it a damaged one."""
+    try:
+        return zipfile.is_zipfile(path)
+    except _DAMAGE:  # on some fields at its end, Python raises instead
+        return True
+
+
+def check_growth(path: Path) -> None:
+    """Check that a zip file of tensors, as PyTorch and Chainer write, is no bomb.
+
+    Any other file passes.
+
+    Raises:
+        ModelError: it would be far larger unpacked.
+    """
+    if not _is_zip(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as packed:
+            total = sum(info.file_size for info in packed.infolist())
+    except _DAMAGE as error:
+        raise ModelError(f"{path}: the file is damaged ({error})") from None
+    if total > min(_MOST, _GROWTH * path.stat().st_size):
+        raise ModelError(
+            f"{path}: not read: it would grow to {total / 1e6:.0f} MB, more than any weights"
+        )
 
 
 def check_room(folder: Path, size: float) -> None:
@@ -113,11 +171,10 @@ def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
                     f"{archive}: not unpacked: its {wanted} has more than {_MOST / 1e9:.1f} GB"
                 )
             target = folder / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            check_room(target.parent, member.size)
-            with member.open() as content, target.open("wb") as file:
-                shutil.copyfileobj(content, file, 1 << 20)
+            _write(member, target)
             taken.add(place)
+    except _WriteError as error:
+        raise error.args[0] from None  # of the disk: the caller's
     except _DAMAGE as error:
         raise ModelError(f"{archive}: the archive is damaged ({error})") from None
     if not taken:
@@ -126,6 +183,21 @@ def unpack(archive: Path, wanted: str, folder: Path, what: str = "") -> Path:
         raise ModelError(f"{archive}: expected {explained}, found {held}")
     path = folder / wanted
     return path if path.exists() else path.parent
+
+
+def _write(member: _Member, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        check_room(target.parent, member.size)
+        file = target.open("wb")
+    except OSError as error:
+        raise _WriteError(error) from None
+    with file, member.open() as content:
+        while block := content.read(1 << 20):
+            try:
+                file.write(block)
+            except OSError as error:
+                raise _WriteError(error) from None
 
 
 def _place(name: str, wanted: str) -> str | None:
@@ -147,7 +219,7 @@ def _stays(name: str) -> bool:
 
 def _members(archive: Path) -> Iterator[_Member]:
     """Yield the members of an archive, without folders."""
-    if zipfile.is_zipfile(archive):
+    if _is_zip(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
                 if not info.is_dir():
@@ -155,12 +227,42 @@ def _members(archive: Path) -> Iterator[_Member]:
                     opened = partial(packed.open, info)
                     yield _Member(info.filename, regular, info.file_size, opened)
     else:
-        with tarfile.open(archive) as tarred:
+        with _tar(archive) as tarred:
             for entry in tarred:
+                if (
+                    entry.offset_data + entry.size > _MOST_PASSED
+                ):  # not wanted, but unpacked to skip
+                    raise ModelError(f"{archive}: not unpacked: more than any weights in it")
                 if not entry.isdir():
                     regular = entry.isfile() and not entry.issparse()
                     extract = partial(_extract, tarred, entry)
                     yield _Member(entry.name, regular, entry.size, extract)
+
+
+@contextmanager
+def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
+    """Open a tar archive of any compression."""
+    with archive.open("rb") as file:
+        begin = file.read(6)
+    openers = [_COMPRESSIONS[magic] for magic in _COMPRESSIONS if begin.startswith(magic)]
+    with openers[0](archive) if openers else archive.open("rb") as unpacked:
+        content = _Gentle(cast("io.BufferedIOBase", unpacked))
+        with tarfile.open(fileobj=cast("IO[bytes]", content), mode="r:") as tarred:
+            yield tarred
+
+
+class _Gentle:
+    """A file that refuses to be read in a piece that would fill the memory."""
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self.tell, self.seek = file.tell, file.seek
+        self._read = file.read
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        if size > _LONGEST_READ:
+            raise tarfile.ReadError(f"a name of {size} bytes")
+        return self._read(size)
 
 
 def _extract(tarred: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

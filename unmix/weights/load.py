@@ -20,6 +20,7 @@ from ..errors import ModelError
 from ..models import Model, build, config_type, own_defaults
 from ..storage import sha256_of, written_whole
 from . import DEFAULT
+from .archive import check_growth
 from .cache import WEIGHTS
 from .manifest import FoundWeights, find_weights
 
@@ -108,8 +109,12 @@ def check_finite(state: Mapping[str, object], path: Path) -> None:
         ModelError: a tensor holds NaN or infinity; names it.
     """
     for name, value in state.items():
-        if isinstance(value, Tensor) and not value.isfinite().all():
-            shown = "".join(letter if letter.isprintable() else "?" for letter in str(name))
+        if not isinstance(value, Tensor):
+            continue
+        shown = "".join(letter if letter.isprintable() else "?" for letter in str(name))
+        if value.is_sparse or value.nbytes > value.untyped_storage().nbytes():
+            raise ModelError(f"{path}: its tensor {shown} is larger than its data")
+        if not value.isfinite().all():
             raise ModelError(
                 f"{path}: its tensor {shown} holds NaN or infinity; get the weights again, or "
                 "others"
@@ -154,6 +159,7 @@ def _load_weights(path: Path, settings: dict[str, Any], found: FoundWeights | No
 def _load_checkpoint(path: Path, settings: dict[str, Any]) -> Model:
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint")
+    check_growth(path)
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
         recipe, state = held["recipe"], dict(held["average"])

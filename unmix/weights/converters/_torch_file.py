@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelError
+from ..archive import check_growth
 from ._registry import Tensors
 
 
@@ -30,6 +31,8 @@ def read_torch(path: Path, what: str = "a PyTorch checkpoint") -> dict[str, Any]
     Raises:
         ModelError: the file is missing, damaged, of another kind, or not safe to load.
     """
+    if path.is_file():
+        check_growth(path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_STAND_INS):
             warnings.simplefilter("ignore")  # about formats that are refused below
