@@ -151,3 +151,15 @@ def test_a_picture_that_fails_costs_no_song(
     assert "a.wav: the picture is left out: " in capsys.readouterr().err
     names = {path.name for path in (tmp_path / "out" / "a").iterdir()}
     assert names == {"vocals.wav", "accompaniment.wav"}
+
+
+@posix
+def test_a_current_folder_that_was_deleted_is_one_sentence(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = ["bash", "-c", 'rmdir "$PWD" && "$@"', "bash", sys.executable, "-P", "-m", "unmix"]
+    done = subprocess.run(
+        [*words, "separate", "a.wav"], capture_output=True, text=True, check=False, cwd=gone
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: the current folder was deleted: change to another one\n"

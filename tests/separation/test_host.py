@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -211,3 +212,25 @@ def test_a_plot_is_drawn_where_numpy_raises(separator: Separator, tmp_path: Path
         file.write(_noise(0.1)[:1] * 1e-30)
     with np.errstate(all="raise"):
         assert plot_file(separator, song, tmp_path / "a.png").path.exists()
+
+
+def test_a_thread_that_outlives_the_script_ends_its_song(tmp_path: Path) -> None:
+    """While the interpreter ends, no pool starts threads; ``atexit`` comes later still."""
+    song = tmp_path / "song.wav"
+    wav = OutputFormat.parse("wav")
+    with AudioWriter(song, sample_rate=44100, channels=2, format=wav) as file:
+        file.write(_noise(0.3))
+    script = """
+import atexit, sys, threading, time, unmix
+one = unmix.Separator("tfc-tdf-tiny", quality="fast", device="cpu")
+def job(name, wait):
+    time.sleep(wait)
+    one.separate_file(sys.argv[1], sys.argv[2], template=name + "/{stem}.{ext}", format="flac")
+threading.Thread(target=job, args=("thread", 0.5)).start()
+atexit.register(job, "exit", 0)
+"""
+    run = [sys.executable, "-c", script, str(song), str(tmp_path / "out")]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert "Error" not in done.stderr
+    for name in ("thread", "exit"):
+        assert read_audio(tmp_path / "out" / name / "vocals.flac")[0].shape[1] == 13230

@@ -67,7 +67,11 @@ class _Undisturbed:
         if current_thread() is not main_thread():
             return self._alone(call)
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(self._alone, call).result()
+            try:
+                job = thread.submit(self._alone, call)
+            except RuntimeError:  # the interpreter is ending, and starts no more threads
+                return self._alone(call)
+            return job.result()
 
     def _alone(self, call: Callable[[], _T]) -> _T:
         with self._lock:

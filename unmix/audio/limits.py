@@ -9,6 +9,8 @@ from .info import AudioInfo
 
 #: Hz. Lower rates are no sound, and a block of them would be gigabytes at the rate of a model.
 RATES = (100, 1_000_000)
+#: Nobody hears more; a damaged header may name thousands.
+CHANNELS = 64
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 _PARTS = re.compile(r"(?:\d+(?:\.\d+)?[hms])+")
@@ -42,7 +44,8 @@ def check_limits(name: str, info: AudioInfo, max_duration: float | None) -> None
     """Refuse what a file's header says, before anything is decoded.
 
     Raises:
-        AudioError: the sample rate is none of sound, or the file promises to be too long.
+        AudioError: the sample rate or the channels are none of sound, or it promises to be too
+            long.
         ConfigError: the limit is not above 0.
     """
     if max_duration is not None and not max_duration > 0:
@@ -51,6 +54,10 @@ def check_limits(name: str, info: AudioInfo, max_duration: float | None) -> None
         raise AudioError(
             f"{name} has a sample rate of {info.sample_rate} Hz, not between {RATES[0]} and "
             f"{RATES[1]} Hz: its header is damaged, or it is no sound"
+        )
+    if info.channels > CHANNELS:
+        raise AudioError(
+            f"{name} has {info.channels} channels, more than {CHANNELS}: split it, or mix it down"
         )
     if info.length is not None and not info.length_is_estimate:
         check_length(name, info.length / info.sample_rate, max_duration)

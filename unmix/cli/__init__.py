@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, TextIO
 
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             signal.signal(number, _exit_on_signal)
     try:
         try:
+            _check_current_folder()
             with _device_warnings_said():
                 app(args=None if arguments is None else list(arguments), prog_name="unmix")
         finally:
@@ -129,6 +131,18 @@ def _device_warnings_said() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
+
+
+def _check_current_folder() -> None:
+    """Refuse to work in a folder that is gone: libraries fail there in their own ways.
+
+    Raises:
+        UnmixError: it is.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UnmixError("the current folder was deleted: change to another one") from None
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:

@@ -95,8 +95,9 @@ class Spooled:
         samples = max([spool.rewind() for spool in self._spools.values()])
         # Encoders release the interpreter while they work: the outputs share the processors.
         with ThreadPoolExecutor(len(self._spools)) as pool:
+            each = pool.map if _starts_threads(pool) else map
             for start in range(0, samples, _BLOCK):
-                list(pool.map(lambda name: self._encode(name, gain), self._spools))
+                list(each(lambda name: self._encode(name, gain), self._spools))
                 report(self.share + (1 - self.share) * (start + _BLOCK) / samples)
         return float(gain)
 
@@ -114,6 +115,15 @@ class Spooled:
     def _encode(self, name: str, gain: np.float32) -> None:
         """Encode the next piece of an output."""
         self._writers[name].write(self._spools[name].read(_BLOCK) * gain)
+
+
+def _starts_threads(pool: ThreadPoolExecutor) -> bool:
+    """Return False while the interpreter is ending: a thread of the host may still separate."""
+    try:
+        pool.submit(int)
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Spool:
