@@ -270,3 +270,11 @@ def test_a_name_of_gigabytes_is_refused(tmp_path: Path) -> None:
     assert not is_archive(path)
     with pytest.raises(UnmixError, match="the archive is damaged"):
         unpack(path, "model", tmp_path)
+
+
+def test_a_member_without_a_name_is_damage(tmp_path: Path) -> None:
+    """Found by ``test_much_damage_is_one_sentence``: Python's reader asks for its last letter."""
+    path = tmp_path / "a.zip"
+    path.write_bytes(packed_zip({"~": b"one"}).replace(b"~", b"\0"))
+    with pytest.raises(UnmixError, match=r"a\.zip: "):
+        unpack(path, "model", tmp_path)

@@ -42,6 +42,7 @@ _COMPRESSIONS: dict[bytes, Callable[[Path], Any]] = {
 # Raised for damaged archives, unknown compressions and passwords.
 _DAMAGE = (
     ValueError,
+    LookupError,
     OverflowError,
     struct.error,
     tarfile.TarError,
