@@ -102,6 +102,7 @@ def test_without_a_home_only_the_cache_is_missing(
     assert stopped.value.code == 0
 
 
+@pytest.mark.slow
 def test_librosas_compiler_gets_a_folder_where_it_finds_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -137,6 +138,7 @@ def test_the_backend_of_a_notebook_is_no_hindrance(tmp_path: Path) -> None:
     assert "warning" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_picture_that_fails_costs_no_song(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from unmix.audio import AudioWriter, OutputFormat, probe
 SILENCE = 4000
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+@pytest.mark.parametrize("name", ["-", pytest.param("/dev/stdin", marks=pytest.mark.slow)])
 @pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev")
 def test_standard_input_is_a_song(tmp_path: Path, name: str) -> None:
     song = tmp_path / "song.wav"

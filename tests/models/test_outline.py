@@ -18,11 +18,18 @@ from unmix.recipes.reading import ArchitectureChoice, find_architecture, recipes
 
 #: One recipe of each architecture.
 CHOICES = list({c.architecture: c for c in map(find_architecture, recipes())}.values())
+_LARGE = ("hybrid-demucs", "resunet", "adversarial")  # seconds to build
 _STRANGE = [0, 1, 3, 8, 33, 1000, 1 << 22, 10**15, -1, 0.5, float("nan"), True, None, "x"]
 _LISTS = [[], [64] * 40, [10**6] * 5, {}, ["vocals", "x"], [str(rank) for rank in range(200)]]
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=[c.architecture for c in CHOICES])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        pytest.param(c, id=c.architecture, marks=[pytest.mark.slow] * (c.architecture in _LARGE))
+        for c in CHOICES
+    ],
+)
 def test_the_outline_is_the_network_without_numbers(choice: ArchitectureChoice) -> None:
     outlines: list[Model] = []
     torch.manual_seed(0)

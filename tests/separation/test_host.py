@@ -205,6 +205,7 @@ def test_what_the_host_has_set_changes_no_bit_and_stays(
     assert all(np.array_equal(one, other) for one, other in zip(found, plain, strict=True))
 
 
+@pytest.mark.slow
 def test_a_plot_is_drawn_where_numpy_raises(separator: Separator, tmp_path: Path) -> None:
     song = tmp_path / "song.wav"
     wav = OutputFormat.parse("wav")

@@ -463,6 +463,7 @@ def test_options_of_the_public_method_reach_the_files(
     assert [probe(path).bitrate for path in mp3.stems.values()] == [128_000] * 2
 
 
+@pytest.mark.slow
 def test_half_a_song_is_a_warning_or_an_error(tricky: Path) -> None:
     song = tricky / "truncated.flac"
     with pytest.warns(AudioWarning, match=r"truncated.flac is cut short"):

@@ -78,7 +78,7 @@ _FFMPEG = (
     ("voc", "voc", "pcm_u8", False),
     ("nut", "nut", "libmp3lame", False),
     ("wtv", "wtv", "mp2", True),
-    ("rm", "rm", "ac3", True),
+    ("rm", "rm", "ac3", False),  # of a whole file, the sizes go on behind its end
     ("amr", "amr", "libopencore_amrnb", False),
     ("swf", "swf", "libmp3lame", False),
 )
