@@ -51,6 +51,7 @@ def test_the_excerpt_from_end_to_end(excerpt: Path, weights: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::unmix.AudioWarning")
 def test_tricky_songs_through_the_model_that_ships(tricky: Path, tmp_path: Path) -> None:
     """What README.md beside the files promises for each, in one run over all of them."""
     command = _command("separate", tricky, "-o", "out", "--json")

@@ -94,7 +94,7 @@ def _try_any(rng: random.Random) -> None:
         name = rng.choice(list(kind.model_fields))
         value = rng.choice([*_STRANGE, *_LISTS])
         inner = table.get(name)
-        if isinstance(inner, dict) and rng.random() < 0.8:
+        if isinstance(inner, dict) and inner and rng.random() < 0.8:
             table[name] = inner | {rng.choice(list(inner)): value}
         else:
             table[name] = value

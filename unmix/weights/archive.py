@@ -191,6 +191,8 @@ def _write(member: _Member, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         check_room(target.parent, member.size)
         file = target.open("wb")
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise tarfile.TarError(f"{member.name!r} is both a file and a folder") from error
     except OSError as error:
         raise _WriteError(error) from None
     with file, member.open() as content:
