@@ -1,4 +1,4 @@
-"""Devices, arithmetic precision, denormal numbers, and what the host process has set or forked."""
+"""Devices and what to do when they fail, arithmetic precision, and denormal numbers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ ALLOWED = {
     "audio/encoders.py": "gets a staged path",
     "audio/checked_file.py": "gets a staged path",
     "audio/video.py": "gets a staged path",
-    "audio/verification.py": "brings a staged file to the disk",
     "audio/whole.py": "opens SoundFile to read",
     "audio/libraries.py": "what librosa compiles, which goes with the process",
     "audio/sources.py": "a copy of a pipe, which goes with the song",

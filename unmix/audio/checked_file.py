@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from errno import EIO
-from io import RawIOBase, UnsupportedOperation
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +89,7 @@ class CheckedFile(RawIOBase):
             self._file.close()
         except OSError as error:  # network file systems report here what they did not write
             self._error = self._error or error
-        with suppress(UnsupportedOperation):
-            super().close()
+        super().close()
 
     def readable(self) -> bool:
         """Return True."""

@@ -12,6 +12,11 @@ _MOST_ZEROS = 1 << 16
 _FOOTER = 0x10  # flag: the header comes again at the end
 
 
+def syncsafe(size: bytes) -> int:
+    """Return a size that ID3 writes in four bytes, with seven bits in each."""
+    return sum((byte & 0x7F) << shift for byte, shift in zip(size, (21, 14, 7, 0), strict=True))
+
+
 def id3_end(file: BinaryIO) -> int:
     """Return the number of bytes that ID3v2 tags take at the beginning of a file."""
     end = 0
@@ -20,8 +25,7 @@ def id3_end(file: BinaryIO) -> int:
         head = file.read(_HEAD)
         if len(head) < _HEAD or head[:3] != b"ID3" or max(head[6:]) > 127 or 255 in head[3:5]:
             return _zeros_end(file, end) if end else 0
-        size = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-        end += _HEAD * (2 if head[5] & _FOOTER else 1) + size
+        end += _HEAD * (2 if head[5] & _FOOTER else 1) + syncsafe(head[6:])
 
 
 def tags_start(file: BinaryIO, end: int) -> int:
@@ -33,9 +37,7 @@ def tags_start(file: BinaryIO, end: int) -> int:
         if len(tail) == 128 and tail[:3] == b"TAG":
             end -= 128
         elif foot[:3] == b"3DI" and max(foot[6:]) < 128:
-            end -= 2 * _HEAD + sum(
-                byte << shift for byte, shift in zip(foot[6:], (21, 14, 7, 0), strict=True)
-            )
+            end -= 2 * _HEAD + syncsafe(foot[6:])
         else:
             return max(end, 0)
         if end <= 0:

@@ -63,9 +63,10 @@ def is_streamed(path: Path) -> bool:
 
 @contextmanager
 def source_path(source: Source, *, limit: int = SPOOL_LIMIT) -> Iterator[Path]:
-    """Give the path of a song; that of a copy which is removed at the end if it has none.
+    """Yield the path of a song.
 
-    A copy is named after its source, as results and errors are: ``stdin`` for standard input.
+    A song without a path is copied to a temporary folder, which is removed at the end. The copy is
+    named after its source, as results and errors are: ``stdin`` for standard input.
 
     Args:
         source: a path; ``-`` for standard input; a pipe; bytes; or a file that is open for reading

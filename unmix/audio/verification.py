@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ..errors import AudioError
@@ -44,13 +43,3 @@ def check_written(path: Path, *, length: int, sample_rate: int, exact: bool = Tr
             f"{path} was not written whole: it has {found} samples at {info.sample_rate} Hz, "
             f"not {length} at {sample_rate}; {_REMEDY}"
         )
-
-
-def reach_disk(path: Path) -> None:
-    """Wait until a file is on its disk: some say only then that they are full, or broken.
-
-    Raises:
-        OSError: the disk did not take all of it.
-    """
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())

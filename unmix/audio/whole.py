@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import soundfile
 
+from .id3 import syncsafe
 from .info import libsndfile_name
 
 _SEGMENT = 0x18538067  # Matroska's outermost element
@@ -25,7 +26,7 @@ class NotWholeError(Exception):
 
 
 def follow_to_end(path: Path) -> None:
-    """Refuse a finished file that ends before its own sizes say, or after.
+    """Refuse a finished file that does not end where its own sizes say.
 
     The formats are those that are written: wav, flac, aiff, mp3, ogg, opus, m4a, mp4, mov, mkv and
     webm. Any other file passes.
@@ -132,8 +133,7 @@ def _mp3(path: Path, file: BinaryIO, end: int) -> None:
     del path
     start = 0
     while (head := _at(file, start, 10))[:3] == b"ID3":
-        digits = zip(head[6:], (21, 14, 7, 0), strict=True)
-        start += 10 + sum((byte & 0x7F) << shift for byte, shift in digits)
+        start += 10 + syncsafe(head[6:])
     if end - start >= 128 and _at(file, end - 128, 3) == b"TAG":
         end -= 128
     version, mono = head[1] >> 3 & 3, head[3] >> 6 == 3

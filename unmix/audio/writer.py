@@ -20,12 +20,12 @@ import soundfile
 
 from .._types import Samples
 from ..errors import AudioError
-from ..storage import written_whole
+from ..storage import reach_disk, written_whole
 from .checked_file import CheckedFile
 from .encoders import Encoder, open_encoder
 from .formats import OutputFormat
 from .resample import Resampler
-from .verification import check_written, reach_disk
+from .verification import check_written
 
 #: What libraries raise when a disk is full or read-only; python-soundfile turns libsndfile's short
 #: writes into an AssertionError.

@@ -7,11 +7,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._types import Samples
-from ..audio.limits import RATES
+from ..audio.limits import CHANNELS, RATES
 from ..errors import UnmixError
 
-# More channels than this are taken for samples in the layout [sample, channel].
-_MAX_CHANNELS = 64
 #: Zero and full scale of the integers that sound is kept in.
 _INTEGERS = {"uint8": (128, 1 << 7), "int16": (0, 1 << 15), "int32": (0, 1 << 31)}
 
@@ -40,7 +38,8 @@ def as_samples(samples: ArrayLike, dimensions: tuple[int, ...] = (1, 2)) -> Samp
             f"or int32, got {array.dtype} {array.shape}"
         )
     array = np.atleast_2d(array)
-    if not array.shape[0] or array.shape[0] > _MAX_CHANNELS:
+    # Samples in the layout [sample, channel] have more "channels" than anybody hears.
+    if not array.shape[0] or array.shape[0] > CHANNELS:
         raise UnmixError(f"expected samples [channel, sample], got {array.shape}; transposed?")
     if scale is not None:
         return ((array.astype(np.float64) - scale[0]) / scale[1]).astype(np.float32)

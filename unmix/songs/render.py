@@ -21,9 +21,8 @@ import numpy as np
 
 from .._types import Progress, Samples
 from ..audio import AudioReader, OutputFormat, check_written, open_audio, probe, resampled_length
-from ..audio.verification import reach_disk
 from ..errors import AudioError, AudioWarning
-from ..storage import Existing, outputs_to_write, put_in_place, staging, writing
+from ..storage import Existing, outputs_to_write, put_in_place, reach_disk, staging, writing
 from .levelling import open_sink
 
 Stems = Mapping[str, Samples]

@@ -1,6 +1,6 @@
 """Files on disk: written whole or not at all, hashed, and the folder of the user's cache."""
 
-from .files import cache_folder, sha256_of
+from .files import cache_folder, reach_disk, sha256_of
 from .hidden import hidden_folder, remove_leftovers
 from .paths import Existing, check_existing, one_name, outputs_to_write, writing
 from .publish import put_in_place
@@ -14,6 +14,7 @@ __all__ = [
     "one_name",
     "outputs_to_write",
     "put_in_place",
+    "reach_disk",
     "remove_leftovers",
     "sha256_of",
     "staging",

@@ -1,4 +1,4 @@
-"""Hashes of files, and the folder of the user's cache."""
+"""Hashes of files, the way to their disk, and the folder of the user's cache."""
 
 from __future__ import annotations
 
@@ -36,3 +36,13 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+def reach_disk(path: Path) -> None:
+    """Wait until a file is on its disk: some say only then that they are full, or broken.
+
+    Raises:
+        OSError: the disk did not take all of it.
+    """
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from errno import EEXIST
 from pathlib import Path
 
+from .files import reach_disk
 from .hidden import hidden_folder
 from .paths import writing
 from .publish import publish_new
@@ -35,8 +36,7 @@ def written_whole(path: Path, *, overwrite: bool = True, fsync: bool = False) ->
         staged = folder / path.name
         yield staged
         if fsync:
-            with staged.open("r+b") as file:
-                os.fsync(file.fileno())
+            reach_disk(staged)
         if overwrite:
             staged.replace(path)
         elif not publish_new(staged, path):
